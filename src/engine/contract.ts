@@ -1,0 +1,84 @@
+import type { Datum } from "../data/datum.ts";
+import type { Tensor } from "../divergence/tensor.ts";
+import type { Penalty } from "../regularizer/contract.ts";
+
+/** Settings of one AdamW update, named as in the Tinker API. */
+export interface AdamParams {
+  readonly learning_rate: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly eps: number;
+  /** Decoupled weight decay (AdamW). */
+  readonly weight_decay: number;
+  /** Gradients are scaled down to this global L2 norm; 0 = off. */
+  readonly grad_clip_norm: number;
+}
+
+/** What `forward` and `forwardBackward` return: per datum the log-probabilities of its target tokens, [M]. */
+export interface ForwardOutput {
+  readonly logprobs: readonly Tensor[];
+  /** Keys are `name:reduction`, as on Tinker's wire; `loss:sum` is −Σ w·log p. */
+  readonly metrics: Readonly<Record<string, number>>;
+}
+
+/**
+ * A loss of the caller's own. `support` says what `logprobs[i]` holds: `"vocabulary"` the whole distribution of each row
+ * of `data[i]`, [M, V]; `"sampled"` the log-probabilities of its target tokens, [M]. The engine may call `compute` several
+ * times with parts of the batch; losses and metrics of the parts add up (`*_max`, `*_min` by extremes), so a mean must
+ * divide by the whole batch's total weight. `gradient` has the shapes of `logprobs`: with respect to the logits for
+ * `"vocabulary"`, to the given log-probabilities for `"sampled"`.
+ */
+export interface CustomLoss {
+  readonly support: "vocabulary" | "sampled";
+  compute(data: readonly Datum[], logprobs: readonly Tensor[]): Promise<Penalty> | Penalty;
+}
+
+/** What `forwardBackwardCustom` returns: the merged loss and metrics of all parts. */
+export interface CustomOutput {
+  readonly loss: number;
+  readonly metrics: Readonly<Record<string, number>>;
+}
+
+/** A model under training. Embedded and remote engines implement it alike. */
+export interface TrainingClient {
+  /** Log-probabilities of the target tokens; changes nothing. */
+  forward(data: readonly Datum[]): Promise<ForwardOutput>;
+  /** As `forward`, and adds the gradient of −Σ w·log p to what has accumulated since the last `optimStep`. */
+  forwardBackward(data: readonly Datum[]): Promise<ForwardOutput>;
+  /** As `forwardBackward` for the caller's own loss. */
+  forwardBackwardCustom(data: readonly Datum[], loss: CustomLoss): Promise<CustomOutput>;
+  /** One AdamW update from the accumulated gradients, which are then cleared. `grad_norm` is taken before clipping. */
+  optimStep(params: AdamParams): Promise<{ readonly grad_norm: number }>;
+  /** Writes adapter and optimizer state into the folder; loadable by `loadState`. */
+  saveState(folder: string): Promise<void>;
+  loadState(folder: string): Promise<void>;
+  /** Writes the adapter in PEFT's layout: `adapter_config.json`, `adapter_model.safetensors`. */
+  saveAdapter(folder: string): Promise<void>;
+  /** A sampler over the weights as they are now, or over the base with the adapter off. */
+  sampler(weights: "current" | "base"): SamplingClient;
+}
+
+/** How to draw tokens. Names as in the Tinker API. */
+export interface SamplingParams {
+  readonly max_tokens: number;
+  /** 0 is greedy. Default 1. */
+  readonly temperature?: number;
+  readonly seed?: number;
+  /** Token ids that end a sequence; they are part of the returned tokens. */
+  readonly stop?: readonly number[];
+}
+
+export interface SampledSequence {
+  readonly tokens: Int32Array;
+  readonly logprobs: Float32Array;
+  readonly stop_reason: "stop" | "length";
+}
+
+export interface SamplingClient {
+  /** One sequence per prompt, in order. */
+  sample(prompts: readonly (readonly number[] | Int32Array)[], params: SamplingParams): Promise<SampledSequence[]>;
+  /** The log-probability of each token given those before it; entry 0 is NaN. */
+  computeLogprobs(tokens: readonly (readonly number[] | Int32Array)[]): Promise<Float32Array[]>;
+  /** The whole distribution of each row of each datum, [M, V]: an exact reference. Embedded engines only. */
+  distributions(data: readonly Datum[]): Promise<readonly Tensor[]>;
+}

@@ -1,0 +1,34 @@
+import type { Datum } from "../data/datum.ts";
+import type { Tensor } from "../divergence/tensor.ts";
+
+/** Settings of one `compute` call that depend on the step, not on the regularizer. */
+export interface ComputeOptions {
+  /**
+   * What a `mean` divides by. Default: the Σ of the row weights of `data`. A trainer that splits a batch passes the
+   * whole batch's total, so that the parts add up to the same loss.
+   */
+  readonly totalWeight?: number;
+}
+
+/** What a regularizer, or any loss over log-probabilities, returns. */
+export interface Penalty {
+  /** The scalar that training minimizes, in nats. */
+  readonly loss: number;
+  /**
+   * One tensor per datum, shaped like its log-probabilities [M, V]: the gradient of `loss` with respect to the logits
+   * (log-probabilities are logits too, so it is right for both, and zero where the loss is at its minimum).
+   */
+  readonly gradient: readonly Tensor[];
+  /** Numbers to log. Parts of a batch merge by name: `*_max` and `*_min` by maximum and minimum, all others by sum. */
+  readonly metrics: Readonly<Record<string, number>>;
+}
+
+/**
+ * A data-aware penalty on the model's distributions. `logprobs[i]` is the model's log-probabilities for the rows of
+ * `data[i]`, [M, V]. They may live in memory that the caller reuses: read them during the call only.
+ */
+export interface Regularizer {
+  /** Unique in a composition; prefixes its metrics there. */
+  readonly name: string;
+  compute(data: readonly Datum[], logprobs: readonly Tensor[], options?: ComputeOptions): Promise<Penalty>;
+}
