@@ -1,0 +1,49 @@
+import { add } from "./operators.ts";
+import { topological, type Value } from "./value.ts";
+
+/**
+ * Reverse-mode differentiation: the gradients of ⟨output, seed⟩ with respect to `parameters`, as values of a larger
+ * graph. Only rules on a path from `output` to a parameter are used.
+ *
+ * @param seed the gradient with respect to `output`, of its shape.
+ * @returns one value per parameter, of its shape.
+ * @throws Error when the output does not depend on a parameter, or an operator on the way has no rule.
+ */
+export function gradients(output: Value, seed: Value, parameters: readonly Value[]): Value[] {
+  const order = topological([output]);
+  const active = new Set<Value>(parameters);
+  for (const value of order) if (value.inputs.some((below) => active.has(below))) active.add(value);
+
+  const adjoint = new Map<Value, Value>([[output, seed]]);
+  for (const value of order.reverse()) {
+    const dy = adjoint.get(value);
+    if (!dy || !active.has(value) || value.operator === null) continue;
+    const rules = value.operator.gradient?.(value, dy);
+    if (!rules) throw new Error(`operator ${value.operator.name} has no gradient rule`);
+    value.inputs.forEach((below, i) => {
+      if (!active.has(below)) return;
+      const term = rules[i]!();
+      const sum = adjoint.get(below);
+      adjoint.set(below, sum ? add(sum, term) : term);
+    });
+  }
+  return parameters.map((parameter) => {
+    const gradient = adjoint.get(parameter);
+    if (!gradient) throw new Error(`the output does not depend on ${parameter.name ?? "a parameter"}`);
+    return gradient;
+  });
+}
+
+/**
+ * What the backward graph takes over from the forward graph: the values that `backward` needs, that `forward` computes,
+ * and whose operators are worth keeping. Everything between them is cheap, and computed again.
+ */
+export function keptValues(forward: readonly Value[], backward: readonly Value[]): Value[] {
+  const computed = new Set(topological(forward));
+  const kept = new Set<Value>();
+  for (const value of topological(backward)) {
+    if (computed.has(value) && value.operator?.keep) kept.add(value);
+  }
+  const needed = new Set(topological(backward, kept));
+  return [...kept].filter((value) => needed.has(value));
+}
