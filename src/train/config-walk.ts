@@ -1,0 +1,48 @@
+import { globalRegistry, type z } from "zod";
+
+/** @file Finds the part of a schema that judges one place of a configuration. */
+
+/** Keys and indices from the whole to a place in it. */
+export type Path = readonly PropertyKey[];
+
+/** The schemas that may judge the value at `path`, without their wrappers; more than one where there are alternatives. */
+export function schemasAt(schema: z.core.$ZodType, path: Path): readonly z.core.$ZodType[] {
+  return path.reduce<z.core.$ZodType[]>(
+    (at, key) => at.flatMap((one) => child(one, key)).flatMap(unwrap),
+    unwrap(schema),
+  );
+}
+
+/** The keys that objects of these schemas may have. */
+export function validKeys(schemas: readonly z.core.$ZodType[]): string[] {
+  const defs = schemas.map((schema) => (schema as z.core.$ZodTypes)._zod.def);
+  return [...new Set(defs.flatMap((def) => (def.type === "object" ? Object.keys(def.shape) : [])))];
+}
+
+/** Whether what these schemas judge has keys, fixed or free. */
+export function takesKeys(schemas: readonly z.core.$ZodType[]): boolean {
+  return schemas.some((schema) => ["object", "record"].includes((schema as z.core.$ZodTypes)._zod.def.type));
+}
+
+/** Whether the schema is one of a file or folder. */
+export function isPath(schema: z.core.$ZodType): boolean {
+  return globalRegistry.get(schema)?.path === true;
+}
+
+/** A schema without default, null and the like; the alternatives of a union. */
+function unwrap(schema: z.core.$ZodType): z.core.$ZodType[] {
+  const def = (schema as z.core.$ZodTypes)._zod.def;
+  if (def.type === "pipe") return unwrap(def.in);
+  if (def.type === "union") return def.options.flatMap(unwrap);
+  if (def.type === "default" || def.type === "prefault" || def.type === "nullable") return unwrap(def.innerType);
+  return [schema];
+}
+
+function child(schema: z.core.$ZodType, key: PropertyKey): z.core.$ZodType[] {
+  const def = (schema as z.core.$ZodTypes)._zod.def;
+  if (def.type === "array") return [def.element];
+  if (def.type === "tuple") return [def.items[Number(key)]].filter((one) => one !== undefined);
+  if (def.type === "record") return [def.valueType];
+  if (def.type === "object") return Object.hasOwn(def.shape, key) ? [def.shape[String(key)]!] : [];
+  return [];
+}

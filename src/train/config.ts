@@ -1,0 +1,243 @@
+import { z } from "zod";
+import { UserError } from "../errors.ts";
+
+/**
+ * @file What a training configuration may say. Every default lives here, and only here: types, help and the annotated
+ * example derive from this schema. A schema's `error` says what is expected, its description what it is for.
+ */
+
+export const PROJECTIONS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"] as const;
+export type Projection = (typeof PROJECTIONS)[number];
+
+/** What holds in `lora` for a key that is not written, when no adapter is given to start from. */
+export const LORA_DEFAULTS: LoraSettings = { rank: 8, alpha: 16, target_modules: "all-linear", use_rslora: false };
+
+const text = (expected: string) => z.string({ error: expected }).min(1, { error: expected });
+/** A path: made absolute when the configuration is read. */
+const path = (expected: string) => text(`the path of ${expected}`).meta({ path: true });
+const flag = z.boolean({ error: "true or false" });
+
+function whole(least: number) {
+  const error = `a whole number of at least ${least}`;
+  return z.int({ error }).min(least, { error });
+}
+
+function numberThat(holds: (value: number) => boolean, error: string) {
+  return z.number({ error }).refine(holds, { error });
+}
+
+const positive = numberThat((value) => value > 0, "a finite number above 0");
+const notNegative = numberThat((value) => value >= 0, "a finite number of at least 0");
+const share = numberThat((value) => value >= 0 && value < 1, "a number from 0 to below 1");
+
+function group<Shape extends z.ZodRawShape>(shape: Shape) {
+  return z.strictObject(shape, { error: `a group of settings, such as { ${Object.keys(shape)[0]}: … }` });
+}
+
+/** A key that may stay unwritten, then null. */
+function unset<Schema extends z.ZodType>(schema: Schema) {
+  return schema.nullable().default(null);
+}
+
+const data = group({
+  train: path("a JSON Lines file")
+    .describe("the training data: JSON Lines of messages, of prompt and completion, of text, or of tokens")
+    .meta({ example: "./train.jsonl" }),
+  validation: unset(path("a JSON Lines file")).describe("data that is measured and never trained on (default: none)"),
+  max_length: unset(whole(2)).describe("the most tokens a line may have (default: as many as the model reads)"),
+}).describe("what to learn from");
+
+const projectionList = `all-linear, or a list of ${PROJECTIONS.join(", ")}`;
+const targetModules = z.union(
+  [z.literal("all-linear"), z.array(z.enum(PROJECTIONS, { error: projectionList })).min(1)],
+  { error: projectionList },
+);
+
+const lora = group({
+  rank: unset(whole(1)).describe(`rank of the update matrices (default ${LORA_DEFAULTS.rank}, or the adapter's)`),
+  alpha: unset(positive).describe(
+    `the update is scaled by alpha / rank (default ${LORA_DEFAULTS.alpha}, or the adapter's)`,
+  ),
+  target_modules: unset(targetModules).describe(
+    `which projections get an update: ${projectionList} (default ${LORA_DEFAULTS.target_modules}, or the adapter's)`,
+  ),
+  use_rslora: unset(flag).describe("scale by alpha / √rank instead (default false, or the adapter's)"),
+}).describe("the adapter that is trained; with train.adapter it must agree with that adapter");
+
+const train = group({
+  steps: unset(whole(1)).describe("how many updates to make (default 300 unless epochs says how long)"),
+  epochs: unset(positive).describe("or how often to go through the data; may be a fraction"),
+  batch_size: whole(1).default(16).describe("lines of data per update"),
+  seed: whole(0).default(1).describe("fixes the start of the adapter, the order of the data and the anchor's samples"),
+  shuffle: flag.default(true).describe("a new order of the data each epoch; false keeps the file's"),
+  adapter: unset(path("a PEFT adapter folder")).describe(
+    "a PEFT adapter folder to start from (default: a fresh adapter)",
+  ),
+})
+  .superRefine(({ steps, epochs }, context) => {
+    if (steps === null || epochs === null) return;
+    context.addIssue({
+      code: "custom",
+      path: ["epochs"],
+      message: "train.steps or train.epochs, not both: take one out",
+    });
+  })
+  .transform((train) => (train.steps === null && train.epochs === null ? { ...train, steps: 300 } : train))
+  .describe("how long, and on what");
+
+const optimizer = group({
+  learning_rate: notNegative.default(3e-3).describe("AdamW's learning rate, after warm-up"),
+  betas: z
+    .tuple([share, share], { error: "two numbers, as in [0.9, 0.999]" })
+    .default([0.9, 0.999])
+    .describe("AdamW's decay rates of the gradient's mean and square"),
+  eps: positive.default(1e-8).describe("AdamW's ε"),
+  weight_decay: notNegative.default(0).describe("AdamW's decoupled weight decay"),
+  grad_clip: notNegative.default(1).describe("scale gradients down to this L2 norm over all matrices; 0 is off"),
+  schedule: z
+    .enum(["constant", "linear", "cosine"], { error: "constant, linear or cosine" })
+    .default("constant")
+    .describe("the learning rate after warm-up: constant, or down to 0 in a line (linear) or half a cosine"),
+  warmup_steps: whole(0).default(0).describe("steps over which the learning rate rises from 0"),
+}).describe("AdamW");
+
+const anchorRows = whole(1).default(16).describe("samples or texts per step");
+
+const on = z.union(
+  [
+    z.literal("completions"),
+    group({
+      samples: whole(1).describe("how many texts to draw from the base before training"),
+      rows: anchorRows,
+      max_tokens: whole(1).default(36).describe("the most tokens of a sample"),
+      temperature: positive.default(1).describe("sampling temperature"),
+      seed: unset(whole(0)).describe("seed of the samples (default: train.seed)"),
+    }),
+    group({ file: path("a JSON Lines file of texts"), rows: anchorRows }),
+  ],
+  { error: "completions, { samples: NUMBER } or { file: PATH }" },
+);
+
+const reference = z.union(
+  [
+    z.literal("base"),
+    group({ field: text("the name of a key in each line of the data") }),
+    group({ file: path("a file of log-probabilities") }),
+  ],
+  { error: "base, { field: NAME } or { file: PATH }" },
+);
+
+const klDivergence = group({
+  type: z
+    .literal("kl_divergence", { error: "kl_divergence" })
+    .default("kl_divergence")
+    .describe("holds the model p to a reference q, in nats per token"),
+  name: unset(text("a name")).describe("names its metrics (default: kl_divergence)"),
+  weight: notNegative.default(0.1).describe("the loss is cross-entropy + weight · divergence"),
+  direction: z
+    .enum(["forward", "reverse"], { error: "forward, KL(model‖reference), or reverse, KL(reference‖model)" })
+    .default("forward")
+    .describe("forward is KL(model‖reference), reverse is KL(reference‖model)"),
+  symmetric: flag.default(false).describe("the Jensen–Shannon divergence instead"),
+  reduction: z
+    .enum(["mean", "sum"], { error: "mean or sum" })
+    .default("mean")
+    .describe("over the tokens of a batch: their weighted mean, or sum"),
+  epsilon: share.default(0).describe("smooths the reference: q ← (1 − ε)·q + ε / vocabulary"),
+  clip: unset(positive).describe("the most nats a token may count (default: no limit)"),
+  on: on
+    .default("completions")
+    .describe(
+      "completions, { samples: NUMBER } drawn from the base (also rows, max_tokens, temperature, seed), or { file: PATH } (also rows)",
+    ),
+  reference: reference
+    .default("base")
+    .describe("base, { field: NAME } of the data's lines, or { file: PATH } of log-probabilities"),
+}).superRefine(({ on, reference }, context) => {
+  if (typeof on === "string" || !("samples" in on) || reference === "base") return;
+  context.addIssue({ code: "custom", path: ["reference"], message: "base, the only reference there is for samples" });
+});
+
+const evaluate = group({
+  task: unset(path("a JSON Lines file of prompts and completions")).describe(
+    "prompts and completions of the new task, scored by exact match (default: none)",
+  ),
+  skills: z
+    .record(z.string(), path("a JSON Lines file of prompts and completions"), {
+      error: "named files, such as { capitals: ./capitals.jsonl }",
+    })
+    .default({})
+    .describe("what the base can do and should still do, as { NAME: FILE }, scored alike"),
+  max_tokens: whole(1).default(32).describe("the most tokens of an answer"),
+  completions: whole(0).default(4).describe("how many sample completions the report shows"),
+  drift_samples: whole(0)
+    .default(64)
+    .describe("samples of the base on which drift is measured, in nats per token; 0 is off"),
+}).describe("what to score before and after");
+
+const engine = group({
+  type: z.literal("local", { error: "local" }).default("local").describe("the embedded engine"),
+  threads: z
+    .union([z.literal("auto"), whole(1)], { error: "auto, or a whole number of at least 1" })
+    .default("auto")
+    .describe("auto (all cores), or how many"),
+}).describe("where the model runs");
+
+/** What a configuration file may say. Unknown keys are errors. */
+export const configSchema = group({
+  model: path("a Hugging Face model folder")
+    .describe("a Hugging Face folder: config.json, model.safetensors, tokenizer.json")
+    .meta({ example: "./models/base" }),
+  data,
+  lora: lora.prefault({}),
+  train: train.prefault({}),
+  optimizer: optimizer.prefault({}),
+  regularizers: z
+    .array(klDivergence, { error: "a list of regularizers, such as [{ type: kl_divergence }]" })
+    .default([])
+    .describe("what holds the model back; an empty list is plain fine-tuning"),
+  evaluate: evaluate.prefault({}),
+  engine: engine.prefault({}),
+  output: path("a folder that does not exist yet").default("./runs/first").describe("where the run is written"),
+});
+
+/** A complete configuration: every default filled in, except those of `lora`, which `resolveLora` decides. */
+export type Config = z.output<typeof configSchema>;
+export type DataConfig = Config["data"];
+export type LoraConfig = Config["lora"];
+export type TrainConfig = Config["train"];
+export type OptimizerConfig = Config["optimizer"];
+export type RegularizerConfig = Config["regularizers"][number];
+export type EvaluateConfig = Config["evaluate"];
+export type EngineConfig = Config["engine"];
+
+/** LoRA's settings in force. */
+export interface LoraSettings {
+  readonly rank: number;
+  readonly alpha: number;
+  readonly target_modules: "all-linear" | readonly Projection[];
+  readonly use_rslora: boolean;
+}
+
+/**
+ * The LoRA settings in force: those of the adapter that training starts from, or else what is written, or else the
+ * defaults.
+ *
+ * @throws UserError when a written value disagrees with the adapter.
+ */
+export function resolveLora(written: LoraConfig, adapter?: LoraSettings): LoraSettings {
+  const given = Object.entries(written).filter(([, value]) => value !== null);
+  for (const [key, value] of adapter ? given : []) {
+    const has = adapter?.[key as keyof LoraSettings];
+    if (comparable(value) === comparable(has)) continue;
+    throw new UserError(
+      `lora.${key} is ${String(value)}, but the adapter that training starts from has ${String(has)}: take lora.${key} out`,
+    );
+  }
+  return { ...LORA_DEFAULTS, ...Object.fromEntries(given), ...adapter };
+}
+
+function comparable(value: unknown): string {
+  const modules = value === "all-linear" ? PROJECTIONS : value;
+  return Array.isArray(modules) ? [...modules].sort().join() : String(modules);
+}

@@ -1,0 +1,226 @@
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { UserError } from "../../src/errors.ts";
+import { loadConfig, stringifyConfig } from "../../src/train/config-file.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "klamp-config-"));
+const file = join(folder, "config.yaml");
+const REQUIRED = "model: ./model\ndata: { train: ./train.jsonl }\n";
+
+function load(yaml: string, ...sets: string[]) {
+  writeFileSync(file, yaml);
+  return loadConfig(file, sets);
+}
+
+function complaint(yaml: string, ...sets: string[]): string {
+  try {
+    load(yaml, ...sets);
+  } catch (error) {
+    if (error instanceof UserError) return error.message.replace(`${folder}/`, "");
+    throw error;
+  }
+  throw new Error("the configuration was accepted");
+}
+
+describe("defaults", () => {
+  test("are those of the documented configuration", () => {
+    expect(load(REQUIRED)).toEqual({
+      model: join(folder, "model"),
+      data: { train: join(folder, "train.jsonl"), validation: null, max_length: null },
+      lora: { rank: null, alpha: null, target_modules: null, use_rslora: null },
+      train: { steps: 300, epochs: null, batch_size: 16, seed: 1, shuffle: true, adapter: null },
+      optimizer: {
+        learning_rate: 3e-3,
+        schedule: "constant",
+        warmup_steps: 0,
+        betas: [0.9, 0.999],
+        eps: 1e-8,
+        weight_decay: 0,
+        grad_clip: 1,
+      },
+      regularizers: [],
+      evaluate: { task: null, skills: {}, max_tokens: 32, completions: 4, drift_samples: 64 },
+      engine: { type: "local", threads: "auto" },
+      output: join(folder, "runs/first"),
+    });
+  });
+
+  test("of a regularizer: KL(model‖reference) to the base on the completions", () => {
+    expect(load(`${REQUIRED}regularizers: [{ type: kl_divergence }]`).regularizers).toEqual([
+      {
+        type: "kl_divergence",
+        name: null,
+        weight: 0.1,
+        direction: "forward",
+        symmetric: false,
+        reduction: "mean",
+        epsilon: 0,
+        clip: null,
+        on: "completions",
+        reference: "base",
+      },
+    ]);
+  });
+
+  test("the documented example is accepted as it stands", () => {
+    const config = load(`
+model: ./models/base
+data: { train: ./train.jsonl, validation: ./valid.jsonl }
+lora: { rank: 8, alpha: 16, target_modules: all-linear, use_rslora: false }
+train: { steps: 300, batch_size: 16, seed: 1, shuffle: true, adapter: null }
+optimizer: { learning_rate: 3.0e-3, betas: [0.9, 0.999], eps: 1.0e-8, weight_decay: 0, grad_clip: 1.0, schedule: constant, warmup_steps: 0 }
+regularizers:
+  - { type: kl_divergence, weight: 0.1, direction: reverse }
+evaluate: { task: ./test.jsonl, skills: { capitals: ./capitals.jsonl }, max_tokens: 32, completions: 4, drift_samples: 64 }
+engine: { type: local, threads: auto }
+output: ./runs/first
+`);
+    expect(config.regularizers[0]).toMatchObject({ weight: 0.1, direction: "reverse" });
+  });
+
+  test("paths count from the file's folder, absolute ones stay", () => {
+    const config = load(
+      `${REQUIRED}regularizers: [{ on: { file: texts.jsonl }, reference: { file: /q.jsonl } }]\ntrain: { adapter: start }`,
+    );
+    expect(config.regularizers[0]!.on).toEqual({ file: join(folder, "texts.jsonl"), rows: 16 });
+    expect(config.regularizers[0]!.reference).toEqual({ file: "/q.jsonl" });
+    expect(config.train.adapter).toBe(join(folder, "start"));
+  });
+
+  test("a formatted configuration reads back to itself", () => {
+    for (const train of ["{}", "{ epochs: 1.5 }", "{ steps: 7 }"]) {
+      const config = load(
+        `${REQUIRED}train: ${train}\nregularizers: [{ on: { samples: 800 } }, { reference: { field: q } }]`,
+      );
+      expect(load(stringifyConfig(config))).toEqual(config);
+    }
+  });
+});
+
+describe("--set", () => {
+  test("overrides and adds, with YAML values and list indices", () => {
+    const yaml = `${REQUIRED}train: { steps: 5 }\nregularizers: [{ weight: 1 }]\n`;
+    const config = load(
+      yaml,
+      "train.steps=7",
+      "regularizers.0.weight=0.5",
+      "optimizer.betas=[0.8, 0.9]",
+      "lora.rank=4",
+    );
+    expect(config.train.steps).toBe(7);
+    expect(config.regularizers[0]!.weight).toBe(0.5);
+    expect(config.optimizer.betas).toEqual([0.8, 0.9]);
+    expect(config.lora.rank).toBe(4);
+  });
+
+  test("null takes a key out", () => {
+    const config = load(`${REQUIRED}train: { steps: 5 }`, "train.steps=null", "train.epochs=2");
+    expect(config.train).toMatchObject({ steps: null, epochs: 2 });
+  });
+});
+
+describe("what is wrong is said in one sentence, with its place", () => {
+  test.each([
+    [
+      "optimizer:\n  betas: [0.9, 0.99]\n  learning_rat: 1\n",
+      "config.yaml:5: unknown key `learning_rat` in optimizer; did you mean `learning_rate`?",
+    ],
+    ["lorra: {}\n", "config.yaml:3: unknown key `lorra`; did you mean `lora`?"],
+    [
+      "optimizer: { lr: 1 }\n",
+      "config.yaml:3: unknown key `lr` in optimizer; it takes learning_rate, betas, eps, weight_decay, grad_clip, schedule, warmup_steps",
+    ],
+    ["train:\n  steps: many\n", 'config.yaml:4: train.steps is "many", expected a whole number of at least 1'],
+    ["train: { steps: 3, epochs: 1 }\n", "config.yaml:3: give train.steps or train.epochs, not both: take one out"],
+    ["train:\n", "config.yaml:3: train is null, expected a group of settings, such as { steps: … }"],
+    [
+      "regularizers:\n  - weight: 1\n  - weight: -0.5\n",
+      "config.yaml:5: regularizers.1.weight is -0.5, expected a finite number of at least 0",
+    ],
+    [
+      "regularizers: [{ weight: .nan }]\n",
+      "config.yaml:3: regularizers.0.weight is NaN, expected a finite number of at least 0",
+    ],
+    [
+      "regularizers: [{ weight: .inf }]\n",
+      "config.yaml:3: regularizers.0.weight is Infinity, expected a finite number of at least 0",
+    ],
+    ["regularizers: [{ type: kl }]\n", 'config.yaml:3: regularizers.0.type is "kl", expected kl_divergence'],
+    [
+      "regularizers: [{ on: { sample: 3 } }]\n",
+      "config.yaml:3: unknown key `sample` in regularizers.0.on; did you mean `samples`?",
+    ],
+    [
+      "regularizers: [{ on: { samples: 3, rws: 2 } }]\n",
+      "config.yaml:3: unknown key `rws` in regularizers.0.on; did you mean `rows`?",
+    ],
+    [
+      "regularizers: [{ on: prompts }]\n",
+      'config.yaml:3: regularizers.0.on is "prompts", expected completions, { samples: NUMBER } or { file: PATH }',
+    ],
+    [
+      "regularizers: [{ reference: {} }]\n",
+      "config.yaml:3: regularizers.0.reference is {}, expected base, { field: NAME } or { file: PATH }",
+    ],
+    [
+      "regularizers: [{ reference: { field: a, file: b } }]\n",
+      "config.yaml:3: regularizers.0.reference cannot have both `field` and `file`: take one out",
+    ],
+    [
+      "regularizers: [{ on: { samples: 3 }, reference: { field: q } }]\n",
+      'config.yaml:3: regularizers.0.reference is {"field":"q"}, expected base, the only reference there is for samples',
+    ],
+    [
+      "lora: { target_modules: [q_proj, qproj] }\n",
+      'config.yaml:3: lora.target_modules.1 is "qproj", expected all-linear, or a list of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj',
+    ],
+    [
+      "lora: [\n",
+      "config.yaml:4: this is not valid YAML: Flow sequence in block collection must be sufficiently indented and end with a ]",
+    ],
+    ["model: other\n", "config.yaml:3: this is not valid YAML: Map keys must be unique"],
+  ])("%j", (yaml, expected) => {
+    expect(complaint(REQUIRED + yaml)).toBe(expected);
+  });
+
+  test("a missing key", () => {
+    expect(complaint("data: { train: a }")).toBe(
+      "config.yaml: `model` is missing: give the path of a Hugging Face model folder",
+    );
+    expect(complaint("model: a\ndata: {}")).toBe(
+      "config.yaml:2: `data.train` is missing: give the path of a JSON Lines file",
+    );
+  });
+
+  test.each([
+    [
+      "optimizer.learning_rat=1",
+      "--set optimizer.learning_rat=1: unknown key `learning_rat` in optimizer; did you mean `learning_rate`?",
+    ],
+    ["train.steps=0", "--set train.steps=0: train.steps is 0, expected a whole number of at least 1"],
+    ["train={ steps: 0 }", "--set train={ steps: 0 }: train.steps is 0, expected a whole number of at least 1"],
+    [
+      "regularizers.0.weight=1",
+      "--set regularizers.0.weight=1: regularizers has 0 entries, counted from 0, and none called 0",
+    ],
+    ["model.path=x", '--set model.path=x: model is "./model", it holds no keys'],
+    ["train.steps", "--set train.steps: expected KEY=VALUE, as in --set train.steps=50"],
+    ["train.steps=[", "--set train.steps=[: the value is not valid YAML"],
+  ])("--set %s", (set, expected) => {
+    expect(complaint(REQUIRED, set)).toBe(expected);
+  });
+
+  test("a fault in the file is not blamed on an innocent --set", () => {
+    expect(complaint(`${REQUIRED}train: { stepz: 1 }`, "lora.rank=4")).toBe(
+      "config.yaml:3: unknown key `stepz` in train; did you mean `steps`?",
+    );
+  });
+
+  test("a file that is not there", () => {
+    expect(() => loadConfig(join(folder, "none.yaml"))).toThrow(
+      /cannot read the configuration .*none\.yaml: there is no such file/,
+    );
+  });
+});
