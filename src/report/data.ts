@@ -1,0 +1,85 @@
+/** @file What a report shows. Plain data: shares from 0 to 1, losses and divergences in nats per token. */
+
+/** Everything on the page. A section without data is left out. */
+export interface ReportData {
+  readonly title: string;
+  /** When it was made, ISO 8601. */
+  readonly created: string;
+  /** What the numbers say, one sentence each. */
+  readonly conclusion: readonly string[];
+  /** What a reader needs to do it again: model, data, versions, seed, steps, learning rate, rank, alpha, seconds … */
+  readonly facts: Readonly<Record<string, string | number>>;
+  readonly scores?: Scores;
+  readonly runs: readonly RunData[];
+  readonly samples: readonly Sample[];
+}
+
+/** What the base and each run can do. */
+export interface Scores {
+  /** The base's skills, in the order of the table's rows. */
+  readonly skills: readonly string[];
+  /** What the new task is called. */
+  readonly task: string;
+  /** The base first, then one column per run, named like the run. */
+  readonly columns: readonly ScoreColumn[];
+  /** Said under the table: how many items, on which text the drift was measured, and in which direction. */
+  readonly notes: readonly string[];
+}
+
+export interface ScoreColumn {
+  readonly name: string;
+  /** One score for each of `Scores.skills`. */
+  readonly skills: Readonly<Record<string, Score>>;
+  readonly task: Score;
+  /** Mean over the base's skills of strict accuracy relative to the base's; the base's own is 1. */
+  readonly retention: number;
+  /** Distance from the base in nats per token; null where it was not measured. */
+  readonly drift: number | null;
+}
+
+/** Shares of right answers. */
+export interface Score {
+  /** The whole completion is the expected one. */
+  readonly strict: number;
+  /** The completion contains the expected answer; null where it was not measured. */
+  readonly lenient: number | null;
+}
+
+export interface RunData {
+  readonly name: string;
+  /** What set it apart, e.g. `KL(reference‖model) · weight 0.1 · on completions`. */
+  readonly description: string;
+  readonly metrics: readonly StepData[];
+  /** The resolved configuration as YAML. */
+  readonly config: string;
+}
+
+/** One line of `metrics.jsonl`. Without a KL regularizer the `kl_…` are null or absent. */
+export interface StepData {
+  readonly step: number;
+  readonly loss: number;
+  readonly cross_entropy: number;
+  readonly kl_divergence?: number | null;
+  readonly kl_max?: number | null;
+  readonly kl_min?: number | null;
+  readonly grad_norm: number;
+  readonly learning_rate: number;
+  readonly tokens_per_second: number;
+}
+
+/** One prompt, and what each model made of it. */
+export interface Sample {
+  /** The skill or task that it tests. */
+  readonly skill: string | null;
+  readonly prompt: string;
+  /** The right answer, if there is one. */
+  readonly expected: string | null;
+  /** By column: the base and the runs. */
+  readonly completions: Readonly<Record<string, Completion>>;
+}
+
+export interface Completion {
+  readonly text: string;
+  /** By the strict measure; null where nothing was expected. */
+  readonly right: boolean | null;
+}

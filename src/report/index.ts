@@ -1,0 +1,3 @@
+export type * from "./data.ts";
+export { renderReport } from "./report.ts";
+export { writeReport } from "./write.ts";

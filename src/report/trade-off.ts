@@ -1,0 +1,72 @@
+import type { ScoreColumn } from "./data.ts";
+import { percent } from "./format.ts";
+import { type Html, html } from "./html.ts";
+import { type Identity, marker } from "./identity.ts";
+
+/** @file The picture of the whole matter: what was kept against what was learned, one point per model. */
+
+const WIDTH = 460;
+const HEIGHT = 330;
+const FRAME = { left: 50, right: WIDTH - 22, top: 22, bottom: HEIGHT - 50 };
+const TEXT = { size: 13, height: 17, perCharacter: 6.7 };
+const GAP = 12;
+
+interface Box {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+}
+
+/** Retention (up) against the new task's accuracy (right). Better is up and to the right. */
+export function tradeOff(columns: readonly ScoreColumn[], looks: ReadonlyMap<string, Identity>): Html {
+  const most = Math.max(1, ...columns.map(({ retention }) => retention));
+  const top = Math.ceil(most * 10 - 1e-9) / 10;
+  const x = (share: number) => FRAME.left + share * (FRAME.right - FRAME.left);
+  const y = (share: number) => FRAME.bottom - (share / top) * (FRAME.bottom - FRAME.top);
+  const points = columns.map((column) => ({
+    look: looks.get(column.name)!,
+    x: x(column.task.strict),
+    y: y(column.retention),
+  }));
+  const labels = placeLabels(points.map(({ look, x, y }) => ({ text: look.name, x, y })));
+  const base = points[0];
+  const summary = columns.map(
+    ({ name, retention, task }) => `${name}: kept ${percent(retention)}, learned ${percent(task.strict)}`,
+  );
+
+  return html`<svg class="trade-off" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="Kept against learned. ${summary.join("; ")}.">
+<defs><radialGradient id="ideal" gradientUnits="userSpaceOnUse" cx="${x(1)}" cy="${y(1)}" r="150"><stop offset="0" style="stop-color:var(--kept)"/><stop offset="1" style="stop-color:var(--kept);stop-opacity:0"/></radialGradient></defs>
+<rect x="${FRAME.left}" y="${FRAME.top}" width="${FRAME.right - FRAME.left}" height="${FRAME.bottom - FRAME.top}" fill="url(#ideal)"/>
+${[0, 0.25, 0.5, 0.75, 1].map(
+  (share) => html`<path class="grid" d="M${FRAME.left} ${y(share)}H${FRAME.right}"/>
+<text class="tick" x="${FRAME.left - 8}" y="${y(share) + 4}" text-anchor="end">${share * 100}</text>
+<path class="grid" d="M${x(share)} ${FRAME.bottom}v5"/>
+<text class="tick" x="${x(share)}" y="${FRAME.bottom + 18}" text-anchor="middle">${share * 100}</text>`,
+)}
+<text class="axis" x="${FRAME.right}" y="${HEIGHT - 9}" text-anchor="end">new task learned, % →</text>
+<text class="axis" transform="rotate(-90)" x="${-FRAME.top}" y="13" text-anchor="end">base skills kept, % →</text>
+${base && points.slice(1).map(({ look, ...end }) => html`<path class="path" d="M${base.x} ${base.y}L${end.x} ${end.y}" style="stroke:${look.color}"/>`)}
+${points.map(({ look, x, y }) => html`<g transform="translate(${x} ${y}) scale(1.15)">${marker(look)}</g>`)}
+${labels.map(({ text, x, y }, i) => html`<text class="name" x="${x}" y="${y + 4.5}" style="fill:${points[i]!.look.color}">${text}</text>`)}
+</svg>`;
+}
+
+/** A place beside each point, on the side with more room, moved down until it touches no other label. */
+function placeLabels(points: readonly { readonly text: string; readonly x: number; readonly y: number }[]) {
+  const taken: Box[] = [];
+  const order = points.map((point, i) => ({ ...point, i })).sort((a, b) => a.y - b.y);
+  const placed: { text: string; x: number; y: number }[] = [];
+  for (const { text, x, y, i } of order) {
+    const width = text.length * TEXT.perCharacter;
+    const left = x - GAP - width;
+    const box = { x: x + GAP + width > WIDTH || (x > WIDTH / 2 && left > 0) ? Math.max(0, left) : x + GAP, y, width };
+    while (taken.some((other) => overlap(other, box))) box.y += 2;
+    taken.push(box);
+    placed[i] = { text, x: box.x, y: box.y };
+  }
+  return placed;
+}
+
+function overlap(a: Box, b: Box): boolean {
+  return a.x < b.x + b.width && b.x < a.x + a.width && Math.abs(a.y - b.y) < TEXT.height;
+}
