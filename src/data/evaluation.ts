@@ -1,0 +1,73 @@
+import { UserError } from "../errors.ts";
+import { chatRenderer, type RenderChat, splitChat } from "./chat.ts";
+import { type Example, parseExample } from "./example.ts";
+import { readJsonLines } from "./json-lines.ts";
+import type { Tokenizer } from "./tokenizer.ts";
+import { encodePrompt, endWithEos } from "./weighted-tokens.ts";
+
+/** One question of an evaluation set and its right answer. */
+export interface EvaluationRow {
+  /** What the model is given. */
+  readonly prompt: Int32Array;
+  /** What it should say. */
+  readonly completion: string;
+  /** The same in tokens, up to and with the token that ends it. */
+  readonly completionTokens: Int32Array;
+  /** `test.jsonl:12` */
+  readonly source: string;
+}
+
+/**
+ * Reads a JSON Lines file as an evaluation set: lines of `{"prompt", "completion"}`, or of `{"messages"}` that end with
+ * an assistant turn, the answer. Other keys are ignored. Tokens are those that `loadDataset` would train on.
+ *
+ * @throws UserError naming file and line.
+ */
+export async function loadEvaluation(path: string, tokenizer: Tokenizer): Promise<EvaluationRow[]> {
+  let render: RenderChat | undefined;
+  const toRow = (example: Example): Omit<EvaluationRow, "source"> => {
+    if (example.format === "prompt") {
+      const { prompt, completion } = example;
+      const completionTokens = endWithEos(tokenizer.encode(completion), tokenizer);
+      return { prompt: encodePrompt(prompt, tokenizer), completion, completionTokens };
+    }
+    if (example.format !== "messages") {
+      throw new UserError(
+        'an evaluation asks a question: give {"prompt", "completion"}, or {"messages"} that end with an assistant turn',
+      );
+    }
+    const { messages } = example;
+    const answer = messages.at(-1)!;
+    if (answer.role !== "assistant")
+      throw new UserError(
+        `the last message is of role \`${answer.role}\`, expected \`assistant\`: its answer is what is scored`,
+      );
+    render ??= chatRenderer(tokenizer);
+    const tokens = splitChat(messages, render).map(({ text }) => tokenizer.encode(text));
+    return {
+      prompt: Int32Array.from(tokens.slice(0, -1).flatMap((part) => [...part])),
+      completion: answer.content,
+      completionTokens: endAtStop(tokens.at(-1)!, tokenizer),
+    };
+  };
+
+  const rows: EvaluationRow[] = [];
+  for await (const line of readJsonLines(path)) {
+    const example = parseExample(line);
+    try {
+      const row = toRow(example);
+      if (row.prompt.length === 0)
+        throw new UserError("the prompt has no tokens, and the model needs one to go on from");
+      rows.push({ ...row, source: line.source });
+    } catch (cause) {
+      throw cause instanceof UserError ? line.fail(cause.message, { cause }) : cause;
+    }
+  }
+  return rows;
+}
+
+/** A template may write a newline after the token that ends a turn; generation ends before it. */
+function endAtStop(tokens: Int32Array, tokenizer: Tokenizer): Int32Array {
+  const end = tokens.findIndex((id) => tokenizer.stop.includes(id));
+  return end === -1 ? endWithEos(tokens, tokenizer) : tokens.slice(0, end + 1);
+}
