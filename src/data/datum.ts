@@ -41,3 +41,32 @@ export function totalWeight(data: readonly Datum[]): number {
   for (const datum of data) for (const weight of datum.lossInputs.weights.data) total += weight;
   return total;
 }
+
+/** The datum with only its rows from `from` to `to`: every loss input is cut along its first dimension. */
+export function sliceRows(datum: Datum, from: number, to: number): Datum {
+  const { modelInput, lossInputs } = datum;
+  const cut = <T extends Tensor | IntTensor>({ data, shape }: T) => {
+    const width = data.length / (shape[0] || 1);
+    return { data: data.subarray(from * width, to * width), shape: [to - from, ...shape.slice(1)] } as unknown as T;
+  };
+  const positions = lossInputs.positions ?? {
+    data: Int32Array.from({ length: modelInput.length }, (_, i) => i),
+    shape: [modelInput.length],
+  };
+  const fields = Object.entries({ ...lossInputs, positions }).map(([name, field]) => [name, field && cut(field)]);
+  return { ...datum, lossInputs: Object.fromEntries(fields) as LossInputs };
+}
+
+/** A datum that asks for every token of a text but the first, with weight 1. */
+export function everyToken(tokens: readonly number[] | Int32Array, source?: string): Datum {
+  const targets = Int32Array.from(tokens.slice(1));
+  const shape = [targets.length];
+  return {
+    modelInput: Int32Array.from(tokens.slice(0, -1)),
+    lossInputs: {
+      target_tokens: { data: targets, shape },
+      weights: { data: new Float32Array(targets.length).fill(1), shape },
+    },
+    ...(source !== undefined && { source }),
+  };
+}

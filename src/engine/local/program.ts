@@ -1,66 +1,99 @@
 import * as ort from "onnxruntime-node";
-import { type Dim, type Graph, SHAPE_PREFIX, type Value } from "./graph.ts";
+import { type Compiled, compile, dimensionInput } from "./graph/onnx.ts";
+import { type Dim, topological, type Value } from "./graph/value.ts";
 
-/** Named tensors that a program reads. */
+/** Tensors by the names of graph inputs. */
 export type Feeds = ReadonlyMap<string, ort.Tensor>;
-/** Sizes of the named dimensions. */
+/** Sizes of named dimensions. */
 export type Dims = Readonly<Record<string, number>>;
 
+export function floats(data: Float32Array, shape: readonly number[]): ort.Tensor {
+  return new ort.Tensor("float32", data, shape);
+}
+
+export function int64s(values: ArrayLike<number>, shape: readonly number[]): ort.Tensor {
+  return new ort.Tensor("int64", BigInt64Array.from(values as number[], BigInt), shape);
+}
+
 /**
- * A graph that can run. Outputs are written into buffers that belong to the program and are used again by its next
- * run: memory stays flat, and nothing is copied.
+ * A graph that can run. Its outputs are written into memory that belongs to the program and serves its next run again:
+ * nothing is copied, nothing grows, no fresh page is touched.
  */
 export class Program {
   readonly #session: ort.InferenceSession;
-  readonly #inputs: readonly Value[];
-  readonly #outputs: readonly Value[];
+  readonly #compiled: Compiled;
+  readonly #shapes: ReadonlyMap<string, readonly Dim[]>;
+  readonly #dimensions: readonly string[];
   readonly #buffers: readonly Map<string, Float32Array>[];
   #turn = 0;
 
-  private constructor(session: ort.InferenceSession, graph: Graph, bufferSets: number) {
+  private constructor(
+    session: ort.InferenceSession,
+    compiled: Compiled,
+    shapes: ReadonlyMap<string, readonly Dim[]>,
+    dimensions: readonly string[],
+    turns: number,
+  ) {
     this.#session = session;
-    this.#buffers = Array.from({ length: bufferSets }, () => new Map());
-    this.#inputs = [...graph.inputs.values()];
-    this.#outputs = [...graph.outputs.values()];
+    this.#compiled = compiled;
+    this.#shapes = shapes;
+    this.#dimensions = dimensions.filter((name) => compiled.inputs.includes(dimensionInput(name)));
+    this.#buffers = Array.from({ length: turns }, () => new Map());
   }
 
-  /** @param bufferSets 2 for a program that reads its own last outputs, such as a cache. */
-  static async open(graph: Graph, threads: number, bufferSets = 1): Promise<Program> {
-    const session = await ort.InferenceSession.create(graph.encode(), {
+  /**
+   * @param given values that are fed, under these names, whatever computes them.
+   * @param dimensions named dimensions that are known before a run.
+   * @param turns how many runs a result stays valid: 2 for a program that reads its own last outputs.
+   */
+  static async open(
+    outputs: ReadonlyMap<string, Value>,
+    options: {
+      readonly threads: number;
+      readonly dimensions?: readonly string[];
+      readonly given?: ReadonlyMap<Value, string>;
+      readonly turns?: number;
+    },
+  ): Promise<Program> {
+    const { threads, dimensions = [], given = new Map(), turns = 1 } = options;
+    const compiled = compile(outputs, given, dimensions);
+    const session = await ort.InferenceSession.create(compiled.bytes, {
       executionProviders: ["cpu"],
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
-      logSeverityLevel: 3,
-      // Spinning threads steal the other core from whoever works on a busy machine.
+      graphOptimizationLevel: "all",
+      // Spinning takes the other core from whoever works on a busy machine.
       extra: { session: { intra_op: { allow_spinning: "0" } } },
     });
-    return new Program(session, graph, bufferSets);
+    const shapes = new Map([...outputs].map(([name, { shape }]) => [name, shape]));
+    return new Program(session, compiled, shapes, dimensions, turns);
   }
 
-  /** Runs the graph. The returned tensors are valid until the next run, or the one after it with two buffer sets. */
+  /** Runs the graph on the first of `feeds` that has each input. The results stay valid until the next run. */
   async run(feeds: readonly Feeds[], dims: Dims): Promise<Map<string, ort.Tensor>> {
     const inputs: Record<string, ort.Tensor> = {};
-    for (const { name, shape } of this.#inputs) {
-      if (name.startsWith(SHAPE_PREFIX)) inputs[name] = shapeTensor(name, dims);
-      else {
-        const tensor = feeds.find((map) => map.has(name))?.get(name);
-        if (!tensor) throw new Error(`graph input ${name} [${shape.join(", ")}] was not fed`);
-        inputs[name] = tensor;
-      }
+    for (const name of this.#dimensions) inputs[dimensionInput(name)] = int64s([dims[name]!], [1]);
+    for (const name of this.#compiled.inputs) {
+      const tensor = inputs[name] ?? feeds.find((each) => each.has(name))?.get(name);
+      if (!tensor) throw new Error(`graph input ${name} was not fed`);
+      inputs[name] = tensor;
     }
-    const fetches: Record<string, ort.Tensor> = {};
     this.#turn = (this.#turn + 1) % this.#buffers.length;
-    for (const output of this.#outputs) fetches[output.name] = this.#allocate(output, dims);
-    await this.#session.run(inputs, fetches);
-    return new Map(Object.entries(fetches));
+    const outputs = new Map([...this.#shapes].map(([name, shape]) => [name, this.#buffer(name, shape, dims)]));
+    await this.#session.run(inputs, Object.fromEntries(outputs));
+    return outputs;
   }
 
-  async close(): Promise<void> {
-    await this.#session.release();
+  close(): Promise<void> {
+    return this.#session.release();
   }
 
-  #allocate({ name, shape }: Value, dims: Dims): ort.Tensor {
-    const sizes = shape.map((dim) => sizeOf(dim, dims));
+  #buffer(name: string, shape: readonly Dim[], dims: Dims): ort.Tensor {
+    const sizes = shape.map((dim) => {
+      const size = typeof dim === "number" ? dim : dims[dim];
+      if (size === undefined) throw new Error(`dimension ${dim} of ${name} is not known`);
+      return size;
+    });
     const length = sizes.reduce((product, n) => product * n, 1);
     const buffers = this.#buffers[this.#turn]!;
     let buffer = buffers.get(name);
@@ -68,18 +101,15 @@ export class Program {
       buffer = new Float32Array(length);
       buffers.set(name, buffer);
     }
-    return new ort.Tensor("float32", buffer.subarray(0, length), sizes);
+    return floats(buffer.subarray(0, length), sizes);
   }
 }
 
-function sizeOf(dim: Dim, dims: Dims): number {
-  const size = typeof dim === "number" ? dim : dims[dim];
-  if (size === undefined) throw new Error(`dimension ${dim} is not bound`);
-  return size;
-}
-
-function shapeTensor(name: string, dims: Dims): ort.Tensor {
-  const parts = name.slice(SHAPE_PREFIX.length).split(",");
-  const sizes = parts.map((part) => BigInt(/^\d+$/.test(part) ? part : sizeOf(part, dims)));
-  return new ort.Tensor("int64", BigInt64Array.from(sizes), [sizes.length]);
+/** Names for values that one program hands to another: `kept.0`, `kept.1`, … */
+export function nameKept(values: readonly Value[]): Map<Value, string> {
+  return new Map(
+    topological(values)
+      .filter((value) => values.includes(value))
+      .map((value, i) => [value, `kept.${i}`]),
+  );
 }

@@ -1,78 +1,69 @@
-import { buildHead, buildHeadBackward, buildTrunk, type Lora } from "./decoder.ts";
-import type { ModelConfig } from "./model-folder.ts";
-import { Program } from "./program.ts";
+import { buildDecoder, DECODER_DIMENSIONS, type Decoder, type Lora } from "./decoder.ts";
+import { gradients, keptValues } from "./graph/gradient.ts";
+import { gemm, logSoftmax } from "./graph/operators.ts";
+import { input, type Value } from "./graph/value.ts";
+import type { ModelConfig } from "./model-config.ts";
+import { nameKept, Program } from "./program.ts";
 
-/**
- * Which weights a trunk runs with and what for: `train` keeps what its backward pass needs; `current` and `base` only
- * look, with the adapter on or off; the cached ones generate.
- */
-export type TrunkKind = "train" | "current" | "base" | "current-cached" | "base-cached";
+/** The name under which a program hands out the gradient of one of its inputs, and takes that of its output. */
+export const gradientOf = (name: string) => `gradient.${name}`;
 
-/** A trunk and a head of its own, so that using one never overwrites what another one gave. */
-export interface ForwardPrograms {
-  readonly trunk: Program;
-  readonly head: Program;
-}
-
-export interface TrainPrograms extends ForwardPrograms {
+/** Forward and backward of a decoder: a vector-Jacobian pair, so that any loss can run between the two. */
+export interface TrainPrograms {
+  /** `hidden` and what the backward program needs, by the names that it takes. */
+  readonly forward: Program;
+  /** From `gradient.hidden` the gradient of every trained input. */
   readonly backward: Program;
-  readonly headBackward: Program;
 }
 
-/** Builds the graphs of a model when they are first needed, and keeps them. */
-export class Programs {
-  readonly #config: ModelConfig;
-  readonly #lora: Lora | undefined;
-  readonly #threads: number;
-  readonly #open = new Map<TrunkKind, Promise<TrainPrograms | ForwardPrograms>>();
+export async function openTrainPrograms(
+  decoder: Decoder,
+  trained: readonly Value[],
+  threads: number,
+): Promise<TrainPrograms> {
+  const { hidden } = decoder;
+  const seed = input(gradientOf("hidden"), hidden.shape);
+  const slopes = gradients(hidden, seed, trained);
+  const kept = nameKept(keptValues([hidden], slopes));
+  const options = { threads, dimensions: DECODER_DIMENSIONS };
+  const forward = await Program.open(
+    new Map([["hidden", hidden], ...[...kept].map(([value, name]) => [name, value] as const)]),
+    options,
+  );
+  const backward = await Program.open(new Map(trained.map(({ name }, i) => [gradientOf(name!), slopes[i]!])), {
+    ...options,
+    given: kept,
+  });
+  return { forward, backward };
+}
 
-  /** @param lora absent: every weight is trained. */
-  constructor(config: ModelConfig, lora: Lora | undefined, threads: number) {
-    this.#config = config;
-    this.#lora = lora;
-    this.#threads = threads;
-  }
+/** `hidden` alone: to look without training. */
+export function openForward(config: ModelConfig, lora: Lora | null, threads: number): Promise<Program> {
+  const { hidden } = buildDecoder(config, lora);
+  return Program.open(new Map([["hidden", hidden]]), { threads, dimensions: DECODER_DIMENSIONS });
+}
 
-  train(): Promise<TrainPrograms> {
-    return this.#once("train", async () => {
-      const trainWeights = this.#lora === undefined;
-      const { tape, hidden } = buildTrunk(this.#config, { ...this.#adapter(), trainWeights });
-      const backward = tape.vjp(hidden);
-      return {
-        trunk: await Program.open(tape, this.#threads),
-        backward: await Program.open(backward, this.#threads),
-        head: await this.#head(),
-        headBackward: await Program.open(buildHeadBackward(this.#config, trainWeights), this.#threads),
-      };
-    });
-  }
+/** `hidden` and the extended keys and values, from `past.*`: one step of sampling. */
+export function openCached(config: ModelConfig, lora: Lora | null, threads: number): Promise<Program> {
+  const { hidden, present } = buildDecoder(config, lora, true);
+  return Program.open(new Map([["hidden", hidden], ...present]), { threads, dimensions: DECODER_DIMENSIONS, turns: 2 });
+}
 
-  look(kind: Exclude<TrunkKind, "train">): Promise<ForwardPrograms> {
-    return this.#once(kind, async () => {
-      const cache = kind.endsWith("cached");
-      const { tape } = buildTrunk(this.#config, { ...(kind.startsWith("current") && this.#adapter()), cache });
-      return { trunk: await Program.open(tape, this.#threads, cache ? 2 : 1), head: await this.#head() };
-    });
-  }
+/** `hidden` [rows, d] and `head` [V, d] to `logprobs` [rows, V]. */
+export function openHead(config: ModelConfig, threads: number): Promise<Program> {
+  const { hidden, head } = headInputs(config);
+  return Program.open(new Map([["logprobs", logSoftmax(gemm(hidden, head, { transB: true }))]]), { threads });
+}
 
-  async close(): Promise<void> {
-    for (const programs of await Promise.all(this.#open.values())) {
-      await Promise.all(Object.values(programs).map((program: Program) => program.close()));
-    }
-    this.#open.clear();
-  }
+/** From the gradient of the logits [rows, V] that of `hidden` and, when the head is trained, that of `head`. */
+export function openHeadBackward(config: ModelConfig, trainHead: boolean, threads: number): Promise<Program> {
+  const { hidden, head } = headInputs(config);
+  const logits = gemm(hidden, head, { transB: true });
+  const trained = trainHead ? [hidden, head] : [hidden];
+  const slopes = gradients(logits, input(gradientOf("logits"), logits.shape), trained);
+  return Program.open(new Map(trained.map(({ name }, i) => [gradientOf(name!), slopes[i]!])), { threads });
+}
 
-  #head(): Promise<Program> {
-    return Program.open(buildHead(this.#config), this.#threads);
-  }
-
-  #adapter(): { lora?: Lora } {
-    return this.#lora ? { lora: this.#lora } : {};
-  }
-
-  #once<T extends ForwardPrograms>(kind: TrunkKind, open: () => Promise<T>): Promise<T> {
-    const programs = (this.#open.get(kind) as Promise<T> | undefined) ?? open();
-    this.#open.set(kind, programs);
-    return programs;
-  }
+function headInputs({ hiddenSize, vocabSize }: ModelConfig): { hidden: Value; head: Value } {
+  return { hidden: input("hidden", ["rows", hiddenSize]), head: input("head", [vocabSize, hiddenSize]) };
 }

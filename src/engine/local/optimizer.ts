@@ -22,7 +22,7 @@ export function gradientNorm(parameters: Iterable<Parameter>): number {
 }
 
 /**
- * One AdamW update (Loshchilov & Hutter 2019, arXiv 1711.05101), in the order of PyTorch's, then clears the gradients:
+ * One AdamW update (Loshchilov & Hutter 2019, arXiv 1711.05101), in the order of PyTorch's:
  * p ← p·(1 − lr·wd); m ← β₁m + (1−β₁)g; v ← β₂v + (1−β₂)g²; p ← p − lr/(1−β₁ᵗ) · m / (√v/√(1−β₂ᵗ) + ε).
  *
  * @param step t, counted from 1.
@@ -43,6 +43,5 @@ export function adamw(parameters: Iterable<Parameter>, params: AdamParams, step:
       variance[i] = v;
       data[i] = data[i]! * keep - (stepSize * m) / (Math.sqrt(v) / correction + eps);
     }
-    gradient.fill(0);
   }
 }

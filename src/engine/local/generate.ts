@@ -1,0 +1,142 @@
+import { UserError } from "../../errors.ts";
+import { createRandom, type Random } from "../../random.ts";
+import type { SampledSequence, SamplingParams } from "../contract.ts";
+import { cachedMask, decoderDims, tokenPositions } from "./batch.ts";
+import type { LocalModel } from "./model.ts";
+import type { ModelConfig } from "./model-config.ts";
+import { type Feeds, floats, type Program } from "./program.ts";
+import { gatherRows } from "./rows.ts";
+
+/** What generation runs: a decoder with a cache and a head, over given weights. */
+export interface Generator {
+  readonly decoder: Program;
+  readonly head: Program;
+  readonly feeds: Feeds;
+}
+
+type Tokens = readonly number[] | Int32Array;
+
+/** Prompts that run together; more would gain little and cost memory. */
+const PROMPTS_AT_ONCE = 64;
+
+/** Draws one continuation per prompt, prompts of like length together. Deterministic in the seed. */
+export async function generate(
+  model: LocalModel,
+  generator: Generator,
+  prompts: readonly Tokens[],
+  params: SamplingParams,
+): Promise<SampledSequence[]> {
+  for (const [i, prompt] of prompts.entries()) checkPrompt(prompt, i, params, model.config);
+  const order = prompts.map((_, i) => i).sort((a, b) => prompts[a]!.length - prompts[b]!.length);
+  const results = new Array<SampledSequence>(prompts.length);
+  for (let from = 0; from < order.length; from += PROMPTS_AT_ONCE) {
+    const part = order.slice(from, from + PROMPTS_AT_ONCE);
+    // Each prompt has a random stream of its own, so that its continuation does not depend on its company.
+    const randoms = part.map((i) => createRandom((params.seed ?? 0) * 1_000_003 + i));
+    const sequences = await continueAll(
+      model,
+      generator,
+      part.map((i) => prompts[i]!),
+      params,
+      randoms,
+    );
+    for (const [k, i] of part.entries()) results[i] = sequences[k]!;
+  }
+  return results;
+}
+
+/** Left-pads the prompts, reads them in one pass, then one token of each at a time until all have stopped. */
+async function continueAll(
+  model: LocalModel,
+  { decoder, head, feeds }: Generator,
+  prompts: readonly Tokens[],
+  { max_tokens, temperature = 1, stop = [] }: SamplingParams,
+  randoms: readonly Random[],
+): Promise<SampledSequence[]> {
+  const { config } = model;
+  const batch = prompts.length;
+  const width = Math.max(...prompts.map((prompt) => prompt.length));
+  const starts = prompts.map((prompt) => width - prompt.length);
+  const drawn = prompts.map(() => ({ tokens: [] as number[], logprobs: [] as number[], stopped: false }));
+  let input = prompts.flatMap((prompt, b) => [...new Array<number>(starts[b]!).fill(0), ...prompt]);
+  let cache = emptyCache(config, batch);
+  for (let past = 0, step = 0; step < max_tokens && !drawn.every(({ stopped }) => stopped); step++) {
+    const length = input.length / batch;
+    const embeddings = model.embed(input);
+    const fed = new Map([
+      ["embeddings", floats(embeddings.data, embeddings.shape)],
+      ["positions", tokenPositions(starts, length, past)],
+      ["mask", cachedMask(config, starts, length, past)],
+      ...model.rotary(past + length),
+    ]);
+    const present = await decoder.run([fed, cache, feeds, model.feeds], decoderDims(config, batch, length, past));
+    const last = Int32Array.from(prompts, (_, b) => (b + 1) * length - 1);
+    const rows = gatherRows(present.get("hidden")!.data as Float32Array, config.hiddenSize, last);
+    const hidden = new Map([["hidden", floats(rows, [batch, config.hiddenSize])]]);
+    const logprobs = (await head.run([hidden, model.feeds], { rows: batch })).get("logprobs")!.data as Float32Array;
+    input = drawn.map((sequence, b) => {
+      if (sequence.stopped) return 0;
+      const row = logprobs.subarray(b * config.vocabSize, (b + 1) * config.vocabSize);
+      const token = temperature === 0 ? greatest(row) : draw(row, temperature, randoms[b]!());
+      sequence.tokens.push(token);
+      sequence.logprobs.push(row[token]!);
+      sequence.stopped = stop.includes(token);
+      return token;
+    });
+    past += length;
+    cache = new Map([...present].map(([name, tensor]) => [name.replace("present.", "past."), tensor]));
+  }
+  return drawn.map(({ tokens, logprobs, stopped }) => ({
+    tokens: Int32Array.from(tokens),
+    logprobs: Float32Array.from(logprobs),
+    stop_reason: stopped ? "stop" : "length",
+  }));
+}
+
+function checkPrompt(
+  prompt: Tokens,
+  index: number,
+  { max_tokens }: SamplingParams,
+  { maxPositions, vocabSize }: ModelConfig,
+) {
+  if (prompt.length === 0) {
+    throw new UserError(`prompt ${index} is empty; give at least one token, such as the model's BOS.`);
+  }
+  // The last token drawn is never read.
+  if (prompt.length + max_tokens > maxPositions + 1) {
+    throw new UserError(
+      `prompt ${index} has ${prompt.length} tokens and max_tokens is ${max_tokens}, the model reads at most ${maxPositions}; ask for fewer.`,
+    );
+  }
+  for (const token of prompt) {
+    if (!(token >= 0 && token < vocabSize)) {
+      throw new UserError(`prompt ${index} holds token ${token}, the model's vocabulary has ${vocabSize}.`);
+    }
+  }
+}
+
+function emptyCache(config: ModelConfig, batch: number): Feeds {
+  const empty = floats(new Float32Array(0), [batch, config.kvHeads, 0, config.headDim]);
+  const layers = Array.from({ length: config.layers }, (_, layer) => layer);
+  return new Map(layers.flatMap((layer) => ["key", "value"].map((what) => [`past.${layer}.${what}`, empty] as const)));
+}
+
+function greatest(row: Float32Array): number {
+  let best = 0;
+  for (let i = 1; i < row.length; i++) if (row[i]! > row[best]!) best = i;
+  return best;
+}
+
+/** Inverse transform sampling from softmax(logprobs / temperature). */
+function draw(logprobs: Float32Array, temperature: number, uniform: number): number {
+  const most = greatest(logprobs);
+  const max = logprobs[most]!;
+  let total = 0;
+  for (const logprob of logprobs) total += Math.exp((logprob - max) / temperature);
+  let rest = uniform * total;
+  for (let i = 0; i < logprobs.length; i++) {
+    rest -= Math.exp((logprobs[i]! - max) / temperature);
+    if (rest < 0) return i;
+  }
+  return most;
+}

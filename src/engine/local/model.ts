@@ -1,0 +1,185 @@
+import { existsSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import type { Tensor } from "../../divergence/tensor.ts";
+import { UserError } from "../../errors.ts";
+import type { SamplingClient } from "../contract.ts";
+import { ALL_LINEAR, type LoraSettings, newAdapter, readAdapter } from "./adapter.ts";
+import { type Batch, causalMask, decoderDims, tokenPositions } from "./batch.ts";
+import type { Projection } from "./decoder.ts";
+import { type ModelConfig, readModelConfig } from "./model-config.ts";
+import { EMBEDDINGS, HEAD, readModelWeights } from "./model-weights.ts";
+import { parameter } from "./optimizer.ts";
+import { type Dims, type Feeds, floats, type Program } from "./program.ts";
+import { rotaryTables } from "./rotary.ts";
+import { LocalSamplingClient } from "./sampling-client.ts";
+import { LocalTrainingClient } from "./training-client.ts";
+
+export interface LocalModelOptions {
+  /** Threads of one operator. Default `"auto"`: one per core. */
+  readonly threads?: number | "auto";
+}
+
+/** LoRA settings of a new training client. */
+export interface NewAdapterOptions {
+  /** Default 8. */
+  readonly rank?: number;
+  /** Default twice the rank. */
+  readonly alpha?: number;
+  /** Default `"all-linear"`: the seven projections of every layer. */
+  readonly target_modules?: "all-linear" | readonly Projection[];
+  /** Default false. */
+  readonly use_rslora?: boolean;
+  /** Of the random start of A. Default 0. */
+  readonly seed?: number;
+}
+
+/**
+ * A base model in memory, on ONNX Runtime in this process. Its weights never change; training clients and samplers
+ * share them.
+ *
+ * @example
+ * const model = await LocalModel.open("./models/small-world");
+ * const client = await model.trainingClient({ rank: 8, alpha: 16 });
+ */
+export class LocalModel {
+  /** The folder it was read from. */
+  readonly folder: string;
+  readonly config: ModelConfig;
+  readonly threads: number;
+  /** Rows of a [rows, V] matrix of log-probabilities that are held at once. */
+  readonly rowsAtOnce: number;
+  /** Tokens, padding included, that go through the decoder at once. */
+  readonly tokensAtOnce: number;
+  readonly #weights: ReadonlyMap<string, Tensor>;
+  /** Base weights by the names of graph inputs. */
+  readonly feeds: Feeds;
+  readonly #programs = new Map<string, Promise<Program>>();
+  #last: Promise<unknown> = Promise.resolve();
+  #rotary = { positions: 0, feeds: new Map() as Feeds };
+
+  /** A model of given weights; `open` reads them from a folder. */
+  constructor(
+    folder: string,
+    config: ModelConfig,
+    weights: ReadonlyMap<string, Tensor>,
+    options: LocalModelOptions = {},
+  ) {
+    const { threads = "auto" } = options;
+    this.folder = folder;
+    this.config = config;
+    this.threads = threads === "auto" ? availableParallelism() : threads;
+    this.rowsAtOnce = Math.max(1, Math.floor(LOGITS_AT_ONCE / config.vocabSize));
+    const keptPerToken = config.layers * (9 * config.hiddenSize + 4 * config.intermediateSize);
+    this.tokensAtOnce = Math.max(1, Math.floor(KEPT_AT_ONCE / keptPerToken));
+    this.#weights = weights;
+    this.feeds = new Map(
+      [...weights].flatMap(([name, { data, shape }]) => {
+        const fed = floats(data, shape);
+        const isHead = name === (config.tied ? EMBEDDINGS : HEAD);
+        return isHead ? [[name, fed] as const, ["head", fed] as const] : [[name, fed] as const];
+      }),
+    );
+  }
+
+  /**
+   * Reads a Hugging Face model folder: `config.json` and `model.safetensors` (or shards with their index).
+   *
+   * @throws UserError when a file is missing, malformed or asks for what is not supported.
+   */
+  static async open(folder: string, options: LocalModelOptions = {}): Promise<LocalModel> {
+    if (!existsSync(folder)) {
+      throw new UserError(
+        `the model folder ${folder} does not exist; give a Hugging Face folder with config.json, model.safetensors and tokenizer.json.`,
+      );
+    }
+    const config = await readModelConfig(folder);
+    return new LocalModel(folder, config, await readModelWeights(folder, config), options);
+  }
+
+  /** A client that trains a LoRA adapter: a fresh one, or one that a PEFT folder holds. */
+  async trainingClient(options: NewAdapterOptions | { readonly adapter: string } = {}): Promise<LocalTrainingClient> {
+    if ("adapter" in options) return LocalTrainingClient.lora(this, await readAdapter(options.adapter, this.config));
+    const { rank = 8, alpha = 2 * rank, target_modules = "all-linear", use_rslora = false, seed = 0 } = options;
+    const modules = target_modules === "all-linear" ? ALL_LINEAR : target_modules;
+    const settings: LoraSettings = { rank, alpha, target_modules: modules, use_rslora };
+    return LocalTrainingClient.lora(this, newAdapter(this.config, settings, seed));
+  }
+
+  /** A client that trains every weight of the model, in place: how a base model is made. */
+  pretrainingClient(): Promise<LocalTrainingClient> {
+    const parameters = [...this.#weights].map(([name, { data, shape }]) => [name, parameter(data, shape)] as const);
+    return LocalTrainingClient.pretraining(this, new Map(parameters));
+  }
+
+  /** A sampler over the base model. */
+  sampler(): SamplingClient {
+    return new LocalSamplingClient(this, { lora: null, feeds: new Map() });
+  }
+
+  /** Frees the graphs that the model and its clients hold. */
+  async close(): Promise<void> {
+    const programs = await Promise.all(this.#programs.values());
+    this.#programs.clear();
+    await Promise.all(programs.map((program) => program.close()));
+  }
+
+  /** Opens a program once under its key and keeps it until the model is closed. */
+  program(key: string, open: () => Promise<Program>): Promise<Program> {
+    let program = this.#programs.get(key);
+    if (!program) {
+      program = open();
+      this.#programs.set(key, program);
+    }
+    return program;
+  }
+
+  /** Runs one sampler's work at a time: samplers share the memory of their graphs. */
+  alone<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(work);
+    this.#last = result.catch(() => undefined);
+    return result;
+  }
+
+  /** [tokens, hidden] the embeddings of the tokens. */
+  embed(tokens: ArrayLike<number>): Tensor {
+    const width = this.config.hiddenSize;
+    const table = this.#weights.get(EMBEDDINGS)!.data;
+    const data = new Float32Array(tokens.length * width);
+    for (let i = 0; i < tokens.length; i++) {
+      const from = tokens[i]! * width;
+      data.set(table.subarray(from, from + width), i * width);
+    }
+    return { data, shape: [tokens.length, width] };
+  }
+
+  /** What the decoder reads of a batch, and the sizes of its dimensions. */
+  batchFeeds({ data, length, tokens }: Batch): { feeds: Feeds; dims: Dims } {
+    const embeddings = this.embed(tokens);
+    const feeds = new Map([
+      ["embeddings", floats(embeddings.data, embeddings.shape)],
+      ["positions", tokenPositions(new Array(data.length).fill(0), length)],
+      ["mask", causalMask(this.config, length)],
+      ...this.rotary(length),
+    ]);
+    return { feeds, dims: decoderDims(this.config, data.length, length) };
+  }
+
+  /** `cos` and `sin` of at least so many positions. */
+  rotary(positions: number): Feeds {
+    if (positions > this.#rotary.positions) {
+      const enough = Math.min(this.config.maxPositions, Math.max(2 * positions, 256));
+      const { cos, sin } = rotaryTables(this.config, enough);
+      const feeds = new Map([
+        ["cos", floats(cos.data, cos.shape)],
+        ["sin", floats(sin.data, sin.shape)],
+      ]);
+      this.#rotary = { positions: enough, feeds };
+    }
+    return this.#rotary.feeds;
+  }
+}
+
+/** 64 MB of log-probabilities. */
+const LOGITS_AT_ONCE = 1 << 24;
+/** About 1 GB of activations. */
+const KEPT_AT_ONCE = 1 << 28;

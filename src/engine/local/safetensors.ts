@@ -1,0 +1,176 @@
+import { type FileHandle, open, rename, writeFile } from "node:fs/promises";
+import type { Tensor } from "../../divergence/tensor.ts";
+import { UserError } from "../../errors.ts";
+
+/**
+ * An open safetensors file: an 8-byte header length, a JSON header, then the numbers.
+ *
+ * @see https://huggingface.co/docs/safetensors
+ */
+export interface SafetensorsFile {
+  readonly path: string;
+  /** Shapes by name. */
+  readonly shapes: ReadonlyMap<string, readonly number[]>;
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Reads one tensor; float16, bfloat16 and float64 are converted to float32. */
+  read(name: string): Promise<Tensor>;
+  close(): Promise<void>;
+}
+
+interface Entry {
+  readonly dtype: string;
+  readonly shape: number[];
+  readonly data_offsets: [number, number];
+}
+
+const BYTES: Readonly<Record<string, number>> = { F64: 8, F32: 4, F16: 2, BF16: 2 };
+const MAX_HEADER = 100_000_000;
+
+/**
+ * Opens a safetensors file and checks its header against its size.
+ *
+ * @throws UserError when it is missing, truncated or no safetensors file.
+ */
+export async function openSafetensors(path: string): Promise<SafetensorsFile> {
+  let file: FileHandle;
+  try {
+    file = await open(path, "r");
+  } catch {
+    throw new UserError(`${path} cannot be read; a safetensors file is expected there.`);
+  }
+  try {
+    const { size } = await file.stat();
+    const length = size < 8 ? Number.NaN : Number((await readBytes(file, 0, 8)).readBigUInt64LE());
+    if (!(length <= MAX_HEADER && 8 + length <= size)) {
+      throw new UserError(
+        `${path} is not a safetensors file, or it was cut off in its header; fetch or write it again.`,
+      );
+    }
+    const { __metadata__, ...entries } = parseHeader(await readBytes(file, 8, length), path);
+    const tensors = new Map(Object.entries(entries as Record<string, Entry>));
+    for (const [name, { dtype, shape, data_offsets }] of tensors) {
+      const bytes = shape.reduce((product, n) => product * n, BYTES[dtype] ?? 1);
+      const [from, to] = data_offsets;
+      if (8 + length + to > size) {
+        throw new UserError(`${path} ends before tensor ${name} does: it was cut off; fetch or write it again.`);
+      }
+      if (BYTES[dtype] && to - from !== bytes) {
+        throw new UserError(
+          `${path} gives tensor ${name} ${to - from} bytes, its shape [${shape.join(", ")}] needs ${bytes}.`,
+        );
+      }
+    }
+    return {
+      path,
+      shapes: new Map([...tensors].map(([name, { shape }]) => [name, shape])),
+      metadata: (__metadata__ ?? {}) as Record<string, string>,
+      read: async (name) => {
+        const entry = tensors.get(name);
+        if (!entry) throw new UserError(`${path} has no tensor ${name}.`);
+        const [from, to] = entry.data_offsets;
+        const data = toFloat32(await readBytes(file, 8 + length + from, to - from), entry.dtype);
+        if (!data) {
+          const known = Object.keys(BYTES).join(", ");
+          throw new UserError(`${path} holds tensor ${name} as ${entry.dtype}; klamp reads ${known}.`);
+        }
+        return { data, shape: entry.shape };
+      },
+      close: () => file.close(),
+    };
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+/** Writes tensors as float32, first under a temporary name. */
+export async function writeSafetensors(
+  path: string,
+  tensors: ReadonlyMap<string, Tensor>,
+  options: { readonly metadata?: Readonly<Record<string, string>>; readonly dtype?: "F32" | "F16" } = {},
+): Promise<void> {
+  const { metadata = { format: "pt" }, dtype = "F32" } = options;
+  const header: Record<string, unknown> = { __metadata__: metadata };
+  const parts: Uint8Array[] = [];
+  let offset = 0;
+  for (const [name, { data, shape }] of tensors) {
+    const bytes = dtype === "F16" ? halves(data) : new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    header[name] = { dtype, shape, data_offsets: [offset, offset + bytes.length] };
+    parts.push(bytes);
+    offset += bytes.length;
+  }
+  const json = Buffer.from(JSON.stringify(header));
+  const padded = Buffer.concat([json, Buffer.alloc((8 - (json.length % 8)) % 8, " ")]);
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(padded.length));
+  const temporary = `${path}.${process.pid}.tmp`;
+  await writeFile(temporary, Buffer.concat([length, padded, ...parts]), { flush: true });
+  await rename(temporary, path);
+}
+
+function parseHeader(bytes: Buffer, path: string): Record<string, unknown> {
+  try {
+    return JSON.parse(bytes.toString("utf8"));
+  } catch {
+    throw new UserError(`${path} is not a safetensors file: its header is not JSON.`);
+  }
+}
+
+/** Reads into memory of its own, aligned for every number type. */
+async function readBytes(file: FileHandle, from: number, length: number): Promise<Buffer> {
+  const buffer = Buffer.from(new ArrayBuffer(length));
+  for (let done = 0; done < length; ) {
+    const { bytesRead } = await file.read(buffer, done, Math.min(length - done, 1 << 30), from + done);
+    if (bytesRead === 0) throw new Error("the file became shorter while it was read");
+    done += bytesRead;
+  }
+  return buffer;
+}
+
+function toFloat32({ buffer }: Buffer, dtype: string): Float32Array | undefined {
+  if (dtype === "F32") return new Float32Array(buffer as ArrayBuffer);
+  if (dtype === "F64") return Float32Array.from(new Float64Array(buffer as ArrayBuffer));
+  const halfs = new Uint16Array(buffer as ArrayBuffer);
+  if (dtype === "BF16") {
+    const bits = new Uint32Array(halfs.length);
+    for (let i = 0; i < halfs.length; i++) bits[i] = halfs[i]! << 16;
+    return new Float32Array(bits.buffer);
+  }
+  return dtype === "F16" ? Float32Array.from(halfs, fromHalf) : undefined;
+}
+
+/** IEEE 754 half precision: 1 sign, 5 exponent, 10 fraction bits. */
+function fromHalf(half: number): number {
+  const exponent = (half >> 10) & 31;
+  const fraction = half & 1023;
+  const size =
+    exponent === 0
+      ? fraction * 2 ** -24
+      : exponent === 31
+        ? fraction === 0
+          ? Number.POSITIVE_INFINITY
+          : Number.NaN
+        : (1 + fraction / 1024) * 2 ** (exponent - 15);
+  return half & 0x8000 ? -size : size;
+}
+
+/** Rounds to the nearest half, ties to even; too large becomes infinite. */
+function halves(data: Float32Array): Uint8Array {
+  const out = new Uint16Array(data.length);
+  for (let i = 0; i < data.length; i++) {
+    const size = Math.abs(data[i]!);
+    const sign = data[i]! < 0 || Object.is(data[i], -0) ? 0x8000 : 0;
+    if (Number.isNaN(size)) out[i] = 0x7e00;
+    else if (size >= 65520) out[i] = sign | 0x7c00;
+    else {
+      const exponent = Math.max(-14, Math.floor(Math.log2(size)));
+      const steps = size / 2 ** (exponent - 10);
+      const down = Math.floor(steps);
+      const rest = steps - down;
+      const rounded = down + (rest > 0.5 || (rest === 0.5 && down % 2 === 1) ? 1 : 0);
+      // 1024 steps make the leading bit, and a carry flows into the exponent by itself.
+      out[i] = sign | (rounded + (exponent + 14) * 1024);
+    }
+  }
+  return new Uint8Array(out.buffer);
+}

@@ -1,0 +1,98 @@
+import { type Datum, everyToken, rowCount } from "../../data/datum.ts";
+import type { Tensor } from "../../divergence/tensor.ts";
+import type { SampledSequence, SamplingClient, SamplingParams } from "../contract.ts";
+import { splitBatches } from "./batch.ts";
+import type { Lora } from "./decoder.ts";
+import { generate } from "./generate.ts";
+import type { LocalModel } from "./model.ts";
+import { type Feeds, floats } from "./program.ts";
+import { openCached, openForward, openHead } from "./programs.ts";
+import { gatherRows, perDatum, type RowPart, rowParts, targetLogprobs } from "./rows.ts";
+
+/** Which weights a sampler looks through: the base's alone, or with an adapter on top. */
+export interface Weights {
+  readonly lora: Lora | null;
+  /** The adapter's matrices; other base weights of the same name give way to them. */
+  readonly feeds: Feeds;
+}
+
+/** Looks and samples, without changing anything. */
+export class LocalSamplingClient implements SamplingClient {
+  readonly #model: LocalModel;
+  readonly #weights: Weights;
+
+  constructor(model: LocalModel, weights: Weights) {
+    this.#model = model;
+    this.#weights = weights;
+  }
+
+  async sample(
+    prompts: readonly (readonly number[] | Int32Array)[],
+    params: SamplingParams,
+  ): Promise<SampledSequence[]> {
+    const { lora, feeds } = this.#weights;
+    const { config, threads } = this.#model;
+    const decoder = await this.#model.program(`cached ${key(lora)}`, () => openCached(config, lora, threads));
+    const head = await this.#model.program("head", () => openHead(config, threads));
+    return this.#model.alone(() => generate(this.#model, { decoder, head, feeds }, prompts, params));
+  }
+
+  async computeLogprobs(tokens: readonly (readonly number[] | Int32Array)[]): Promise<Float32Array[]> {
+    const logprobs = await this.targets(tokens.map((each) => everyToken(each)));
+    return logprobs.map(({ data }) => Float32Array.of(Number.NaN, ...data));
+  }
+
+  distributions(data: readonly Datum[]): Promise<readonly Tensor[]> {
+    const width = this.#model.config.vocabSize;
+    return this.#rows(data, [width], (_, logprobs) => logprobs.data);
+  }
+
+  /** Per datum the log-probabilities of its target tokens, [M]. */
+  targets(data: readonly Datum[]): Promise<Tensor[]> {
+    return this.#rows(data, [], (datum, logprobs) => targetLogprobs(datum, logprobs).data);
+  }
+
+  /** Per datum [M, …width]: what `pick` makes of its rows' log-probabilities, which are valid during the call only. */
+  async #rows(
+    data: readonly Datum[],
+    width: readonly number[],
+    pick: (datum: Datum, logprobs: Tensor) => Float32Array,
+  ) {
+    const size = width[0] ?? 1;
+    const results = data.map((datum) => ({
+      data: new Float32Array(rowCount(datum) * size),
+      shape: [rowCount(datum), ...width],
+    }));
+    await this.#look(data, (part, logprobs) => {
+      for (const [i, { index, row }] of part.from.entries()) {
+        results[index]!.data.set(pick(part.data[i]!, logprobs[i]!), row * size);
+      }
+    });
+    return results;
+  }
+
+  async #look(data: readonly Datum[], visit: (part: RowPart, logprobs: readonly Tensor[]) => void): Promise<void> {
+    const { lora, feeds } = this.#weights;
+    const model = this.#model;
+    const { config, threads } = model;
+    const decoder = await model.program(`forward ${key(lora)}`, () => openForward(config, lora, threads));
+    const head = await model.program("head", () => openHead(config, threads));
+    await model.alone(async () => {
+      for (const batch of splitBatches(data, config, model.tokensAtOnce)) {
+        const { feeds: batchFeeds, dims } = model.batchFeeds(batch);
+        const { hidden } = Object.fromEntries(await decoder.run([batchFeeds, feeds, model.feeds], dims));
+        for (const part of rowParts(batch, model.rowsAtOnce)) {
+          const rows = gatherRows(hidden!.data as Float32Array, config.hiddenSize, part.tokens);
+          const fed = new Map([["hidden", floats(rows, [part.tokens.length, config.hiddenSize])]]);
+          const out = await head.run([fed, model.feeds], { rows: part.tokens.length });
+          const from = part.from.map(({ index, row }) => ({ index: batch.indices[index]!, row }));
+          visit({ ...part, from }, perDatum(part.data, out.get("logprobs")!.data as Float32Array, config.vocabSize));
+        }
+      }
+    });
+  }
+}
+
+function key(lora: Lora | null): string {
+  return JSON.stringify(lora);
+}
