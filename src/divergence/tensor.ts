@@ -4,6 +4,12 @@ export interface Tensor {
   readonly shape: readonly number[];
 }
 
+/** A dense row-major int32 tensor: token ids or positions. */
+export interface IntTensor {
+  readonly data: Int32Array;
+  readonly shape: readonly number[];
+}
+
 /**
  * Wraps `data` as a tensor.
  *
@@ -21,4 +27,9 @@ export function tensor(data: Float32Array | readonly number[], shape: readonly n
 /** Writes a shape the way messages show it: `[2, 3]`. */
 export function formatShape(shape: readonly number[]): string {
   return `[${shape.join(", ")}]`;
+}
+
+/** Whether both have the same number of axes and the same length along each. */
+export function sameShape(one: readonly number[], other: readonly number[]): boolean {
+  return one.length === other.length && one.every((n, axis) => n === other[axis]);
 }

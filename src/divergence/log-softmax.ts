@@ -1,0 +1,38 @@
+import { within } from "./options.ts";
+import { loadRow, rowScratch } from "./row.ts";
+import { formatShape, type Tensor } from "./tensor.ts";
+
+/**
+ * Log-probabilities from logits, along the last axis: z/T − log Σ exp(z/T).
+ *
+ * @param options `temperature` T, default 1; `out`, a tensor to overwrite, which may be the logits themselves.
+ * @returns shaped like the logits. A row with NaN, +∞, or nothing above −∞ is NaN.
+ * @throws RangeError for an empty vocabulary, a temperature that is not a finite number above 0, or `out` of another size.
+ * @example logSoftmax(tensor([1, 1], [1, 2])); // [[−ln 2, −ln 2]]
+ */
+export function logSoftmax(
+  logits: Tensor,
+  { temperature = 1, out }: { readonly temperature?: number; readonly out?: Tensor } = {},
+): Tensor {
+  within(
+    "temperature",
+    temperature,
+    temperature > 0 && temperature < Number.POSITIVE_INFINITY,
+    "a finite number above 0",
+  );
+  const size = logits.shape.at(-1);
+  if (!size)
+    throw new RangeError(
+      `a softmax needs at least one outcome along the last axis, found shape ${formatShape(logits.shape)}`,
+    );
+  const result = out ?? { data: new Float32Array(logits.data.length), shape: logits.shape };
+  if (result.data.length !== logits.data.length) {
+    throw new RangeError(`out holds ${result.data.length} numbers, expected ${logits.data.length}`);
+  }
+  const { p, logP } = rowScratch(size, false);
+  for (let from = 0; from < logits.data.length; from += size) {
+    loadRow(logits.data, from, logP, p, 1 / temperature, true);
+    result.data.set(logP, from);
+  }
+  return result;
+}

@@ -1,0 +1,119 @@
+import type { Tensor } from "./tensor.ts";
+
+/** How per-row values become one: the weighted mean, the weighted sum, or not at all. */
+export type Reduction = "mean" | "sum" | "none";
+
+/** What a reduction leaves: a number, or with `"none"` the values of the rows. */
+export type Reduced<R extends Reduction> = R extends "none" ? Tensor : number;
+
+/** Settings shared by everything that is computed row by row from one distribution. Values are in nats. */
+export interface RowOptions<R extends Reduction = Reduction> {
+  /** `"mean"`: Σ w·value / Σ w. `"sum"`: Σ w·value. `"none"`: the values themselves, unweighted. Default `"mean"`. */
+  readonly reduction?: R;
+  /** One weight per row, finite and at least 0. A row of weight 0 is never read and contributes nothing. Default 1. */
+  readonly weights?: Tensor | ArrayLike<number>;
+  /** What a mean divides by. Default: Σ w. For a part of a batch give the whole batch's Σ w, and the parts add up. */
+  readonly totalWeight?: number;
+  /** Divides the logits (of log-probabilities: softens and normalizes again), on both sides. Default 1. */
+  readonly temperature?: number;
+  /**
+   * What the inputs are. `"logprobs"` (default) are checked to sum to 1 within 1e-3 and normalized to the last digit;
+   * `"logits"` are normalized. Either way a gradient is with respect to the input read as logits.
+   */
+  readonly input?: "logprobs" | "logits";
+  /** Tensors to overwrite with the results of the same names, instead of allocating them. An earlier result will do. */
+  readonly out?: { readonly perRow?: Tensor; readonly gradient?: Tensor };
+}
+
+/** Settings shared by all divergences of a model's distribution p from a reference q. */
+export interface DivergenceOptions<R extends Reduction = Reduction> extends RowOptions<R> {
+  /** Smooths the reference, q ← (1 − ε)·q + ε/V, so that no outcome is impossible. From 0 to below 1. Default 0 (off). */
+  readonly epsilon?: number;
+  /** A cap on each row's value, in nats; a capped row has no gradient, and counts in `clippedShare`. Default Infinity (off). */
+  readonly clip?: number;
+}
+
+/** What `withGradient` takes besides. */
+export interface GradientOptions {
+  /** Adds scale · gradient to this tensor instead of writing a gradient of its own. With scale 0 none is computed. */
+  readonly addTo?: { readonly gradient: Tensor; readonly scale: number };
+}
+
+/** What `withGradient` returns. */
+export interface WithGradient<R extends Reduction = Reduction> {
+  /** The reduced value in nats; with reduction `"none"` the same as `perRow`. */
+  readonly value: Reduced<R>;
+  /** Each row's own value in nats, unweighted, after `clip`; 0 for rows of weight 0. */
+  readonly perRow: Tensor;
+  /**
+   * d value / d input of p, shaped like p; with reduction `"none"` each row's own gradient, unweighted. With `addTo`, the
+   * tensor that was added to. A row whose value is not finite has no gradient: NaN.
+   */
+  readonly gradient: Tensor;
+  /** Weight of the rows that `clip` capped, divided by the total weight. */
+  readonly clippedShare: number;
+}
+
+/** Options as the loops read them: complete and checked. */
+export interface Settings {
+  readonly reduction: Reduction;
+  readonly weights: ArrayLike<number> | undefined;
+  readonly totalWeight: number | undefined;
+  readonly inverseTemperature: number;
+  readonly logits: boolean;
+  readonly epsilon: number;
+  readonly clip: number;
+}
+
+/** Fills in the defaults and refuses what has no meaning. */
+export function settings({
+  reduction = "mean",
+  weights,
+  totalWeight,
+  temperature = 1,
+  input = "logprobs",
+  epsilon = 0,
+  clip = Number.POSITIVE_INFINITY,
+}: DivergenceOptions): Settings {
+  oneOf("reduction", reduction, ["mean", "sum", "none"]);
+  oneOf("input", input, ["logprobs", "logits"]);
+  within(
+    "temperature",
+    temperature,
+    temperature > 0 && temperature < Number.POSITIVE_INFINITY,
+    "a finite number above 0",
+  );
+  within("epsilon", epsilon, epsilon >= 0 && epsilon < 1, "a number from 0 to below 1");
+  within("clip", clip, clip > 0, "a number of nats above 0");
+  if (totalWeight !== undefined) {
+    within(
+      "totalWeight",
+      totalWeight,
+      totalWeight >= 0 && totalWeight < Number.POSITIVE_INFINITY,
+      "a finite number, at least 0",
+    );
+  }
+  return {
+    reduction,
+    weights: weights && "data" in weights ? weights.data : weights,
+    totalWeight,
+    inverseTemperature: 1 / temperature,
+    logits: input === "logits",
+    epsilon,
+    clip,
+  };
+}
+
+/** @throws RangeError unless `value` is one of `allowed`. */
+export function oneOf<T extends string>(name: string, value: T, allowed: readonly T[]): void {
+  if (!allowed.includes(value)) {
+    throw new RangeError(
+      `${name} is ${JSON.stringify(value)}, expected ${allowed.map((each) => `"${each}"`).join(" or ")}`,
+    );
+  }
+}
+
+/** @throws RangeError unless the setting `holds`. */
+export function within(name: string, value: number, holds: boolean, expected: string): void {
+  if (!holds) throw new RangeError(`${name} is ${value}, expected ${expected}`);
+}

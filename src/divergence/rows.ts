@@ -1,0 +1,149 @@
+import { NotNormalizedError } from "./not-normalized.ts";
+import {
+  type DivergenceOptions,
+  type GradientOptions,
+  type Reduced,
+  type Reduction,
+  type Settings,
+  settings,
+  type WithGradient,
+} from "./options.ts";
+import { loadRow, type RowFormula, rowScratch, smoothRow, sumOfRow } from "./row.ts";
+import { formatShape, sameShape, type Tensor } from "./tensor.ts";
+
+/** How far from 1 the probabilities of a row may sum and still be taken for log-probabilities. */
+const NORMALIZATION_TOLERANCE = 1e-3;
+
+/**
+ * Applies a formula to every row of weight above 0, and reduces. Sums are in float64; all rows share one scratch row.
+ *
+ * @param p the model, [..., V]: one distribution per row along the last axis.
+ * @param q the reference, shaped like p; undefined for formulas over one distribution.
+ * @param gradients whether to compute gradients at all.
+ * @throws RangeError for shapes that differ, weights that are not, or an empty vocabulary.
+ * @throws NotNormalizedError for log-probabilities that are none.
+ */
+export function overRows<R extends Reduction>(
+  formula: RowFormula,
+  p: Tensor,
+  q: Tensor | undefined,
+  options: DivergenceOptions<R> & GradientOptions,
+  gradients: boolean,
+): WithGradient<R> {
+  if (q && !sameShape(p.shape, q.shape)) {
+    throw new RangeError(
+      `p is ${formatShape(p.shape)} and q ${formatShape(q.shape)}: both must have the same shape [..., V]`,
+    );
+  }
+  const set = settings(options);
+  const size = vocabularySize(p.shape);
+  const rows = p.data.length / size;
+  const { weights, reduction, clip } = set;
+  const sumOfAll = sumOfWeights(weights, rows);
+  const divisor = set.totalWeight ?? sumOfAll;
+  const perRow = output("out.perRow", options.out?.perRow, rows);
+  const { gradient, add, scale } = gradients ? gradientOutput(options, p.data.length) : NO_GRADIENT;
+  const row = rowScratch(size, gradients && scale !== 0);
+
+  let sum = 0;
+  let clipped = 0;
+  for (let r = 0; r < rows; r++) {
+    const from = r * size;
+    const weight = weights ? weights[r]! : 1;
+    if (weight === 0) {
+      perRow[r] = 0;
+      if (row.gradient && !add) gradient.fill(0, from, from + size);
+      continue;
+    }
+    load(p, "p", r, row.logP, row.p, set);
+    if (q) {
+      load(q, "q", r, row.logQ, row.q, set);
+      if (set.epsilon > 0) smoothRow(row.logQ, row.q, set.epsilon);
+    }
+    row.index = r;
+    let value = formula(row);
+    if (row.gradient) {
+      if (value > clip) row.gradient.fill(0);
+      else if (!Number.isFinite(value)) row.gradient.fill(Number.NaN);
+    }
+    if (value > clip) {
+      value = clip;
+      clipped += weight;
+    }
+    perRow[r] = value;
+    sum += weight * value;
+    if (!row.gradient) continue;
+    const share = reduction === "none" ? 1 : reduction === "sum" ? weight : weight / divisor;
+    const factor = scale * share * set.inverseTemperature;
+    if (add) for (let i = 0; i < size; i++) gradient[from + i]! += factor * row.gradient[i]!;
+    else for (let i = 0; i < size; i++) gradient[from + i] = factor * row.gradient[i]!;
+  }
+
+  const values: Tensor = { data: perRow, shape: p.shape.slice(0, -1) };
+  // A sum of nothing is 0, and so is its mean.
+  const value = reduction === "none" ? values : reduction === "sum" || sum === 0 ? sum : sum / divisor;
+  return {
+    value: value as Reduced<R>,
+    perRow: values,
+    gradient: { data: gradient, shape: p.shape },
+    clippedShare: clipped === 0 ? 0 : clipped / divisor,
+  };
+}
+
+function load(
+  source: Tensor,
+  side: "p" | "q",
+  row: number,
+  log: Float64Array,
+  probability: Float64Array,
+  set: Settings,
+): void {
+  const { logits, inverseTemperature } = set;
+  const from = row * log.length;
+  const tempered = inverseTemperature !== 1;
+  const loaded = loadRow(source.data, from, log, probability, inverseTemperature, logits || tempered);
+  if (logits) return;
+  const sum = tempered ? sumOfRow(source, from, log.length) : loaded;
+  if (Math.abs(sum - 1) > NORMALIZATION_TOLERANCE) throw new NotNormalizedError(side, row, sum);
+}
+
+function vocabularySize(shape: readonly number[]): number {
+  const size = shape.at(-1);
+  if (!size)
+    throw new RangeError(
+      `a distribution needs at least one outcome along the last axis, found shape ${formatShape(shape)}`,
+    );
+  return size;
+}
+
+function sumOfWeights(weights: ArrayLike<number> | undefined, rows: number): number {
+  if (!weights) return rows;
+  if (weights.length !== rows)
+    throw new RangeError(`found ${weights.length} weights for ${rows} rows: give one per row`);
+  let sum = 0;
+  for (let r = 0; r < rows; r++) {
+    const weight = weights[r]!;
+    if (!(weight >= 0 && weight < Number.POSITIVE_INFINITY)) {
+      throw new RangeError(`the weight of row ${r} is ${weight}, expected a finite number, at least 0`);
+    }
+    sum += weight;
+  }
+  return sum;
+}
+
+const NO_GRADIENT = { gradient: new Float32Array(0), add: false, scale: 0 };
+
+function gradientOutput(
+  { out, addTo }: { readonly out?: { readonly gradient?: Tensor } } & GradientOptions,
+  size: number,
+) {
+  if (!addTo) return { gradient: output("out.gradient", out?.gradient, size), add: false, scale: 1 };
+  if (!Number.isFinite(addTo.scale)) throw new RangeError(`addTo.scale is ${addTo.scale}, expected a finite number`);
+  return { gradient: output("addTo.gradient", addTo.gradient, size), add: true, scale: addTo.scale };
+}
+
+function output(name: string, given: Tensor | undefined, size: number): Float32Array {
+  if (given && given.data.length !== size)
+    throw new RangeError(`${name} holds ${given.data.length} numbers, expected ${size}`);
+  return given?.data ?? new Float32Array(size);
+}
