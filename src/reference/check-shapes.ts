@@ -1,0 +1,64 @@
+import { type Datum, rowCount } from "../data/datum.ts";
+import { formatShape, sameShape, type Tensor } from "../divergence/tensor.ts";
+import { UserError } from "../errors.ts";
+import { formatDatum } from "./format-datum.ts";
+
+/**
+ * Holds a reference to the exact shapes of the model's log-probabilities, [M, V] for each datum.
+ *
+ * @param what the regularizer, for messages: `KL divergence`.
+ * @throws UserError that names the datum and shows both shapes.
+ */
+export function checkShapes(
+  what: string,
+  data: readonly Datum[],
+  logprobs: readonly Tensor[],
+  reference: readonly Tensor[],
+  description: string,
+): void {
+  if (logprobs.length !== data.length) {
+    throw new UserError(
+      `${what} was given log-probabilities of ${logprobs.length} datums for ${data.length}: give one tensor [M, V] per datum`,
+    );
+  }
+  if (reference.length !== data.length) {
+    throw new UserError(
+      `the reference (${description}) returned ${reference.length} tensors for ${data.length} datums: return one [M, V] per datum, in their order`,
+    );
+  }
+  data.forEach((datum, i) => {
+    const [model, given] = [logprobs[i]!, reference[i]!];
+    const rows = rowCount(datum);
+    const mismatch = (advice: string) =>
+      new UserError(
+        `shape mismatch in ${what}, ${formatDatum(datum, i)}: model log-probabilities ${formatShape(model.shape)}, ` +
+          `reference (${description}) ${formatShape(given.shape)}; ${advice}`,
+      );
+    if (model.shape.length !== 2 || given.shape.length !== 2) {
+      throw mismatch(
+        "each must be [M, V], the whole vocabulary in every row: log-probabilities of the target tokens alone are not a distribution",
+      );
+    }
+    if (!sameShape(model.shape, given.shape)) {
+      const rowsDiffer = model.shape[0] !== given.shape[0];
+      throw mismatch(
+        rowsDiffer
+          ? "the reference needs one row per predicted token of the datum"
+          : "both must be over the same vocabulary",
+      );
+    }
+    if (model.shape[0] !== rows) throw mismatch(`the datum has ${rows} target tokens, one row for each`);
+    const weights = datum.lossInputs.weights.data.length;
+    if (weights !== rows)
+      throw new UserError(
+        `${formatDatum(datum, i)} has ${weights} weights for ${rows} target tokens: give one per token`,
+      );
+    for (const [name, { data: numbers, shape }] of [
+      ["model log-probabilities", model],
+      ["reference", given],
+    ] as const) {
+      const size = shape[0]! * shape[1]!;
+      if (numbers.length !== size) throw mismatch(`the ${name} hold ${numbers.length} numbers, expected ${size}`);
+    }
+  });
+}

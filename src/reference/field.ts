@@ -1,0 +1,27 @@
+import type { Tensor } from "../divergence/tensor.ts";
+import { UserError } from "../errors.ts";
+import type { Reference } from "./contract.ts";
+import { formatDatum } from "./format-datum.ts";
+
+/** A reference that every datum carries itself, as the loss input `name`: log-probabilities [M, V]. */
+export function fieldReference(name: string): Reference {
+  return {
+    description: `field "${name}"`,
+    resolve: async (data) =>
+      data.map((datum, i): Tensor => {
+        const value = datum.lossInputs[name];
+        if (!value) {
+          const fields = Object.keys(datum.lossInputs).join(", ");
+          throw new UserError(
+            `${formatDatum(datum, i)} has no field "${name}" for the reference; it has ${fields}: store the reference's log-probabilities [M, V] there`,
+          );
+        }
+        if (value.data instanceof Int32Array) {
+          throw new UserError(
+            `the field "${name}" of ${formatDatum(datum, i)} holds token ids, expected the reference's log-probabilities [M, V]`,
+          );
+        }
+        return value as Tensor;
+      }),
+  };
+}

@@ -1,0 +1,48 @@
+import { UserError } from "../errors.ts";
+import { type ComputeReference, computedReference } from "./computed.ts";
+import type { Reference } from "./contract.ts";
+import { fieldReference } from "./field.ts";
+import { type GivenLogprobs, givenReference } from "./given.ts";
+
+/** Where the reference comes from: exactly one of these. */
+export interface ReferenceOptions {
+  /** Log-probabilities computed before. */
+  readonly referenceLogprobs?: GivenLogprobs | undefined;
+  /** The name of the loss input in which every datum carries its own. */
+  readonly referenceField?: string | undefined;
+  /** A function that computes them for a batch, called once per batch. */
+  readonly computeReference?: ComputeReference | undefined;
+  /** Any other, such as `baseReference(…)`; shared by several regularizers it is computed once for all. */
+  readonly reference?: Reference | undefined;
+}
+
+/**
+ * The one reference that the options name.
+ *
+ * @throws UserError when there is none, or more than one.
+ */
+export function resolveReference({
+  referenceLogprobs,
+  referenceField,
+  computeReference,
+  reference,
+}: ReferenceOptions): Reference {
+  const given = Object.entries({ referenceLogprobs, referenceField, computeReference, reference }).filter(
+    ([, value]) => value != null,
+  );
+  if (given.length === 0) {
+    throw new UserError(
+      "no reference distribution is given: set one of referenceLogprobs (computed before), referenceField (a loss input of each datum), " +
+        "computeReference (a function), or reference (such as the base)",
+    );
+  }
+  if (given.length > 1) {
+    throw new UserError(
+      `${given.map(([name]) => name).join(" and ")} are given, and only one can be the reference: take the others out`,
+    );
+  }
+  if (referenceLogprobs) return givenReference(referenceLogprobs);
+  if (referenceField != null) return fieldReference(referenceField);
+  if (computeReference) return computedReference(computeReference);
+  return reference!;
+}
