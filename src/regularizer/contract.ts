@@ -8,6 +8,17 @@ export interface ComputeOptions {
    * whole batch's total, so that the parts add up to the same loss.
    */
   readonly totalWeight?: number;
+  /**
+   * Add `scale` · gradient to these tensors, one per datum, and return them as `gradient`, instead of allocating others.
+   * Saves memory where several penalties meet. Loss and metrics are not scaled. A regularizer may ignore this.
+   */
+  readonly addTo?: GradientSum;
+}
+
+/** A sum of gradients in the making: one tensor [M, V] per datum, and what the next gradient is multiplied by. */
+export interface GradientSum {
+  readonly gradient: readonly Tensor[];
+  readonly scale: number;
 }
 
 /** What a regularizer, or any loss over log-probabilities, returns. */
