@@ -22,7 +22,7 @@ export interface Tokenizer {
    * The token ids of a text. Special tokens that are written in the text are recognized; `specialTokens` (default false)
    * adds those that the tokenizer itself puts around a text.
    *
-   * @throws UserError when the vocabulary has no token for a part of the text.
+   * @throws UserError when the tokenizer writes a token that its vocabulary lacks.
    */
   encode(text: string, options?: { readonly specialTokens?: boolean }): Int32Array;
   /** The text of token ids. `specialTokens` (default false) keeps the special ones in it. */
