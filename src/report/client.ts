@@ -39,6 +39,7 @@ export const CLIENT = `"use strict";
       const soft = style.color, line = style.borderTopColor;
       const font = "11px " + style.fontFamily;
       const series = (i, more) => ({ stroke: getComputedStyle(strokes[i]).color, spanGaps: true, ...more });
+      const decades = (u, marks) => log ? marks.map((mark) => Number.isInteger(Math.round(Math.log10(mark) * 1e6) / 1e6) ? mark : null) : marks;
       const axis = { stroke: soft, font, ticks: { show: false }, gap: 6 };
       if (plot) plot.destroy();
       plot = new uPlot({
@@ -51,12 +52,12 @@ export const CLIENT = `"use strict";
           x: { time: false },
           y: { distr: log ? 3 : 1, range: (u, min, max) => {
             if (min == null) return [0, 1];
-            return log ? uPlot.rangeLog(min, max, 10, false) : uPlot.rangeNum(Math.min(0, min), max === 0 ? 1 : max, 0.05, true);
+            return log ? [min / 1.2, max * 1.2] : uPlot.rangeNum(Math.min(0, min), max === 0 ? 1 : max, 0.05, true);
           } },
         },
         axes: [
           { ...axis, size: 26, space: 60, grid: { show: false } },
-          { ...axis, size: 48, space: 28, grid: { stroke: line, width: 1 },
+          { ...axis, size: 48, space: 28, filter: decades, grid: { stroke: line, width: 1, filter: decades },
             values: (u, marks) => marks.map((mark) => mark == null ? "" : short(mark)) },
         ],
         series: [

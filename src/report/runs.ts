@@ -7,8 +7,8 @@ import { type Identity, label } from "./identity.ts";
 export function runsSection(runs: readonly RunData[], looks: ReadonlyMap<string, Identity>): Html {
   return html`<section aria-labelledby="runs">
 <h2 id="runs">The ${runs.length === 1 ? "run" : "runs"}</h2>
-<div class="scroll" role="region" aria-label="Runs" tabindex="0"><table class="runs">
-<caption>Means over the last tenth of the steps, in nats per token; the highest KL of any token over all steps.</caption>
+<p class="note">Means over the last tenth of the steps, in nats per token; the highest KL of any row over all steps; mean tokens per second.</p>
+<div class="scroll" role="region" aria-label="Runs" tabindex="0"><table class="runs" aria-labelledby="runs">
 <thead><tr><th scope="col">Run</th><th scope="col">Steps</th><th scope="col">Loss</th><th scope="col">Cross-entropy</th><th scope="col">KL</th><th scope="col">Highest KL</th><th scope="col">Tokens/s</th></tr></thead>
 <tbody>${runs.map(
     ({ name, description, metrics }) =>

@@ -39,7 +39,7 @@ ${skills.map(
   (skill) =>
     html`<tr><th scope="row">${skill}</th>${columns.map((column, i) => skillCell(column.skills[skill], i === 0 ? undefined : base?.skills[skill]))}</tr>`,
 )}
-<tr class="total"><th scope="row">kept, mean</th>${columns.map(({ retention }) => html`<td><b>${percent(retention)}</b></td>`)}</tr></tbody>
+<tr class="total"><th scope="row">kept (mean)</th>${columns.map(({ retention }) => html`<td><b>${percent(retention)}</b></td>`)}</tr></tbody>
 <tbody><tr class="group"><th scope="rowgroup" colspan="${span}">The new task</th></tr>
 <tr class="total"><th scope="row">${task}</th>${columns.map((column) => html`<td>${numbers(column.task)}</td>`)}</tr></tbody>
 <tbody><tr class="group"><th scope="rowgroup" colspan="${span}">Distance from the base</th></tr>

@@ -34,7 +34,7 @@ h1 { font: 600 clamp(28px, 4.4vw, 42px)/1.12 var(--serif); letter-spacing: -.012
 h2 { font: 600 23px/1.25 var(--serif); letter-spacing: -.005em; margin: 0 0 6px; }
 h3 { font: 600 14px/1.35 var(--sans); margin: 0; }
 section { margin-top: 52px; }
-.lede { font: 19px/1.48 var(--serif); margin: 0 0 .35em; max-width: 36em; text-wrap: pretty; overflow-wrap: anywhere; }
+.lede { font: 19px/1.48 var(--serif); margin: 0 0 .35em; max-width: 44em; text-wrap: pretty; overflow-wrap: anywhere; }
 .note { color: var(--soft); font-size: 13.5px; margin: 6px 0; max-width: 62em; text-wrap: pretty; overflow-wrap: anywhere; }
 small { font-size: 12px; }
 code, pre { font-family: var(--mono); font-size: 13px; }
@@ -55,7 +55,7 @@ figure { margin: 0; }
 .trade-off .path { stroke-width: 1.2; opacity: .45; stroke-dasharray: 1 4; stroke-linecap: round; }
 .trade-off .tick { fill: var(--soft); font-size: 11.5px; }
 .trade-off .axis { fill: var(--soft); font-size: 12.5px; }
-.trade-off .name { font-size: 13px; font-weight: 600; paint-order: stroke; stroke: var(--paper); stroke-width: 4px; stroke-linejoin: round; }
+.trade-off .name { font-size: 13px; font-weight: 600; paint-order: stroke; stroke: var(--paper); stroke-width: 3px; stroke-linejoin: round; }
 .models { list-style: none; margin: 0; padding: 0; }
 .models li { padding: 11px 0 12px; border-top: 1px solid var(--rule); }
 .models li:first-child { border-top: 0; }
@@ -79,12 +79,12 @@ tbody th:first-child, thead th:first-child { padding-left: 0; }
 .scores thead th:not(:first-child) { overflow-wrap: anywhere; }
 .scores tbody th { overflow-wrap: anywhere; }
 .scores td { position: relative; white-space: nowrap; }
-.scores td b { font-weight: 500; font-size: 15.5px; display: inline-block; min-width: 3.1em; }
-.scores td small { color: var(--soft); }
+.scores td b { font-weight: 500; font-size: 15.5px; display: inline-block; min-width: 3em; text-align: right; }
+.scores td small { color: var(--soft); margin-left: 5px; }
 .scores .kept { background: color-mix(in oklab, var(--kept) var(--kept-share), var(--lost)); background-clip: padding-box; border-left: 3px solid transparent; }
 .scores .kept small { color: color-mix(in oklab, var(--ink) 55%, var(--soft)); }
 .scores .kept::after { content: ""; position: absolute; left: 0; bottom: 0; height: 3px; width: var(--kept-share); background: var(--bar); }
-.scores .group th { padding-top: 18px; color: var(--soft); font-size: 12.5px; border-bottom-color: var(--soft); }
+.scores .group th { padding-top: 16px; color: var(--soft); font-size: 12.5px; border-bottom-color: var(--soft); }
 .scores .total :is(th, td b) { font-weight: 650; }
 .scores .total th small { display: block; font-weight: 400; color: var(--soft); }
 .scores .total td { padding-left: 13px; }
@@ -104,9 +104,9 @@ tbody th:first-child, thead th:first-child { padding-left: 0; }
 .u-hz .u-cursor-x { border-right: 1px solid var(--soft); }
 
 .samples { table-layout: fixed; margin-top: 8px; }
-.samples :is(th, td) { vertical-align: top; }
+.samples tbody :is(th, td) { vertical-align: top; font-size: 13px; line-height: 1.45; }
 .samples code { white-space: pre-wrap; overflow-wrap: anywhere; unicode-bidi: isolate; }
-.samples td > code { display: block; }
+.samples td > :is(code, em) { display: block; }
 .samples :is(.right, .wrong) { font-size: 12px; }
 .right { color: var(--right); font-weight: 600; white-space: nowrap; }
 .wrong { color: var(--wrong); font-weight: 600; white-space: nowrap; }
@@ -148,8 +148,10 @@ footer p { margin: 0; }
   .chart { grid-column: 1 / -1; }
   .scores thead th { font-size: 12px; padding-inline: 5px; }
   .scores tbody :is(th, td) { font-size: 13.5px; padding-inline: 5px; }
-  .scores td b { display: block; font-size: 14px; }
+  .scores td small { margin-left: 0; }
+  .scores td b { display: block; min-width: 0; text-align: left; font-size: 14px; }
   .scores .total td { padding-left: 8px; }
+  .scores tr > th:first-child { padding-left: 0; }
   .glossary dl { columns: 1; }
 }
 @media print {

@@ -6,8 +6,10 @@ import { type Identity, marker } from "./identity.ts";
 /** @file The picture of the whole matter: what was kept against what was learned, one point per model. */
 
 const WIDTH = 460;
-const HEIGHT = 330;
-const FRAME = { left: 50, right: WIDTH - 22, top: 22, bottom: HEIGHT - 50 };
+const HEIGHT = 370;
+const FRAME = { left: 44, right: WIDTH - 8, top: 32, bottom: HEIGHT - 50 };
+/** Room between the frame and the points at 0 and at the most. */
+const INSET = 14;
 const TEXT = { size: 13, height: 17, perCharacter: 6.7 };
 const GAP = 12;
 
@@ -21,8 +23,8 @@ interface Box {
 export function tradeOff(columns: readonly ScoreColumn[], looks: ReadonlyMap<string, Identity>): Html {
   const most = Math.max(1, ...columns.map(({ retention }) => retention));
   const top = Math.ceil(most * 10 - 1e-9) / 10;
-  const x = (share: number) => FRAME.left + share * (FRAME.right - FRAME.left);
-  const y = (share: number) => FRAME.bottom - (share / top) * (FRAME.bottom - FRAME.top);
+  const x = (share: number) => FRAME.left + INSET + share * (FRAME.right - FRAME.left - 2 * INSET);
+  const y = (share: number) => FRAME.bottom - INSET - (share / top) * (FRAME.bottom - FRAME.top - 2 * INSET);
   const points = columns.map((column) => ({
     look: looks.get(column.name)!,
     x: x(column.task.strict),
@@ -44,7 +46,7 @@ ${[0, 0.25, 0.5, 0.75, 1].map(
 <text class="tick" x="${x(share)}" y="${FRAME.bottom + 18}" text-anchor="middle">${share * 100}</text>`,
 )}
 <text class="axis" x="${FRAME.right}" y="${HEIGHT - 9}" text-anchor="end">new task learned, % →</text>
-<text class="axis" transform="rotate(-90)" x="${-FRAME.top}" y="13" text-anchor="end">base skills kept, % →</text>
+<text class="axis" x="2" y="15">↑ base skills kept, %</text>
 ${base && points.slice(1).map(({ look, ...end }) => html`<path class="path" d="M${base.x} ${base.y}L${end.x} ${end.y}" style="stroke:${look.color}"/>`)}
 ${points.map(({ look, x, y }) => html`<g transform="translate(${x} ${y}) scale(1.15)">${marker(look)}</g>`)}
 ${labels.map(({ text, x, y }, i) => html`<text class="name" x="${x}" y="${y + 4.5}" style="fill:${points[i]!.look.color}">${text}</text>`)}

@@ -1,0 +1,71 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { buildCurves, smooth } from "../../src/report/curves.ts";
+import { plainRun, quickstart, unregularized } from "./example.ts";
+
+describe("smooth", () => {
+  it("keeps a constant, and the mean's bounds", () => {
+    const values = fc.array(fc.double({ min: -1e3, max: 1e3, noNaN: true }), { minLength: 60, maxLength: 200 });
+    fc.assert(
+      fc.property(values, (values) => {
+        const [least, most] = [Math.min(...values) - 1e-9, Math.max(...values) + 1e-9];
+        expect(smooth(values)!.every((value) => value! >= least && value! <= most)).toBe(true);
+      }),
+    );
+    expect(smooth(Array(90).fill(2))!.every((value) => Math.abs(value! - 2) < 1e-12)).toBe(true);
+  });
+
+  it("does not shift: a straight line stays where it is, away from the ends", () => {
+    const line = Array.from({ length: 300 }, (_, i) => i);
+    expect(
+      smooth(line)!
+        .slice(30, -30)
+        .every((value, i) => Math.abs(value! - (i + 30)) < 1e-9),
+    ).toBe(true);
+  });
+
+  it("keeps gaps, and lets them weigh nothing", () => {
+    const values = Array.from({ length: 100 }, (_, i) => (i % 3 === 0 ? null : 5));
+    smooth(values)!.forEach((value, i) => {
+      if (i % 3 === 0) expect(value).toBeNull();
+      else expect(value).toBeCloseTo(5, 12);
+    });
+  });
+
+  it("leaves few values alone", () => expect(smooth([1, 2, 3])).toBeNull());
+});
+
+describe("buildCurves", () => {
+  it("draws a KL only of runs that have one", () => {
+    const { charts } = buildCurves(quickstart.runs);
+    const runsOf = (id: string) => charts.find((chart) => chart.id === id)?.curves.map(({ run }) => run);
+    expect(runsOf("cross-entropy")).toEqual(["without KL", "with KL", "with anchor"]);
+    expect(runsOf("kl")).toEqual(["with KL", "with anchor"]);
+    expect(buildCurves(unregularized.runs).charts.map(({ id }) => id)).toEqual([
+      "loss",
+      "grad-norm",
+      "learning-rate",
+      "speed",
+    ]);
+  });
+
+  it("puts runs of different steps on one axis", () => {
+    const [run] = plainRun.runs;
+    const early = { ...run!, name: "early", metrics: run!.metrics.slice(0, 2) };
+    const late = { ...run!, name: "late", metrics: run!.metrics.slice(1, 4) };
+    const { steps, charts } = buildCurves([early, late]);
+    expect(steps).toEqual([1, 2, 3, 4]);
+    expect(charts[0]!.curves.map(({ raw }) => raw.map((value) => value !== null))).toEqual([
+      [true, true, false, false],
+      [false, true, true, true],
+    ]);
+  });
+
+  it("takes means where there are more steps than points", () => {
+    const [run] = plainRun.runs;
+    const metrics = Array.from({ length: 2500 }, (_, i) => ({ ...run!.metrics[0]!, step: i + 1, grad_norm: i }));
+    const { steps, stride, charts } = buildCurves([{ ...run!, metrics }]);
+    expect([stride, steps.length, steps[0], steps.at(-1)]).toEqual([3, 834, 3, 2500]);
+    expect(charts.find(({ id }) => id === "grad-norm")!.curves[0]!.raw.slice(0, 2)).toEqual([1, 4]);
+  });
+});
