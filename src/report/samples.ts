@@ -6,9 +6,10 @@ import { type Identity, label } from "./identity.ts";
 /** What each model answers, side by side; one below the other where the page is narrow. Roles are spelled out since the layout changes `display`. */
 export function samplesSection(samples: readonly Sample[], looks: ReadonlyMap<string, Identity>): Html {
   const models = [...looks.values()].filter(({ name }) => samples.some(({ completions }) => name in completions));
+  const judged = samples.some(({ completions }) => Object.values(completions).some(({ right }) => right !== null));
   return html`<section aria-labelledby="samples">
 <h2 id="samples">In its own words</h2>
-<p class="note">The same prompts, answered by each model. <span class="right">✓ right</span> and <span class="wrong">✗ wrong</span> by the strict measure: the whole answer is the expected one.</p>
+<p class="note">The same prompts, answered by each model.${judged && html` <span class="right">✓ right</span> and <span class="wrong">✗ wrong</span> by the strict measure: the whole answer is the expected one.`}</p>
 <table class="samples" role="table" aria-labelledby="samples">
 <thead role="rowgroup"><tr role="row"><th role="columnheader" scope="col">Prompt</th>${models.map((model) => html`<th role="columnheader" scope="col">${label(model)}</th>`)}</tr></thead>
 <tbody role="rowgroup">${samples.map(

@@ -138,6 +138,12 @@ describe("the page in a browser", () => {
 
   it("prints on white, also from a dark screen", () =>
     open("quickstart", { colorScheme: "dark" }, async (page) => {
+      const drawing = () => page.evaluate<string>('document.querySelector(".plot canvas").toDataURL()');
+      const screen = await drawing();
+      await page.evaluate("dispatchEvent(new Event('beforeprint'))");
+      await expect.poll(drawing).not.toBe(screen);
+      await page.evaluate("dispatchEvent(new Event('afterprint'))");
+      await expect.poll(drawing).toBe(screen);
       await page.emulateMedia({ media: "print", colorScheme: "dark" });
       expect(await page.evaluate<string>("getComputedStyle(document.body).backgroundColor")).toBe("rgb(255, 255, 255)");
     }));

@@ -43,6 +43,8 @@ describe("renderReport", () => {
     const plain = renderReport(plainRun);
     expect(plain).not.toContain("Kept against learned");
     expect(plain).toContain('id="chart-kl"');
+    expect(plain).toContain("In its own words");
+    expect(plain).not.toContain("by the strict measure");
     const bare = renderReport(unregularized);
     expect(bare).not.toContain('id="chart-kl"');
     expect(bare).toContain("Loss = cross-entropy");
