@@ -29,13 +29,21 @@ export function isPath(schema: z.core.$ZodType): boolean {
   return globalRegistry.get(schema)?.path === true;
 }
 
-/** A schema without default, null and the like; the alternatives of a union. */
-function unwrap(schema: z.core.$ZodType): z.core.$ZodType[] {
+/** A schema and what it wraps, outermost first: `default(nullable(number))` is three. */
+export function layers(schema: z.core.$ZodType): readonly z.core.$ZodType[] {
   const def = (schema as z.core.$ZodTypes)._zod.def;
-  if (def.type === "pipe") return unwrap(def.in);
-  if (def.type === "union") return def.options.flatMap(unwrap);
-  if (def.type === "default" || def.type === "prefault" || def.type === "nullable") return unwrap(def.innerType);
+  if (def.type === "pipe") return [schema, ...layers(def.in)];
+  if (def.type === "default" || def.type === "prefault" || def.type === "nullable") {
+    return [schema, ...layers(def.innerType)];
+  }
   return [schema];
+}
+
+/** A schema without its wrappers; the alternatives of a union. */
+function unwrap(schema: z.core.$ZodType): z.core.$ZodType[] {
+  const inner = layers(schema).at(-1)!;
+  const def = (inner as z.core.$ZodTypes)._zod.def;
+  return def.type === "union" ? def.options.flatMap(unwrap) : [inner];
 }
 
 function child(schema: z.core.$ZodType, key: PropertyKey): z.core.$ZodType[] {

@@ -12,6 +12,9 @@ export type Projection = (typeof PROJECTIONS)[number];
 /** What holds in `lora` for a key that is not written, when no adapter is given to start from. */
 export const LORA_DEFAULTS: LoraSettings = { rank: 8, alpha: 16, target_modules: "all-linear", use_rslora: false };
 
+/** How long a run is whose configuration gives neither steps nor epochs. */
+const DEFAULT_STEPS = 300;
+
 const text = (expected: string) => z.string({ error: expected }).min(1, { error: expected });
 /** A path: made absolute when the configuration is read. */
 const path = (expected: string) => text(`the path of ${expected}`).meta({ path: true });
@@ -43,7 +46,9 @@ const data = group({
   train: path("a JSON Lines file")
     .describe("the training data: JSON Lines of messages, of prompt and completion, of text, or of tokens")
     .meta({ example: "./train.jsonl" }),
-  validation: unset(path("a JSON Lines file")).describe("data that is measured and never trained on (default: none)"),
+  validation: unset(path("a JSON Lines file"))
+    .describe("data that is measured and never trained on (default: none)")
+    .meta({ example: "./valid.jsonl" }),
   max_length: unset(whole(2)).describe("the most tokens a line may have (default: as many as the model reads)"),
 }).describe("what to learn from");
 
@@ -54,18 +59,26 @@ const targetModules = z.union(
 );
 
 const lora = group({
-  rank: unset(whole(1)).describe(`rank of the update matrices (default ${LORA_DEFAULTS.rank}, or the adapter's)`),
-  alpha: unset(positive).describe(
-    `the update is scaled by alpha / rank (default ${LORA_DEFAULTS.alpha}, or the adapter's)`,
-  ),
-  target_modules: unset(targetModules).describe(
-    `which projections get an update: ${projectionList} (default ${LORA_DEFAULTS.target_modules}, or the adapter's)`,
-  ),
-  use_rslora: unset(flag).describe("scale by alpha / √rank instead (default false, or the adapter's)"),
+  rank: unset(whole(1))
+    .describe(`rank of the update matrices (default ${LORA_DEFAULTS.rank}, or the adapter's)`)
+    .meta({ example: LORA_DEFAULTS.rank }),
+  alpha: unset(positive)
+    .describe(`the update is scaled by alpha / rank (default ${LORA_DEFAULTS.alpha}, or the adapter's)`)
+    .meta({ example: LORA_DEFAULTS.alpha }),
+  target_modules: unset(targetModules)
+    .describe(
+      `which projections get an update: ${projectionList} (default ${LORA_DEFAULTS.target_modules}, or the adapter's)`,
+    )
+    .meta({ example: LORA_DEFAULTS.target_modules }),
+  use_rslora: unset(flag)
+    .describe(`scale by alpha / √rank instead (default ${LORA_DEFAULTS.use_rslora}, or the adapter's)`)
+    .meta({ example: LORA_DEFAULTS.use_rslora }),
 }).describe("the adapter that is trained; with train.adapter it must agree with that adapter");
 
 const train = group({
-  steps: unset(whole(1)).describe("how many updates to make (default 300 unless epochs says how long)"),
+  steps: unset(whole(1))
+    .describe(`how many updates to make (default ${DEFAULT_STEPS}, unless epochs is given)`)
+    .meta({ example: DEFAULT_STEPS }),
   epochs: unset(positive).describe("or how often to go through the data; may be a fraction"),
   batch_size: whole(1).default(16).describe("lines of data per update"),
   seed: whole(0).default(1).describe("fixes the start of the adapter, the order of the data and the anchor's samples"),
@@ -82,7 +95,7 @@ const train = group({
       message: "train.steps or train.epochs, not both: take one out",
     });
   })
-  .transform((train) => (train.steps === null && train.epochs === null ? { ...train, steps: 300 } : train))
+  .transform((train) => (train.steps === null && train.epochs === null ? { ...train, steps: DEFAULT_STEPS } : train))
   .describe("how long, and on what");
 
 const optimizer = group({
@@ -159,15 +172,16 @@ const klDivergence = group({
 });
 
 const evaluate = group({
-  task: unset(path("a JSON Lines file of prompts and completions")).describe(
-    "prompts and completions of the new task, scored by exact match (default: none)",
-  ),
+  task: unset(path("a JSON Lines file of prompts and completions"))
+    .describe("prompts and completions of the new task, scored by exact match (default: none)")
+    .meta({ example: "./test.jsonl" }),
   skills: z
     .record(z.string(), path("a JSON Lines file of prompts and completions"), {
       error: "named files, such as { capitals: ./capitals.jsonl }",
     })
     .default({})
-    .describe("what the base can do and should still do, as { NAME: FILE }, scored alike"),
+    .describe("what the base can do and should still do, as { NAME: FILE }, scored alike")
+    .meta({ example: { capitals: "./capitals.jsonl" } }),
   max_tokens: whole(1).default(32).describe("the most tokens of an answer"),
   completions: whole(0).default(4).describe("how many sample completions the report shows"),
   drift_samples: whole(0)

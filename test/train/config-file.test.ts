@@ -1,6 +1,6 @@
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { describe, expect, test } from "vitest";
 import { UserError } from "../../src/errors.ts";
 import { loadConfig, stringifyConfig } from "../../src/train/config-file.ts";
@@ -119,6 +119,36 @@ describe("--set", () => {
     const config = load(`${REQUIRED}train: { steps: 5 }`, "train.steps=null", "train.epochs=2");
     expect(config.train).toMatchObject({ steps: null, epochs: 2 });
   });
+
+  test("a path counts from the working directory, and a default from the file's folder", () => {
+    const config = load(
+      `${REQUIRED}evaluate: { task: test.jsonl }`,
+      "data.train=./x.jsonl",
+      "evaluate.skills.capitals=c.jsonl",
+    );
+    expect(config.data.train).toBe(resolve("x.jsonl"));
+    expect(config.evaluate.skills).toEqual({ capitals: resolve("c.jsonl") });
+    expect(config.evaluate.task).toBe(join(folder, "test.jsonl"));
+    expect(config.output).toBe(join(folder, "runs/first"));
+    expect(load(REQUIRED, "data={ train: y.jsonl }").data.train).toBe(resolve("y.jsonl"));
+  });
+
+  test("opens a group where a single word stood", () => {
+    const config = load(
+      `${REQUIRED}regularizers: [{ on: completions }]`,
+      "regularizers.0.on.samples=800",
+      "regularizers.0.reference=base",
+    );
+    expect(config.regularizers[0]!.on).toEqual({ samples: 800, rows: 16, max_tokens: 36, temperature: 1, seed: null });
+  });
+
+  test("reaches nothing outside the configuration", () => {
+    const message =
+      "--set __proto__.polluted=1: unknown key `__proto__`; it takes model, data, lora, train, optimizer, regularizers, evaluate, engine, output";
+    expect(complaint(REQUIRED, "__proto__.polluted=1")).toBe(message);
+    expect(complaint(REQUIRED, "train.constructor.x=1")).toContain("unknown key `constructor` in train");
+    expect({}).not.toHaveProperty("polluted");
+  });
 });
 
 describe("what is wrong is said in one sentence, with its place", () => {
@@ -176,6 +206,37 @@ describe("what is wrong is said in one sentence, with its place", () => {
       "lora: { target_modules: [q_proj, qproj] }\n",
       'config.yaml:3: lora.target_modules.1 is "qproj", expected all-linear, or a list of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj',
     ],
+    ["optimiser: {}\n", "config.yaml:3: unknown key `optimiser`; did you mean `optimizer`?"],
+    [
+      "evaluate:\n  skills: ./capitals.jsonl\n",
+      'config.yaml:4: evaluate.skills is "./capitals.jsonl", expected named files, such as { capitals: ./capitals.jsonl }',
+    ],
+    [
+      "evaluate: { skills: { capitals: 7 } }\n",
+      "config.yaml:3: evaluate.skills.capitals is 7, expected the path of a JSON Lines file of prompts and completions",
+    ],
+    ["engine: { threads: 0 }\n", "config.yaml:3: engine.threads is 0, expected a whole number of at least 1"],
+    [
+      "engine: { threads: all }\n",
+      'config.yaml:3: engine.threads is "all", expected auto, or a whole number of at least 1',
+    ],
+    [
+      "optimizer: { schedule: step }\n",
+      'config.yaml:3: optimizer.schedule is "step", expected constant, linear or cosine',
+    ],
+    [
+      "optimizer: { betas: [0.9] }\n",
+      "config.yaml:3: optimizer.betas is [0.9], expected two numbers, as in [0.9, 0.999]",
+    ],
+    ["optimizer: { betas: [0.9, 1] }\n", "config.yaml:3: optimizer.betas.1 is 1, expected a number from 0 to below 1"],
+    [
+      "regularizers: { weight: 1 }\n",
+      'config.yaml:3: regularizers is {"weight":1}, expected a list of regularizers, such as [{ type: kl_divergence }]',
+    ],
+    [
+      "regularizers: [{ direction: back }]\n",
+      'config.yaml:3: regularizers.0.direction is "back", expected forward, KL(model‖reference), or reverse, KL(reference‖model)',
+    ],
     [
       "lora: [\n",
       "config.yaml:4: this is not valid YAML: Flow sequence in block collection must be sufficiently indented and end with a ]",
@@ -216,6 +277,14 @@ describe("what is wrong is said in one sentence, with its place", () => {
     expect(complaint(`${REQUIRED}train: { stepz: 1 }`, "lora.rank=4")).toBe(
       "config.yaml:3: unknown key `stepz` in train; did you mean `steps`?",
     );
+  });
+
+  test("a file that is no configuration at all", () => {
+    expect(complaint("- a\n- b\n")).toBe(
+      'config.yaml: the file is ["a","b"], expected a group of settings, such as { model: … }',
+    );
+    expect(complaint("hello\n", "train.steps=1")).toBe('--set train.steps=1: the file is "hello", it holds no keys');
+    expect(complaint("")).toBe("config.yaml: `model` is missing: give the path of a Hugging Face model folder");
   });
 
   test("a file that is not there", () => {
