@@ -31,7 +31,7 @@ function table({ skills, task, columns }: Scores, looks: ReadonlyMap<string, Ide
     [column.task, ...Object.values(column.skills)].some(({ lenient }) => lenient !== null),
   );
   const span = columns.length + 1;
-  return html`<div class="scroll" role="region" aria-label="Scores" tabindex="0"><table class="scores">
+  return html`<div class="scroll" role="region" aria-label="Scores" tabindex="0"><table class="scores" style="--columns:${columns.length}">
 <caption>Exact-match accuracy of every skill${hasLenient && html`: <b>strict</b>, and <small>lenient</small> in small type`}. Colour and bar show how much of the base’s accuracy is left.</caption>
 <thead><tr><th scope="col">Skill</th>${columns.map(({ name }) => html`<th scope="col">${badge(looks.get(name)!)}<br>${name}</th>`)}</tr></thead>
 <tbody><tr class="group"><th scope="rowgroup" colspan="${span}">The base’s skills</th></tr>

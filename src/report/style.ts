@@ -49,7 +49,7 @@ figure { margin: 0; }
 .who .badge { position: relative; top: 1.5px; }
 .stroke { width: 28px; height: 8px; flex: none; margin-right: 6px; }
 
-.headline { display: grid; grid-template-columns: minmax(0, 1.12fr) minmax(0, 1fr); gap: 24px 44px; align-items: center; margin: 10px 0 26px; }
+.headline { display: grid; grid-template-columns: minmax(0, 1.12fr) minmax(0, 1fr); gap: 24px 44px; align-items: start; margin: 10px 0 26px; }
 .trade-off { display: block; width: 100%; height: auto; overflow: visible; font-family: var(--sans); }
 .trade-off .grid { stroke: var(--rule); fill: none; }
 .trade-off .path { stroke-width: 1.2; opacity: .45; stroke-dasharray: 1 4; stroke-linecap: round; }
@@ -74,7 +74,7 @@ th { font-weight: 400; text-align: left; }
 thead th { font-size: 13px; font-weight: 600; line-height: 1.3; vertical-align: bottom; padding: 8px 10px; border-bottom: 1.5px solid var(--ink); }
 tbody th, tbody td { padding: 7px 10px; border-bottom: 1px solid var(--rule); }
 tbody th:first-child, thead th:first-child { padding-left: 0; }
-.scores { table-layout: fixed; }
+.scores { table-layout: fixed; min-width: calc(84px + var(--columns) * 60px); }
 .scores thead th:first-child { width: 24%; }
 .scores thead th:not(:first-child) { overflow-wrap: anywhere; }
 .scores tbody th { overflow-wrap: anywhere; }

@@ -53,20 +53,20 @@ ${labels.map(({ text, x, y }, i) => html`<text class="name" x="${x}" y="${y + 4.
 </svg>`;
 }
 
-/** A place beside each point, on the side with more room, moved down until it touches no other label. */
+/** A place beside each point, on the side with more room, moved up or down until it touches no label and no point. */
 function placeLabels(points: readonly { readonly text: string; readonly x: number; readonly y: number }[]) {
-  const taken: Box[] = [];
-  const order = points.map((point, i) => ({ ...point, i })).sort((a, b) => a.y - b.y);
-  const placed: { text: string; x: number; y: number }[] = [];
-  for (const { text, x, y, i } of order) {
+  const taken: Box[] = points.map(({ x, y }) => ({ x: x - 8, y, width: 16 }));
+  return points.map(({ text, x, y }) => {
     const width = text.length * TEXT.perCharacter;
     const left = x - GAP - width;
-    const box = { x: x + GAP + width > WIDTH || (x > WIDTH / 2 && left > 0) ? Math.max(0, left) : x + GAP, y, width };
-    while (taken.some((other) => overlap(other, box))) box.y += 2;
+    const start = x + GAP + width > WIDTH || (x > WIDTH / 2 && left > 0) ? Math.max(0, left) : x + GAP;
+    const free = Array.from({ length: HEIGHT }, (_, i) => ({ x: start, y: y + (i % 2 ? i + 1 : -i), width })).find(
+      (box) => box.y > FRAME.top && box.y < FRAME.bottom && !taken.some((other) => overlap(other, box)),
+    );
+    const box = free ?? { x: start, y, width };
     taken.push(box);
-    placed[i] = { text, x: box.x, y: box.y };
-  }
-  return placed;
+    return { text, x: box.x, y: box.y };
+  });
 }
 
 function overlap(a: Box, b: Box): boolean {

@@ -17,12 +17,25 @@ const cases: readonly (readonly [string, ReportData])[] = [
   ["unregularized", unregularized],
 ];
 
+/** Seven models, most of them nearly alike. */
+const crowded: ReportData = {
+  ...quickstart,
+  scores: {
+    ...quickstart.scores!,
+    columns: [
+      ...quickstart.scores!.columns,
+      ...["weight 0.5", "800 samples", "200 samples"].map((name) => ({ ...quickstart.scores!.columns[3]!, name })),
+    ],
+  },
+};
+
 describe("the page in a browser", () => {
   const chromium = findChromium();
   const folder = mkdtempSync(join(tmpdir(), "klamp-page-"));
   let browser: Browser | undefined;
   beforeAll(async () => {
-    for (const [name, data] of cases) writeReport(join(folder, `${name}.html`), data);
+    for (const [name, data] of [...cases, ["crowded", crowded] as const])
+      writeReport(join(folder, `${name}.html`), data);
     browser = chromium === undefined ? undefined : await launch(chromium);
   });
   afterAll(async () => {
@@ -88,6 +101,7 @@ describe("the page in a browser", () => {
   it.each([
     [390, "quickstart"],
     [390, "plain"],
+    [390, "crowded"],
     [768, "quickstart"],
     [1280, "quickstart"],
     [1280, "unregularized"],
@@ -136,6 +150,17 @@ describe("the page in a browser", () => {
       expect(await page.getByRole("cell", { name: /5.%.*5.% of the base’s accuracy kept/ }).count()).toBeGreaterThan(0);
     }));
 
+  it("writes every model's name into the picture, clear of all others", () =>
+    open("crowded", { width: 390 }, async (page) => {
+      const boxes =
+        await page.evaluate<{ name: string; left: number; right: number; top: number; bottom: number }[]>(NAMES);
+      expect(boxes.map(({ name }) => name)).toEqual(crowded.scores!.columns.map(({ name }) => name));
+      const touching = boxes.flatMap((a, i) =>
+        boxes.slice(i + 1).filter((b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom),
+      );
+      expect(touching).toEqual([]);
+    }));
+
   it("prints on white, also from a dark screen", () =>
     open("quickstart", { colorScheme: "dark" }, async (page) => {
       const drawing = () => page.evaluate<string>('document.querySelector(".plot canvas").toDataURL()');
@@ -160,6 +185,12 @@ const INKED_PIXELS = `[...document.querySelectorAll(".plot canvas")].map((canvas
 /** The score table: the strict numbers of each row by its name. */
 const TABLE = `Object.fromEntries([...document.querySelectorAll(".scores tbody tr:not(.group)")].map((row) =>
   [row.querySelector("th").innerText.replace(/\\s+/g, " "), [...row.querySelectorAll("td b")].map((cell) => cell.textContent)]))`;
+
+/** Where the picture's labels stand; a text's box has room above and below its letters that may overlap. */
+const NAMES = `[...document.querySelectorAll(".trade-off .name")].map((label) => {
+  const { left, right, top, bottom } = label.getBoundingClientRect();
+  return { name: label.textContent, left, right, top: top + 1, bottom: bottom - 1 };
+})`;
 
 /**
  * Every visible text with a contrast below 4.5. Colours are painted on a canvas, so that any notation becomes sRGB bytes; the
