@@ -2,12 +2,12 @@ import { expect } from "vitest";
 import type { Random } from "../../../src/random.ts";
 import { dot, noise, type Tensor64 } from "./tensor64.ts";
 
-const STEP = 1e-3;
+const STEP = 2e-4;
 
 /**
  * Expects `gradient` to be that of `loss` at `x`, along a random direction: an error in any of its numbers shows there.
  *
- * The difference has five points, so that its own error is of the order of STEP⁴ = 1e-12.
+ * The difference has five points, so that its own error is of the order of STEP⁴ ≈ 1e-15.
  */
 export function expectGradient(
   loss: (x: Tensor64) => number,

@@ -1,0 +1,243 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import { buildDecoder, DECODER_DIMENSIONS, type Decoder } from "../../../src/engine/local/decoder.ts";
+import { gradients, keptValues } from "../../../src/engine/local/graph/gradient.ts";
+import { input, topological, type Value } from "../../../src/engine/local/graph/value.ts";
+import { createRandom } from "../../../src/random.ts";
+import {
+  CONFIG,
+  cachedInputs,
+  emptyCache,
+  LORA,
+  parameters,
+  passInputs,
+  pastName,
+  slice,
+  stack,
+} from "./decoder-inputs.ts";
+import { expectGradient } from "./finite-differences.ts";
+import { evaluate } from "./interpreter.ts";
+import { run } from "./onnx-runtime.ts";
+import { dot, noise, type Tensor64, tabulate } from "./tensor64.ts";
+
+type Feeds = Map<string, Tensor64>;
+type Results = Map<string, Tensor64>;
+
+/** The two ways to compute a graph of the decoder. */
+type Compute = (
+  outputs: ReadonlyMap<string, Value>,
+  feeds: Feeds,
+  given?: ReadonlyMap<Value, string>,
+) => Results | Promise<Results>;
+
+const sizesOf = (feeds: Feeds) => {
+  const sizes = feeds.get("positions")!.shape;
+  return Object.fromEntries(DECODER_DIMENSIONS.map((name, i) => [name, sizes[i]!]));
+};
+
+const interpreted: Compute = (outputs, feeds, given = new Map()) => {
+  const taken = new Map([...given].map(([value, name]) => [value, feeds.get(name)!]));
+  const results = evaluate([...outputs.values()], feeds, sizesOf(feeds), taken);
+  return new Map([...outputs.keys()].map((name, i) => [name, results[i]!]));
+};
+const runtime: Compute = (outputs, feeds, given) => run(outputs, feeds, sizesOf(feeds), given);
+
+const ENGINES = [
+  { name: "interpreter", compute: interpreted, tolerance: 1e-12 },
+  { name: "ONNX Runtime", compute: runtime, tolerance: 2e-5 },
+];
+
+/** Differences are measured against the largest number of the tensor. */
+function expectClose(found: Tensor64, expected: Tensor64, tolerance: number, label: string): void {
+  expect(found.shape, label).toEqual(expected.shape);
+  const size = expected.data.reduce((largest, x) => Math.max(largest, Math.abs(x)), 0);
+  expect(size, label).toBeGreaterThan(0);
+  const error = found.data.reduce((largest, x, i) => Math.max(largest, Math.abs(x - expected.data[i]!)), 0);
+  expect(error / size, label).toBeLessThanOrEqual(tolerance);
+}
+
+const random = createRandom(5);
+const WEIGHTS = parameters(random);
+const BATCH = 2;
+const LENGTH = 3;
+const FEEDS = new Map([
+  ...WEIGHTS,
+  ...passInputs(noise(random, [BATCH * LENGTH, CONFIG.hiddenSize]), BATCH),
+  ["dhidden", noise(random, [BATCH * LENGTH, CONFIG.hiddenSize])] as const,
+]);
+
+/** The decoder, and the gradients of ⟨hidden, dhidden⟩ with respect to everything that can be trained. */
+function differentiated(): { decoder: Decoder; gradients: Map<string, Value> } {
+  const decoder = buildDecoder(CONFIG, LORA);
+  const trained = new Map([...decoder.adapter, ...decoder.weights, ["embeddings", decoder.embeddings]]);
+  const found = gradients(decoder.hidden, input("dhidden", ["tokens", CONFIG.hiddenSize]), [...trained.values()]);
+  return { decoder, gradients: new Map([...trained.keys()].map((name, i) => [`d.${name}`, found[i]!])) };
+}
+
+describe("gradients of the whole decoder", () => {
+  const { decoder, gradients } = differentiated();
+  let exact: Results;
+  beforeAll(async () => {
+    exact = await interpreted(gradients, FEEDS);
+  });
+
+  test("reach two LoRA matrices for each projection, all base weights, and the embeddings", () => {
+    const modules = CONFIG.layers * 7;
+    expect(decoder.adapter.size).toBe(2 * modules);
+    expect(decoder.weights.size).toBe(modules + 2 * CONFIG.layers + 1);
+    expect(gradients.size).toBe(3 * modules + 2 * CONFIG.layers + 2);
+  });
+
+  test.each([...gradients.keys()])("%s agrees with finite differences", (gradient) => {
+    const name = gradient.slice("d.".length);
+    const loss = (x: Tensor64) =>
+      dot(evaluate([decoder.hidden], new Map(FEEDS).set(name, x))[0]!, FEEDS.get("dhidden")!);
+    expectGradient(loss, FEEDS.get(name)!, exact.get(gradient)!, createRandom(9), name);
+  });
+
+  test("are the same from ONNX Runtime", async () => {
+    const found = await runtime(gradients, FEEDS);
+    for (const [name, expected] of exact) expectClose(found.get(name)!, expected, 2e-5, name);
+  });
+
+  test("without an adapter the decoder is the one whose B matrices are zero", () => {
+    const zero = new Map(FEEDS);
+    for (const [name, { shape }] of decoder.adapter) {
+      if (name.includes("lora_B"))
+        zero.set(
+          name,
+          tabulate(shape as number[], () => 0),
+        );
+    }
+    const [base] = evaluate([buildDecoder(CONFIG, null).hidden], FEEDS);
+    expectClose(evaluate([decoder.hidden], zero)[0]!, base!, 0, "hidden");
+    expect(() => expectClose(evaluate([decoder.hidden], FEEDS)[0]!, base!, 1e-3, "hidden")).toThrow();
+  });
+});
+
+describe("forward and backward as two graphs", () => {
+  const { decoder, gradients } = differentiated();
+  const kept = keptValues([decoder.hidden], [...gradients.values()]);
+  const names = new Map(kept.map((value, i) => [value, `kept.${i}`]));
+
+  test.each(ENGINES)("joined by the kept values give the gradients of one graph: $name", async ({ compute, name }) => {
+    const forward = new Map([["hidden", decoder.hidden], ...kept.map((value, i) => [`kept.${i}`, value] as const)]);
+    const whole = await compute(gradients, FEEDS);
+    const first = await compute(forward, FEEDS);
+    const split = await compute(gradients, new Map([...FEEDS, ...first]), names);
+    for (const [parameter, expected] of whole) {
+      expectClose(split.get(parameter)!, expected, name === "interpreter" ? 0 : 1e-6, parameter);
+    }
+  });
+
+  test("no matrix product, softmax or rotation of the forward graph is computed twice", () => {
+    const forward = new Set(topological([decoder.hidden]));
+    const again = topological([...gradients.values()], new Set(kept)).filter(
+      (value) => forward.has(value) && value.operator && !names.has(value),
+    );
+    expect(again.length).toBeGreaterThan(0);
+    expect(again.filter(({ operator }) => operator!.keep)).toEqual([]);
+  });
+
+  test("nothing is kept that the backward graph does not read", () => {
+    const read = new Set(topological([...gradients.values()], new Set(kept)));
+    expect(kept.filter((value) => !read.has(value))).toEqual([]);
+  });
+});
+
+describe("padding on the right", () => {
+  const { decoder, gradients } = differentiated();
+  const outputs = new Map([...gradients, ["hidden", decoder.hidden]]);
+  const PADDING = 2;
+
+  /** Two sequences of LENGTH tokens, each with PADDING more that hold garbage and have no part in the loss. */
+  const padded = (name: string, pad: (shape: number[]) => Tensor64) => {
+    const rows = FEEDS.get(name)!;
+    const parts = [0, 1].flatMap((b) => [slice(rows, b * LENGTH, (b + 1) * LENGTH), pad([PADDING, CONFIG.hiddenSize])]);
+    return stack(parts);
+  };
+  const garbage = passInputs(
+    padded("embeddings", (shape) => noise(random, shape)),
+    BATCH,
+  );
+  const seed = padded("dhidden", (shape) => tabulate(shape, () => 0));
+  const long = new Map([...FEEDS, ...garbage, ["dhidden", seed] as const]);
+  const atPadding = (x: Tensor64) =>
+    stack([0, 1].map((b) => slice(x, b * (LENGTH + PADDING) + LENGTH, (b + 1) * (LENGTH + PADDING))));
+  const atTokens = (x: Tensor64) =>
+    stack([0, 1].map((b) => slice(x, b * (LENGTH + PADDING), b * (LENGTH + PADDING) + LENGTH)));
+
+  async function expectUnchanged(compute: Compute, tolerance: { hidden: number; gradients: number }) {
+    const without = await compute(outputs, FEEDS);
+    const found = await compute(outputs, long);
+    for (const [name, expected] of without) {
+      const rows = ["hidden", "d.embeddings"].includes(name);
+      const at = found.get(name)!;
+      expectClose(rows ? atTokens(at) : at, expected, name === "hidden" ? tolerance.hidden : tolerance.gradients, name);
+    }
+  }
+
+  test("changes no bit of hidden states and gradients in exact order of summation", () =>
+    expectUnchanged(interpreted, { hidden: 0, gradients: 0 }));
+
+  // Its matrix products add up in an order that depends on their sizes: that is rounding, not padding.
+  test("changes hidden states and gradients of ONNX Runtime within rounding", () =>
+    expectUnchanged(runtime, { hidden: 1e-6, gradients: 5e-6 }));
+
+  test.each(ENGINES)("receives no gradient: $name", async ({ compute }) => {
+    const found = await compute(outputs, long);
+    expect(atPadding(found.get("d.embeddings")!).data.every((x) => x === 0)).toBe(true);
+  });
+});
+
+describe("decoding with a cache", () => {
+  const decoder = buildDecoder(CONFIG, LORA, true);
+  const outputs = new Map([["hidden", decoder.hidden], ...decoder.present]);
+  const TOTAL = 5;
+
+  /** Feeds columns in chunks, and gives the hidden states of each sequence [TOTAL, hidden]. */
+  async function decode(
+    compute: Compute,
+    columns: Tensor64[],
+    starts: number[],
+    chunks: number[],
+  ): Promise<Tensor64[]> {
+    let cache = emptyCache(decoder, columns.length);
+    let past = 0;
+    const hidden: Tensor64[][] = columns.map(() => []);
+    for (const chunk of chunks) {
+      const embeddings = stack(columns.map((each) => slice(each, past, past + chunk)));
+      const results = await compute(
+        outputs,
+        new Map([...WEIGHTS, ...cachedInputs(embeddings, past, starts), ...cache]),
+      );
+      for (const [b, rows] of hidden.entries()) rows.push(slice(results.get("hidden")!, b * chunk, (b + 1) * chunk));
+      cache = new Map([...decoder.present.keys()].map((name) => [pastName(name), results.get(name)!]));
+      past += chunk;
+    }
+    return hidden.map(stack);
+  }
+
+  const sequences = [0, 1].map(() => noise(random, [TOTAL, CONFIG.hiddenSize]));
+  const whole = (sequence: Tensor64) =>
+    evaluate([buildDecoder(CONFIG, LORA).hidden], new Map([...WEIGHTS, ...passInputs(sequence, 1)]))[0]!;
+
+  const CHUNKS = [
+    { how: "one token at a time", chunks: [1, 1, 1, 1, 1] },
+    { how: "a prompt, then one token at a time", chunks: [3, 1, 1] },
+    { how: "in chunks", chunks: [2, 2, 1] },
+  ];
+  describe.each(ENGINES)("$name", ({ compute, tolerance }) => {
+    test.each(CHUNKS)("$how equals one whole pass", async ({ chunks }) => {
+      const found = await decode(compute, sequences, [0, 0], chunks);
+      for (const [b, sequence] of sequences.entries())
+        expectClose(found[b]!, whole(sequence), tolerance, `sequence ${b}`);
+    });
+
+    test.each(CHUNKS)("a shorter sequence, padded on the left, $how equals its own pass", async ({ chunks }) => {
+      const [first, second] = sequences;
+      const found = await decode(compute, [first!, second!], [0, 2], chunks);
+      expectClose(found[0]!, whole(first!), tolerance, "the longer one");
+      expectClose(slice(found[1]!, 2, TOTAL), whole(slice(second!, 2, TOTAL)), tolerance, "the shorter one");
+    });
+  });
+});
