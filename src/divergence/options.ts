@@ -21,7 +21,7 @@ export interface RowOptions<R extends Reduction = Reduction> {
    * `"logits"` are normalized. Either way a gradient is with respect to the input read as logits.
    */
   readonly input?: "logprobs" | "logits";
-  /** Tensors to overwrite with the results of the same names, instead of allocating them. An earlier result will do. */
+  /** Tensors to overwrite with the results of the same names, instead of allocating them. An earlier result will do, and for the gradient p itself. */
   readonly out?: { readonly perRow?: Tensor; readonly gradient?: Tensor };
 }
 

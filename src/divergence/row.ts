@@ -1,3 +1,4 @@
+import { exp } from "./exponential.ts";
 import type { Tensor } from "./tensor.ts";
 
 /**
@@ -44,7 +45,7 @@ export function loadRow(
   let sum = 0;
   for (let i = 0; i < size; i++) {
     const z = source[from + i]! * inverseTemperature - max;
-    const e = Math.exp(z);
+    const e = exp(z);
     log[i] = z;
     probability[i] = e;
     sum += e;

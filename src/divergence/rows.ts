@@ -35,6 +35,8 @@ export function overRows<R extends Reduction>(
       `p is ${formatShape(p.shape)} and q ${formatShape(q.shape)}: both must have the same shape [..., V]`,
     );
   }
+  checkSize("p", p);
+  if (q) checkSize("q", q);
   const set = settings(options);
   const size = vocabularySize(p.shape);
   const rows = p.data.length / size;
@@ -74,9 +76,7 @@ export function overRows<R extends Reduction>(
     sum += weight * value;
     if (!row.gradient) continue;
     const share = reduction === "none" ? 1 : reduction === "sum" ? weight : weight / divisor;
-    const factor = scale * share * set.inverseTemperature;
-    if (add) for (let i = 0; i < size; i++) gradient[from + i]! += factor * row.gradient[i]!;
-    else for (let i = 0; i < size; i++) gradient[from + i] = factor * row.gradient[i]!;
+    write(row.gradient, scale * share * set.inverseTemperature, gradient, from, add);
   }
 
   const values: Tensor = { data: perRow, shape: p.shape.slice(0, -1) };
@@ -85,9 +85,14 @@ export function overRows<R extends Reduction>(
   return {
     value: value as Reduced<R>,
     perRow: values,
-    gradient: { data: gradient, shape: p.shape },
+    gradient: (gradients && options.addTo?.gradient) || { data: gradient, shape: p.shape },
     clippedShare: clipped === 0 ? 0 : clipped / divisor,
   };
+}
+
+function write(row: Float64Array, factor: number, into: Float32Array, from: number, add: boolean): void {
+  if (add) for (let i = 0; i < row.length; i++) into[from + i]! += factor * row[i]!;
+  else for (let i = 0; i < row.length; i++) into[from + i] = factor * row[i]!;
 }
 
 function load(
@@ -105,6 +110,13 @@ function load(
   if (logits) return;
   const sum = tempered ? sumOfRow(source, from, log.length) : loaded;
   if (Math.abs(sum - 1) > NORMALIZATION_TOLERANCE) throw new NotNormalizedError(side, row, sum);
+}
+
+function checkSize(name: string, { data, shape }: Tensor): void {
+  const size = shape.reduce((product, n) => product * n, 1);
+  if (data.length !== size) {
+    throw new RangeError(`${name} is ${formatShape(shape)} and holds ${data.length} numbers, expected ${size}`);
+  }
 }
 
 function vocabularySize(shape: readonly number[]): number {
