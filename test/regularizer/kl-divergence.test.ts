@@ -1,0 +1,346 @@
+import { describe, expect, test } from "vitest";
+import { logSoftmax, type Tensor, tensor } from "../../src/divergence/index.ts";
+import { UserError } from "../../src/errors.ts";
+import { KLDivergence, type KLDivergenceOptions } from "../../src/regularizer/index.ts";
+import * as oracle from "../divergence/oracle.ts";
+import { datumOf } from "./datums.ts";
+
+/** Two datums over four tokens, three rows and two, with rows that do not count. */
+const WEIGHTS = [
+  [0, 1, 0.5],
+  [2, 0],
+];
+const logits = (seed: number, rows: number) =>
+  oracle.matrix(Array.from({ length: rows }, (_, r) => [0, 1, 2, 3].map((v) => 2 * Math.sin(seed + 7 * r + 3 * v))));
+const MODEL = [logits(1, 3), logits(2, 2)].map((z) => logSoftmax(z));
+const REFERENCE = [logits(3, 3), logits(4, 2)].map((z) => logSoftmax(z));
+const DATA = WEIGHTS.map((weights, i) =>
+  datumOf(weights, { source: `train.jsonl:${i + 1}`, fields: { base: REFERENCE[i]! } }),
+);
+
+const regularizer = (options: KLDivergenceOptions = {}) =>
+  new KLDivergence({ referenceLogprobs: REFERENCE, ...options });
+const row = ({ data, shape }: Tensor, r: number) => [...data.subarray(r * shape[1]!, (r + 1) * shape[1]!)];
+
+/** Σ w·f(model, reference) / Σ w from the definition, and each row that counts. */
+function definition(f: (p: number[], q: number[]) => number, model = MODEL) {
+  const rows = WEIGHTS.flatMap((weights, d) =>
+    weights.map((weight, r) => ({
+      weight,
+      d,
+      r,
+      value: f(oracle.softmax(row(model[d]!, r)), oracle.softmax(row(REFERENCE[d]!, r))),
+    })),
+  );
+  return {
+    mean: rows.reduce((sum, { weight, value }) => sum + weight * value, 0) / 3.5,
+    counted: rows.filter(({ weight }) => weight > 0),
+  };
+}
+
+const DIRECTIONS = [
+  ["forward", {}, oracle.kl],
+  ["reverse", { direction: "reverse" }, (p: number[], q: number[]) => oracle.kl(q, p)],
+  ["symmetric", { symmetric: true }, oracle.jensenShannon],
+] as const;
+
+describe.each(DIRECTIONS)("%s", (_, options, f) => {
+  test("loss and metrics are the definition's, over the rows that count", async () => {
+    const { loss, metrics, perRow } = await regularizer(options).compute(DATA, MODEL);
+    const { mean, counted } = definition(f);
+    expect(loss).toBeCloseTo(mean, 10);
+    const values = counted.map(({ value }) => value);
+    expect(Object.keys(metrics)).toEqual(["kl_divergence", "kl_max", "kl_min"]);
+    expect(metrics.kl_divergence).toBe(loss);
+    expect(metrics.kl_max).toBeCloseTo(Math.max(...values), 6);
+    expect(metrics.kl_min).toBeCloseTo(Math.min(...values), 6);
+    for (const { d, r, value } of counted) expect(perRow[d]!.data[r]).toBeCloseTo(value, 6);
+  });
+
+  test("it trains: the gradient is the slope of the loss, and not zero (fault 1)", async () => {
+    const { gradient } = await regularizer(options).compute(DATA, MODEL);
+    let norm = 0;
+    for (const [d, weights] of WEIGHTS.entries()) {
+      expect(gradient[d]!.shape).toEqual(MODEL[d]!.shape);
+      for (const [r, weight] of weights.entries()) {
+        const slope = oracle.slope(
+          (z) => (weight / 3.5) * f(oracle.softmax(z), oracle.softmax(row(REFERENCE[d]!, r))),
+          row(MODEL[d]!, r),
+        );
+        row(gradient[d]!, r).forEach((g, v) => {
+          expect(g).toBeCloseTo(slope[v]!, 6);
+          norm += g * g;
+        });
+      }
+    }
+    expect(Math.sqrt(norm)).toBeGreaterThan(0.01);
+  });
+
+  test("descending it reaches the reference", async () => {
+    const z = MODEL.map(({ data, shape }) => ({ data: data.slice(), shape }));
+    const kl = regularizer(options);
+    const losses: number[] = [];
+    for (let step = 0; step < 400; step++) {
+      const { loss, gradient } = await kl.compute(
+        DATA,
+        z.map((logits) => logSoftmax(logits)),
+      );
+      losses.push(loss);
+      for (const [d, { data }] of gradient.entries()) for (const [i, g] of data.entries()) z[d]!.data[i]! -= 4 * g;
+    }
+    expect(losses.at(-1)).toBeLessThan(losses[0]! / 50);
+  });
+
+  test("at the reference loss and gradient are exactly 0, unlike those of free log-probabilities (fault 8)", async () => {
+    const { loss, gradient, metrics } = await regularizer(options).compute(DATA, REFERENCE);
+    expect(loss).toBe(0);
+    expect(metrics).toEqual({ kl_divergence: 0, kl_max: 0, kl_min: 0 });
+    for (const { data } of gradient) for (const g of data) expect(Math.abs(g)).toBe(0);
+  });
+
+  test("parts of a batch add up to the whole when given its weight", async () => {
+    const kl = new KLDivergence({ referenceField: "base", ...options });
+    const whole = await kl.compute(DATA, MODEL);
+    const parts = await Promise.all(DATA.map((datum, i) => kl.compute([datum], [MODEL[i]!], { totalWeight: 3.5 })));
+    expect(parts[0]!.loss + parts[1]!.loss).toBeCloseTo(whole.loss, 12);
+    expect(parts.map(({ gradient }) => gradient[0]!)).toEqual(whole.gradient);
+  });
+
+  test("padding and prompt rows change nothing, whatever they hold (fault 6)", async () => {
+    const [p, q] = [MODEL[0]!, REFERENCE[0]!];
+    const junk = (source: Tensor): Tensor => ({
+      data: Float32Array.of(...source.data, Number.NaN, 5, 0, -1, ...source.data.subarray(0, 4)),
+      shape: [5, 4],
+    });
+    const plain = await new KLDivergence({ referenceLogprobs: [q], ...options }).compute([datumOf(WEIGHTS[0]!)], [p]);
+    const padded = await new KLDivergence({ referenceLogprobs: [junk(q)], ...options }).compute(
+      [datumOf([...WEIGHTS[0]!, 0, 0])],
+      [junk(p)],
+    );
+    expect(padded.metrics).toEqual(plain.metrics);
+    expect([...padded.gradient[0]!.data]).toEqual([...plain.gradient[0]!.data, ...new Array(8).fill(0)]);
+  });
+});
+
+test("every datum is held to its own reference (fault 3)", async () => {
+  const field = new KLDivergence({ referenceField: "base" });
+  const { loss } = await field.compute(DATA, MODEL);
+  expect(loss).toBe((await regularizer().compute(DATA, MODEL)).loss);
+  const other = logSoftmax(logits(9, 2));
+  const changed = await field.compute([DATA[0]!, datumOf(WEIGHTS[1]!, { fields: { base: other } })], MODEL);
+  expect(Math.abs(changed.loss - loss)).toBeGreaterThan(0.01);
+  const missing = datumOf(WEIGHTS[1]!, { source: "train.jsonl:2" });
+  await expect(field.compute([DATA[0]!, missing], MODEL)).rejects.toThrow(
+    'datum 1 (train.jsonl:2) has no field "base"',
+  );
+});
+
+test("log-probabilities of target tokens are no distribution, and are refused (fault 4)", async () => {
+  const targets = tensor([0.9, 0.8, 0.95].map(Math.log), [3]);
+  const sampled = new KLDivergence({ referenceLogprobs: [targets] });
+  await expect(sampled.compute([DATA[0]!], [targets])).rejects.toThrow(
+    /each must be \[M, V\].*target tokens alone are not a distribution/,
+  );
+  await expect(sampled.compute([DATA[0]!], [MODEL[0]!])).rejects.toThrow(
+    "model log-probabilities [3, 4], reference (referenceLogprobs) [3]",
+  );
+});
+
+test("symmetric is Jensen–Shannon: bounded, where the mean of the two KLs is not (fault 5)", async () => {
+  const [p, q] = [oracle.matrix([[0, -60]]), oracle.matrix([[-60, 0]])];
+  const { loss } = await new KLDivergence({ referenceLogprobs: q, symmetric: true }).compute([datumOf([1])], [p]);
+  expect(loss).toBeCloseTo(Math.LN2, 10);
+  expect(oracle.jeffreys(oracle.softmax([0, -60]), oracle.softmax([-60, 0]))).toBeCloseTo(60, 5);
+});
+
+describe("reduction (fault 6)", () => {
+  test("sum is mean × Σ w, in loss and gradient; metrics stay per row", async () => {
+    const [mean, sum] = [
+      await regularizer().compute(DATA, MODEL),
+      await regularizer({ reduction: "sum" }).compute(DATA, MODEL),
+    ];
+    expect(sum.loss).toBeCloseTo(3.5 * mean.loss, 12);
+    expect(sum.metrics).toEqual(mean.metrics);
+    sum.gradient.forEach(({ data }, d) => {
+      data.forEach((g, i) => {
+        expect(g).toBeCloseTo(3.5 * mean.gradient[d]!.data[i]!, 6);
+      });
+    });
+  });
+
+  test("none leaves the rows in perRow, and trains on their mean", async () => {
+    const [mean, none] = [
+      await regularizer().compute(DATA, MODEL),
+      await regularizer({ reduction: "none" }).compute(DATA, MODEL),
+    ];
+    expect(none).toEqual(mean);
+    expect(none.perRow.map(({ shape }) => shape)).toEqual([[3], [2]]);
+    expect(none.perRow[0]!.data[0]).toBe(0);
+    expect(none.perRow[0]!.data[1]).toBeGreaterThan(0);
+  });
+
+  test("a batch in which no row counts: 0, and no extremes", async () => {
+    const { loss, metrics, gradient } = await new KLDivergence({ referenceLogprobs: REFERENCE[0]! }).compute(
+      [datumOf([0, 0, 0])],
+      [MODEL[0]!],
+    );
+    expect({ loss, metrics }).toEqual({ loss: 0, metrics: { kl_divergence: 0 } });
+    expect(gradient[0]!.data.every((g) => g === 0)).toBe(true);
+  });
+});
+
+describe("no secret clipping (fault 7)", () => {
+  test("a log-ratio of 150 counts in full, and pulls", async () => {
+    const steep = oracle.matrix([[0, -150]]);
+    const { loss, gradient } = await new KLDivergence({ referenceLogprobs: steep }).compute(
+      [datumOf([1])],
+      [oracle.logprobs([[0.5, 0.5]])],
+    );
+    expect(loss).toBeCloseTo(74.3068528, 5);
+    expect(gradient[0]!.data[1]).toBeCloseTo(37.5, 3);
+  });
+
+  test("tokens impossible on both sides give neither NaN nor pull", async () => {
+    const [p, q] = [oracle.logprobs([[0.5, 0.5, 0]]), oracle.logprobs([[0.2, 0.8, 0]])];
+    const { loss, gradient } = await new KLDivergence({ referenceLogprobs: q }).compute([datumOf([1])], [p]);
+    expect(loss).toBeCloseTo(0.2231435513, 7);
+    expect(gradient[0]!.data[2]).toBe(0);
+    expect(gradient[0]!.data[0]).toBeGreaterThan(0);
+  });
+
+  const positions = { data: Int32Array.of(5, 7), shape: [2] };
+  const datum = datumOf([1, 1], { source: "train.jsonl:9" });
+  const data = [{ ...datum, lossInputs: { ...datum.lossInputs, positions } }];
+  const [everything, half] = [
+    oracle.logprobs([
+      [0.5, 0.5],
+      [0.75, 0.25],
+    ]),
+    oracle.logprobs([
+      [0.5, 0.5],
+      [1, 0],
+    ]),
+  ];
+
+  test.each([
+    [
+      "forward",
+      everything,
+      half,
+      /^KL\(model‖reference\) is infinite at datum 0 \(train.jsonl:9\), row 1 \(position 7\): the model gives token 1 the probability 0.250, the reference .* none; set epsilon/,
+    ],
+    [
+      "reverse",
+      half,
+      everything,
+      /^KL\(reference‖model\) is infinite at datum 0 \(train.jsonl:9\), row 1 \(position 7\): the reference gives token 1 the probability 0.250, the model .* none; set clip/,
+    ],
+  ] as const)("%s: infinite names datum, row, position and token", async (direction, p, q, message) => {
+    const infinite = new KLDivergence({ referenceLogprobs: q, direction }).compute(data, [p]);
+    await expect(infinite).rejects.toThrow(UserError);
+    await expect(infinite).rejects.toThrow(message);
+  });
+
+  test("unless epsilon or clip is given; clip says how much it capped", async () => {
+    const smoothed = await new KLDivergence({ referenceLogprobs: half, epsilon: 0.01 }).compute(data, [everything]);
+    expect(smoothed.metrics.kl_max).toBeCloseTo(oracle.kl([0.75, 0.25], [0.995, 0.005]), 6);
+    const capped = await new KLDivergence({ referenceLogprobs: half, clip: 3 }).compute(data, [everything]);
+    expect(capped.metrics).toEqual({ kl_divergence: 1.5, kl_max: 3, kl_min: 0, kl_clipped: 0.5 });
+  });
+
+  test("Jensen–Shannon needs neither", async () => {
+    const { loss } = await new KLDivergence({ referenceLogprobs: half, symmetric: true }).compute(data, [everything]);
+    expect(loss).toBeCloseTo(oracle.jensenShannon([0.75, 0.25], [1, 0]) / 2, 6);
+  });
+});
+
+test("on demand: one call for all regularizers and all of a step's data (fault 9)", async () => {
+  let calls = 0;
+  const first = new KLDivergence({
+    computeReference: async () => {
+      calls++;
+      return REFERENCE;
+    },
+  });
+  const second = new KLDivergence({ name: "other", reference: first.reference, direction: "reverse" });
+  await Promise.all([first.compute(DATA, MODEL), second.compute(DATA, MODEL)]);
+  expect(calls).toBe(1);
+});
+
+describe("a reference that does not fit is refused, naming the datum", () => {
+  const [p, q] = [MODEL[0]!, REFERENCE[0]!];
+  const spoil = (at: number, value: number): Tensor => ({
+    data: q.data.map((x, i) => (i === at ? value : x)),
+    shape: q.shape,
+  });
+  test.each([
+    [
+      "fewer rows",
+      { data: q.data.slice(4), shape: [2, 4] },
+      "shape mismatch in KL divergence, datum 1 (train.jsonl:1): model log-probabilities [3, 4], reference (referenceLogprobs) [2, 4]; the reference needs one row per predicted token",
+    ],
+    [
+      "another vocabulary",
+      logSoftmax(tensor(new Float32Array(15), [3, 5])),
+      "model log-probabilities [3, 4], reference (referenceLogprobs) [3, 5]; both must be over the same vocabulary",
+    ],
+    ["too few numbers", { data: q.data.slice(1), shape: q.shape }, "the reference hold 11 numbers, expected 12"],
+    [
+      "NaN",
+      spoil(6, Number.NaN),
+      "the log-probabilities of the reference (referenceLogprobs) hold NaN at datum 1 (train.jsonl:1), row 1 (position 1), token 2",
+    ],
+    [
+      "not normalized",
+      spoil(6, 0),
+      "the reference (referenceLogprobs), datum 1 (train.jsonl:1), row 1: the probabilities sum to",
+    ],
+    ["logits", logits(1, 3), "row 1: the probabilities sum to"],
+  ])("%s", async (_, wrong, message) => {
+    const found = regularizer({ referenceLogprobs: [q, wrong] }).compute([datumOf([1, 1, 1]), DATA[0]!], [p, p]);
+    await expect(found).rejects.toThrow(UserError);
+    await expect(found).rejects.toThrow(message);
+  });
+
+  test("too few references, too few log-probabilities, rows the datum does not have", async () => {
+    await expect(new KLDivergence({ computeReference: () => [q] }).compute(DATA, MODEL)).rejects.toThrow(
+      "the reference (computeReference) returned 1 tensors for 2 datums",
+    );
+    await expect(regularizer().compute(DATA, [p])).rejects.toThrow("was given log-probabilities of 1 datums for 2");
+    await expect(new KLDivergence({ referenceLogprobs: q }).compute([datumOf([1])], [p])).rejects.toThrow(
+      "the datum has 1 target tokens",
+    );
+  });
+
+  test("a model that broke is told apart from a reference that did", async () => {
+    const broken = { data: p.data.map((x, i) => (i === 5 ? Number.NaN : x)), shape: p.shape };
+    await expect(regularizer({ referenceLogprobs: q }).compute([DATA[0]!], [broken])).rejects.toThrow(
+      "the log-probabilities of the model hold NaN at datum 0 (train.jsonl:1), row 1 (position 1), token 1",
+    );
+  });
+
+  test("a negative weight is refused too", async () => {
+    await expect(
+      regularizer({ referenceLogprobs: q }).compute([datumOf([1, -1, 1], { source: "x:1" })], [p]),
+    ).rejects.toThrow("datum 0 (x:1): the weight of row 1 is -1");
+  });
+});
+
+describe("construction refuses what means nothing", () => {
+  test.each([
+    [{ epsilon: 1 }, "KL divergence: epsilon is 1"],
+    [{ clip: -1 }, "KL divergence: clip is -1"],
+    [{ direction: "sideways" as "reverse" }, 'KL divergence: direction is "sideways"'],
+    [{ reduction: "batchmean" as "mean" }, 'KL divergence: reduction is "batchmean"'],
+  ])("%o", (options, message) => {
+    expect(() => regularizer(options)).toThrow(UserError);
+    expect(() => regularizer(options)).toThrow(message);
+  });
+
+  test("and no reference, or two", () => {
+    expect(() => new KLDivergence({})).toThrow(
+      /no reference distribution is given: .*referenceLogprobs.*referenceField.*computeReference/,
+    );
+    expect(() => regularizer({ referenceField: "base" })).toThrow("referenceLogprobs and referenceField are given");
+  });
+});
