@@ -1,0 +1,89 @@
+import { z } from "zod";
+import type { Tensor } from "../../divergence/tensor.ts";
+import { UserError } from "../../errors.ts";
+import { createRandom, randomInteger } from "../../random.ts";
+import type { SampledSequence, SamplingClient, SamplingParams } from "../contract.ts";
+import { UnexpectedAnswerError } from "./errors.ts";
+import type { Http } from "./http.ts";
+import { decodeSampleResponse, type SampleResponse } from "./wire/sample.ts";
+
+type Tokens = readonly number[] | Int32Array;
+
+/** Requests under way at once; more would gain nothing and cost a connection each. */
+const REQUESTS_AT_ONCE = 64;
+
+/** A sampling session of the server, and the number of its next request. */
+export interface SamplingSession {
+  readonly id: string;
+  next: number;
+}
+
+/** Answer of the routes that open one. */
+export const sessionAnswer = z.object({ sampling_session_id: z.string() });
+
+/** Draws from whatever weights `session` gives when a call begins. */
+export class RemoteSamplingClient implements SamplingClient {
+  readonly #http: Http;
+  readonly #session: () => Promise<SamplingSession>;
+
+  constructor(http: Http, session: () => Promise<SamplingSession>) {
+    this.#http = http;
+    this.#session = session;
+  }
+
+  async sample(
+    prompts: readonly Tokens[],
+    { max_tokens, temperature = 1, seed = 0, stop }: SamplingParams,
+  ): Promise<SampledSequence[]> {
+    // A seed for each prompt, so that equal prompts do not get equal continuations.
+    const random = createRandom(seed);
+    const seeds = prompts.map(() => randomInteger(random, 2 ** 31));
+    const responses = await this.#ask(prompts, (i) => ({
+      sampling_params: { max_tokens, temperature, seed: seeds[i]!, ...(stop && { stop }) },
+      prompt_logprobs: false,
+    }));
+    return responses.map(({ sequences: [sequence] }) => {
+      if (!sequence) throw new UnexpectedAnswerError("the server drew no sequence where one was asked for", "");
+      return sequence;
+    });
+  }
+
+  async computeLogprobs(tokens: readonly Tokens[]): Promise<Float32Array[]> {
+    const responses = await this.#ask(tokens, () => ({ sampling_params: { max_tokens: 1 }, prompt_logprobs: true }));
+    return responses.map(({ prompt_logprobs }, i) => {
+      const [found, expected] = [prompt_logprobs?.length ?? 0, tokens[i]!.length];
+      if (prompt_logprobs && found === expected) return prompt_logprobs;
+      // Some servers leave out the first entry, which can only be NaN.
+      if (found === expected - 1) return Float32Array.of(Number.NaN, ...(prompt_logprobs ?? []));
+      throw new UnexpectedAnswerError(`the server sent ${found} prompt log-probabilities for ${expected} tokens`, "");
+    });
+  }
+
+  async distributions(): Promise<readonly Tensor[]> {
+    throw new UserError(
+      "a remote engine has no whole-vocabulary distributions: use computeLogprobs for the log-probabilities of given tokens, or an embedded engine",
+    );
+  }
+
+  async #ask(prompts: readonly Tokens[], settings: (index: number) => object): Promise<SampleResponse[]> {
+    const session = await this.#session();
+    const responses = new Array<SampleResponse>(prompts.length);
+    let next = 0;
+    const work = async () => {
+      for (let i = next++; i < prompts.length; i = next++) {
+        const id = await this.#http.submit("asample", {
+          sampling_session_id: session.id,
+          seq_id: session.next++,
+          num_samples: 1,
+          prompt: { chunks: [{ type: "encoded_text", tokens: [...prompts[i]!] }] },
+          ...settings(i),
+          topk_prompt_logprobs: 0,
+          type: "sample",
+        });
+        responses[i] = await this.#http.message(id, decodeSampleResponse);
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(REQUESTS_AT_ONCE, prompts.length) }, work));
+    return responses;
+  }
+}
