@@ -1,0 +1,79 @@
+import type { SamplingClient } from "../engine/contract.ts";
+import { encodeSampleResponse } from "../engine/tinker/wire/sample.ts";
+import { UserError } from "../errors.ts";
+import type { Futures, Result } from "./futures.ts";
+import { HttpError, type HttpRequest } from "./http.ts";
+import { Lane, Once } from "./lane.ts";
+import { parseBody, sample, sampleContent } from "./requests.ts";
+
+interface Session {
+  readonly sampler: SamplingClient;
+  readonly lane: Lane;
+  readonly once: Once<number>;
+}
+
+/** Snapshots of one model that can be sampled at a time; a training run that samples as it goes makes many. */
+const SNAPSHOTS_KEPT = 8;
+
+/** Sampling sessions: which weights to draw from, and the drawing. */
+export class Samplers {
+  readonly #futures: Futures;
+  readonly #sessions = new Map<string, Session>();
+  readonly #snapshots = new Map<string, string[]>();
+  #count = 0;
+  #isClosed = false;
+
+  constructor(futures: Futures) {
+    this.#futures = futures;
+  }
+
+  add(id: string, sampler: SamplingClient): string {
+    if (!this.#sessions.has(id)) this.#sessions.set(id, { sampler, lane: new Lane(), once: new Once() });
+    return id;
+  }
+
+  /** A session over a model's weights of this moment. The oldest of the model's give way. */
+  addSnapshot(model: string, sampler: SamplingClient): string {
+    const id = this.add(`${model}:snapshot:${this.#count++}`, sampler);
+    const kept = [...(this.#snapshots.get(model) ?? []), id];
+    for (const old of kept.splice(0, kept.length - SNAPSHOTS_KEPT)) this.#sessions.delete(old);
+    this.#snapshots.set(model, kept);
+    return id;
+  }
+
+  /** `asample`. */
+  submit(request: HttpRequest): Result {
+    const { sampling_session_id, seq_id } = parseBody(request, sample);
+    const session = this.#sessions.get(sampling_session_id);
+    if (!session)
+      throw new HttpError(404, `there is no sampling session ${sampling_session_id} here (any more): create one first`);
+    const { sampler, lane, once } = session;
+    const work = async () => {
+      if (this.#isClosed) throw new Error("the server is closing");
+      return draw(sampler, request);
+    };
+    return { request_id: once.answer(seq_id, request.body, () => this.#futures.add(lane.run(work))) };
+  }
+
+  /** Lets what is running end. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await Promise.all([...this.#sessions.values()].map(({ lane }) => lane.run(async () => undefined)));
+  }
+}
+
+async function draw(sampler: SamplingClient, request: HttpRequest): Promise<Uint8Array> {
+  const { prompt, num_samples, sampling_params, prompt_logprobs } = parseBody(request, sampleContent);
+  const tokens = prompt.chunks.flatMap((chunk) => chunk.tokens);
+  if (tokens.length === 0) throw new UserError("the prompt is empty: give at least one token");
+  const { max_tokens, temperature, stop } = sampling_params;
+  const seed = sampling_params.seed ?? Math.floor(Math.random() * 2 ** 31);
+  const sequences = await sampler.sample(new Array(num_samples).fill(tokens), {
+    max_tokens,
+    temperature,
+    seed,
+    ...(stop && { stop }),
+  });
+  const [scored] = prompt_logprobs ? await sampler.computeLogprobs([tokens]) : [];
+  return encodeSampleResponse({ sequences, ...(scored && { prompt_logprobs: scored }) });
+}

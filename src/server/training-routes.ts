@@ -1,0 +1,93 @@
+import { rm } from "node:fs/promises";
+import { fromWire } from "../engine/tinker/rows.ts";
+import {
+  decodeForwardBackwardRequest,
+  encodeForwardBackwardOutput,
+  peekForwardBackwardRequest,
+} from "../engine/tinker/wire/forward-backward.ts";
+import { UserError } from "../errors.ts";
+import type { Checkpoints } from "./checkpoints.ts";
+import type { ServedClient, ServedEngine } from "./engine.ts";
+import type { Result } from "./futures.ts";
+import { HttpError, type HttpRequest, type Routes } from "./http.ts";
+import type { Model, Models } from "./models.ts";
+import { loadWeights, optimStep, parseBody, saveForSampler, saveWeights, sequenced } from "./requests.ts";
+import type { Samplers } from "./samplers.ts";
+
+export interface TrainingParts {
+  readonly engine: ServedEngine;
+  readonly models: Models;
+  readonly checkpoints: Checkpoints;
+  readonly samplers: Samplers;
+}
+
+/**
+ * The numbered operations on a model. A request is queued before its content is checked: a number that was refused would
+ * leave all later ones waiting.
+ */
+export function trainingRoutes({ engine, models, checkpoints, samplers }: TrainingParts): Routes {
+  const queued =
+    (work: (request: HttpRequest, client: ServedClient, model: Model) => Promise<Result>) => (request: HttpRequest) =>
+      models.submit(parseBody(request, sequenced), request.body, (client, model) => work(request, client, model));
+  const about = ({ options }: Model) => ({ base_model: options.base_model, lora_rank: options.rank });
+
+  return {
+    "POST forward_backward": ({ body, headers }) => {
+      if (!headers["content-type"]?.includes("protobuf"))
+        throw new HttpError(415, "send forward_backward as application/x-protobuf");
+      return models.submit(peekForwardBackwardRequest(body), body, (client) => forwardBackward(client, body));
+    },
+    "POST optim_step": queued(async (request, client) => {
+      const { grad_norm } = await client.optimStep(parseBody(request, optimStep).adam_params);
+      // JSON has no NaN and no infinity; a norm left out says that it is no number.
+      return { metrics: Number.isFinite(grad_norm) ? { grad_norm } : {} };
+    }),
+    "POST save_weights": queued(async (request, client, model) => {
+      const { path: name, overwrite } = parseBody(request, saveWeights);
+      const path = await checkpoints.save(model.id, "weights", name, overwrite, about(model), (folder) =>
+        client.saveState(folder),
+      );
+      return { path, type: "save_weights" };
+    }),
+    "POST load_weights": queued(async (request, client, model) => {
+      const { path, optimizer } = parseBody(request, loadWeights);
+      const { folder } = await checkpoints.find(path);
+      if (optimizer) await client.loadState(folder);
+      else {
+        // Weights without the optimizer's memory of them: a new client that starts there.
+        model.client = Promise.resolve(await engine.createTrainingClient({ ...model.options, adapter: folder }));
+        await client.close?.();
+      }
+      return { path, model_id: model.id, type: "load_weights" };
+    }),
+    "POST save_weights_for_sampler": queued(async (request, client, model) => {
+      const { path: name } = parseBody(request, saveForSampler);
+      const write = (folder: string) => client.saveAdapter(folder);
+      if (name)
+        return {
+          path: await checkpoints.save(model.id, "sampler_weights", name, true, about(model), write),
+          type: "save_weights_for_sampler",
+        };
+      const path = await checkpoints.save(model.id, "sampler_weights", "unnamed", true, about(model), write);
+      const { folder } = await checkpoints.find(path);
+      const sampler = await engine.createSampler(model.options.base_model, folder);
+      await rm(folder, { recursive: true });
+      return { sampling_session_id: samplers.addSnapshot(model.id, sampler), type: "save_weights_for_sampler" };
+    }),
+  };
+}
+
+async function forwardBackward(client: ServedClient, body: Uint8Array): Promise<Uint8Array> {
+  const { data, loss_fn, forward_only, seq_id } = decodeForwardBackwardRequest(body);
+  if (loss_fn !== "cross_entropy") {
+    throw new UserError(
+      `the loss ${JSON.stringify(loss_fn)} is not known here, expected "cross_entropy": other losses go through it with weights −∂loss/∂logprob`,
+    );
+  }
+  const datums = data.map((datum, i) => fromWire(datum, `datum ${i} of request ${seq_id}`));
+  const { logprobs, metrics } = await (forward_only ? client.forward(datums) : client.forwardBackward(datums));
+  const outputs = logprobs.map((tensor, i) => ({
+    logprobs: { data: tensor.data, shape: data[i]!.lossInputs.target_tokens!.shape },
+  }));
+  return encodeForwardBackwardOutput({ outputs, metrics });
+}
