@@ -55,7 +55,9 @@ export const sampleContent = z.object({
     max_tokens: z.int().min(1),
     temperature: z.number().min(0).default(1),
     seed: z.int().nullish(),
-    stop: z.array(token, "the server has no tokenizer: give stop as token ids").nullish(),
+    stop: z
+      .array(z.int("stop has text, and the server no tokenizer: give token ids"), "stop is no list: give token ids")
+      .nullish(),
     top_k: z.literal(-1, "top_k is not supported here: leave it at -1").default(-1),
     top_p: z.literal(1, "top_p is not supported here: leave it at 1").default(1),
   }),

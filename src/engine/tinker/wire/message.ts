@@ -1,4 +1,5 @@
 import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { UserError } from "../../../errors.ts";
 
 /** The fields of one protobuf message by number, as its bytes hold them. Unknown ones do no harm: newer peers send more. */
 export class Message {
@@ -6,14 +7,20 @@ export class Message {
 
   constructor(bytes: Uint8Array) {
     const reader = new BinaryReader(bytes);
-    while (reader.pos < reader.len) {
-      const [field, type] = reader.tag();
-      const value = readValue(reader, type, field);
-      if (value === undefined) continue;
-      const values = this.#fields.get(field);
-      if (values) values.push(value);
-      else this.#fields.set(field, [value]);
+    try {
+      while (reader.pos < reader.len) this.#readField(reader);
+    } catch (cause) {
+      throw new UserError(`${bytes.length} bytes are no protobuf message, expected one of Tinker's`, { cause });
     }
+  }
+
+  #readField(reader: BinaryReader): void {
+    const [field, type] = reader.tag();
+    const value = readValue(reader, type, field);
+    if (value === undefined) return;
+    const values = this.#fields.get(field);
+    if (values) values.push(value);
+    else this.#fields.set(field, [value]);
   }
 
   has(field: number): boolean {
