@@ -17,6 +17,7 @@ export interface RemoteModelOptions {
   readonly train_unembed?: boolean;
 }
 
+/** Of the client whose protocol this one speaks; servers may go by it. */
 const SDK_VERSION = "0.25.0";
 const HEARTBEAT_MS = 10_000;
 
