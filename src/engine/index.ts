@@ -1,2 +1,7 @@
+/** @file Models that train and sample, behind one contract; `LocalModel` runs them in this process. */
 export type * from "./contract.ts";
-export { LocalEngine, type LocalEngineOptions } from "./local/local-engine.ts";
+export type { LoraSettings } from "./local/adapter.ts";
+export type { Projection } from "./local/decoder.ts";
+export { LocalModel, type LocalModelOptions, type NewAdapterOptions } from "./local/model.ts";
+export type { ModelConfig } from "./local/model-config.ts";
+export { LocalTrainingClient } from "./local/training-client.ts";

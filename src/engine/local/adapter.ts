@@ -1,11 +1,11 @@
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { openSafetensors, writeSafetensors } from "../../data/safetensors.ts";
 import type { Tensor } from "../../divergence/tensor.ts";
 import { UserError } from "../../errors.ts";
 import { createRandom } from "../../random.ts";
 import { buildDecoder, type Lora, PROJECTIONS, type Projection } from "./decoder.ts";
 import type { ModelConfig } from "./model-config.ts";
-import { openSafetensors, writeSafetensors } from "./safetensors.ts";
 
 /** What LoRA is in a run, as PEFT records it. */
 export interface LoraSettings {

@@ -1,11 +1,11 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { openSafetensors, type SafetensorsFile } from "../../data/safetensors.ts";
 import type { Tensor } from "../../divergence/tensor.ts";
 import { UserError } from "../../errors.ts";
 import { buildDecoder } from "./decoder.ts";
 import type { ModelConfig } from "./model-config.ts";
-import { openSafetensors, type SafetensorsFile } from "./safetensors.ts";
 
 export const EMBEDDINGS = "model.embed_tokens.weight";
 export const HEAD = "lm_head.weight";

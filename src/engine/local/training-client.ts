@@ -1,8 +1,9 @@
 import { join } from "node:path";
 import type { Datum } from "../../data/datum.ts";
+import { openSafetensors, writeSafetensors } from "../../data/safetensors.ts";
 import type { Tensor } from "../../divergence/tensor.ts";
 import { UserError } from "../../errors.ts";
-import { mergeMetrics } from "../../regularizer/merge-metrics.ts";
+import { mergePenaltyMetrics } from "../../regularizer/merge.ts";
 import type { AdamParams, CustomLoss, CustomOutput, ForwardOutput, TrainingClient } from "../contract.ts";
 import { type Adapter, readAdapter, toLora, writeAdapter } from "./adapter.ts";
 import { type Batch, splitBatches } from "./batch.ts";
@@ -22,7 +23,6 @@ import {
   targetLogprobs,
   throughLogSoftmax,
 } from "./rows.ts";
-import { openSafetensors, writeSafetensors } from "./safetensors.ts";
 import { LocalSamplingClient, type Weights } from "./sampling-client.ts";
 
 const OPTIMIZER_FILE = "optimizer.safetensors";
@@ -192,7 +192,7 @@ export class LocalTrainingClient implements TrainingClient {
       const seed = new Map([[gradientOf("hidden"), floats(slope, hidden.dims)]]);
       this.#accumulate(await this.#programs.backward.run([kept, seed, ...fed], dims), batch);
     }
-    return { loss, metrics: mergeMetrics(metrics) };
+    return { loss, metrics: mergePenaltyMetrics(metrics) };
   }
 
   async #trainHead(part: RowPart, hidden: Float32Array, slope: Float32Array, lossOf: PartLoss) {

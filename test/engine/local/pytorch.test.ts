@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { everyToken } from "../../../src/data/datum.ts";
+import { openSafetensors } from "../../../src/data/safetensors.ts";
 import { readAdapter, toLora } from "../../../src/engine/local/adapter.ts";
 import { splitBatches } from "../../../src/engine/local/batch.ts";
 import { buildDecoder, DECODER_DIMENSIONS } from "../../../src/engine/local/decoder.ts";
@@ -9,7 +10,6 @@ import { input } from "../../../src/engine/local/graph/value.ts";
 import { LocalModel } from "../../../src/engine/local/model.ts";
 import { readModelConfig } from "../../../src/engine/local/model-config.ts";
 import { floats, Program } from "../../../src/engine/local/program.ts";
-import { openSafetensors } from "../../../src/engine/local/safetensors.ts";
 import { expectedSteps, FIXTURE, fixtureBatches, MODEL, plainLoss } from "./fixture.ts";
 
 const ADAM = { learning_rate: 5e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0, grad_clip_norm: 0 };

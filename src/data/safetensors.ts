@@ -1,6 +1,6 @@
 import { type FileHandle, open, rename, writeFile } from "node:fs/promises";
-import type { Tensor } from "../../divergence/tensor.ts";
-import { UserError } from "../../errors.ts";
+import type { Tensor } from "../divergence/tensor.ts";
+import { UserError } from "../errors.ts";
 
 /**
  * An open safetensors file: an 8-byte header length, a JSON header, then the numbers.

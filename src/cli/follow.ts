@@ -1,0 +1,24 @@
+import type { RunOptions } from "../train/run.ts";
+import { createProgress, type Progress } from "./progress.ts";
+import type { Shell } from "./shell.ts";
+
+/** Shows a run on standard error and lets Ctrl-C end it; `done` ends the line that is being rewritten. */
+export function followRun({ err, now, signal }: Shell): RunOptions & { readonly done: () => void } {
+  let progress: Progress | undefined;
+  const done = () => {
+    progress?.done();
+    progress = undefined;
+  };
+  return {
+    note: (text) => {
+      done();
+      err.write(`${text}\n`);
+    },
+    onStep: (row, steps) => {
+      progress ??= createProgress(steps, err, now);
+      progress.step(row);
+    },
+    signal,
+    done,
+  };
+}

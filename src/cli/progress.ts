@@ -1,0 +1,86 @@
+import type { StepMetrics } from "../train/metrics.ts";
+
+/**
+ * One dense line about a step.
+ *
+ * @example "step 120/300  loss 1.234  ce 1.100  kl 0.134  lr 2.1e-3  8,123 tok/s  0:21 left"
+ */
+export function formatStep(row: StepMetrics, steps: number, secondsLeft: number): string {
+  return [
+    `step ${String(row.step).padStart(String(steps).length)}/${steps}`,
+    `loss ${row.loss.toFixed(3)}`,
+    `ce ${row.cross_entropy.toFixed(3)}`,
+    ...(row.kl_divergence === undefined ? [] : [`kl ${row.kl_divergence.toFixed(3)}`]),
+    `lr ${row.learning_rate.toExponential(1)}`,
+    `${Math.round(row.tokens_per_second).toLocaleString("en-US")} tok/s`,
+    `${formatDuration(secondsLeft)} left`,
+  ].join("  ");
+}
+
+/** `0:21`, `12:05`, `1:02:03`. */
+export function formatDuration(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  const two = (n: number) => String(n).padStart(2, "0");
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
+  return hours > 0 ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
+}
+
+/** Where progress is written: standard error, or anything like it. */
+export interface ProgressStream {
+  write(text: string): unknown;
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+}
+
+export interface Progress {
+  /** Shows a step. */
+  step(row: StepMetrics): void;
+  /** Shows a line of its own that stays, such as what is being done before the first step. */
+  note(text: string): void;
+  /** Ends the line that is being rewritten, if any. */
+  done(): void;
+}
+
+/** Without a terminal a line is due after so many seconds, or after a tenth of all steps. */
+const SECONDS_BETWEEN_LINES = 5;
+const CLEAR_LINE = "\r\u001b[2K";
+
+/**
+ * Shows a run's progress: on a terminal one line that is rewritten in place, elsewhere a line now and then.
+ *
+ * @param now milliseconds of any clock that only goes forward.
+ */
+export function createProgress(steps: number, stream: ProgressStream, now: () => number): Progress {
+  let from = { time: now(), step: 0 };
+  let lastLine = { time: Number.NEGATIVE_INFINITY, step: Number.NEGATIVE_INFINITY };
+  let open = false;
+  const end = () => {
+    if (open) stream.write("\n");
+    open = false;
+  };
+  return {
+    step: (row) => {
+      const time = now();
+      const pace = (time - from.time) / 1000 / (row.step - from.step);
+      // The first step also builds what later steps reuse, so the time left is judged by the later ones.
+      if (from.step === 0) from = { time, step: row.step };
+      const line = formatStep(row, steps, (steps - row.step) * pace);
+      if (stream.isTTY) {
+        stream.write(CLEAR_LINE + line.slice(0, (stream.columns ?? 200) - 1));
+        open = true;
+      } else if (
+        row.step === steps ||
+        time - lastLine.time >= SECONDS_BETWEEN_LINES * 1000 ||
+        row.step - lastLine.step >= steps / 10
+      ) {
+        stream.write(`${line}\n`);
+        lastLine = { time, step: row.step };
+      }
+    },
+    note: (text) => {
+      end();
+      stream.write(`${text}\n`);
+    },
+    done: end,
+  };
+}

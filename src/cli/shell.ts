@@ -1,0 +1,39 @@
+import type { ProgressStream } from "./progress.ts";
+
+/** What a command may touch of the process it runs in. */
+export interface Shell {
+  /** Results. */
+  readonly out: { write(text: string): unknown };
+  /** Progress and errors. */
+  readonly err: ProgressStream;
+  /** Aborted by Ctrl-C. */
+  readonly signal: AbortSignal;
+  /** Milliseconds of a clock that only goes forward. */
+  readonly now: () => number;
+}
+
+/** The shell of this process. The first Ctrl-C asks commands to finish what they are at, a second one ends at once. */
+export function processShell(): Shell {
+  const controller = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM"] as const) {
+    process.on(name, () => {
+      if (controller.signal.aborted) process.exit(130);
+      process.stderr.write("\nfinishing this step and saving; once more to stop at once\n");
+      controller.abort();
+    });
+  }
+  const { stdout, stderr } = process;
+  const terminal = Boolean(stderr.isTTY) && !process.env["CI"];
+  return {
+    out: stdout,
+    err: {
+      write: (text) => stderr.write(text),
+      isTTY: terminal,
+      get columns() {
+        return stderr.columns ?? 80;
+      },
+    },
+    signal: controller.signal,
+    now: () => performance.now(),
+  };
+}

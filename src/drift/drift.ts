@@ -1,0 +1,55 @@
+import { type Datum, rowCount, totalWeight } from "../data/datum.ts";
+import { crossEntropy } from "../divergence/cross-entropy.ts";
+import { type Direction, klDivergence } from "../divergence/kl-divergence.ts";
+import type { SamplingClient } from "../engine/contract.ts";
+
+/** What a model makes of given text, in nats per token: weighted means over all rows. */
+export interface TextMeasure {
+  /** −log p of the text's tokens. */
+  readonly cross_entropy: number;
+  /** KL between the model's and the reference's distributions. */
+  readonly drift: number;
+}
+
+/** How many rows' distributions are held at once, of the model and of the reference. */
+const ROWS_AT_ONCE = 256;
+
+/**
+ * How far a model has moved from a reference on given text, and how well it predicts that text: Σ w·x / Σ w over rows.
+ *
+ * @param direction `"reverse"`, KL(reference‖model), by default: on text drawn from the base it is what the model
+ * loses, in nats per token, on what the base would say.
+ */
+export async function measureText(
+  model: Pick<SamplingClient, "distributions">,
+  reference: Pick<SamplingClient, "distributions">,
+  data: readonly Datum[],
+  direction: Direction = "reverse",
+): Promise<TextMeasure> {
+  const total = totalWeight(data);
+  const measure = { cross_entropy: 0, drift: 0 };
+  for (const part of parts(data)) {
+    const [p, q] = [await model.distributions(part), await reference.distributions(part)];
+    for (const [i, { lossInputs }] of part.entries()) {
+      const options = { weights: lossInputs.weights, totalWeight: total };
+      measure.cross_entropy += crossEntropy(p[i]!, lossInputs.target_tokens, options);
+      measure.drift += klDivergence(p[i]!, q[i]!, { ...options, direction });
+    }
+  }
+  return measure;
+}
+
+function* parts(data: readonly Datum[]): Generator<Datum[]> {
+  let part: Datum[] = [];
+  let rows = 0;
+  for (const datum of data) {
+    if (part.length > 0 && rows + rowCount(datum) > ROWS_AT_ONCE) {
+      yield part;
+      part = [];
+      rows = 0;
+    }
+    part.push(datum);
+    rows += rowCount(datum);
+  }
+  if (part.length > 0) yield part;
+}

@@ -1,0 +1,90 @@
+import type { Evaluation } from "./evaluation.ts";
+import type { Score } from "./exact-match.ts";
+
+/** A run among others: what set it apart, and what was measured after it. */
+export interface SummaryInput {
+  readonly name: string;
+  /** Weight of its regularizer; 0 without one. */
+  readonly weight: number;
+  readonly direction: "forward" | "reverse" | "symmetric" | null;
+  readonly on: "completions" | "anchor" | null;
+  readonly evaluation: Evaluation;
+}
+
+/** Shares from 0 to 1, drift in nats per token; null where nothing was measured. */
+export interface SummaryRow {
+  /** Strict exact match on the new task. */
+  readonly task: number | null;
+  readonly task_lenient: number | null;
+  /** Mean over base skills of strict accuracy relative to the base's. */
+  readonly retention: number | null;
+  readonly skills: Readonly<Record<string, number>>;
+  readonly skills_lenient: Readonly<Record<string, number>>;
+  /** KL(reference‖model) on text drawn from the base. */
+  readonly drift: number | null;
+  readonly validation: { readonly cross_entropy: number; readonly drift: number } | null;
+}
+
+export interface SummaryRun extends SummaryRow, Omit<SummaryInput, "evaluation"> {}
+
+/** The comparison of runs with their base: `summary.json`, but for where and when. */
+export interface Summary {
+  readonly base: SummaryRow;
+  readonly runs: readonly SummaryRun[];
+  readonly conclusion: string;
+}
+
+export function summarize(base: Evaluation, runs: readonly SummaryInput[]): Summary {
+  const rows = runs.map(({ evaluation, ...run }) => ({ ...run, ...toRow(evaluation, base) }));
+  return { base: toRow(base, base), runs: rows, conclusion: conclude(rows) };
+}
+
+function toRow({ task, skills, drift, validation }: Evaluation, base: Evaluation): SummaryRow {
+  const each = (pick: (score: Score) => number) =>
+    Object.fromEntries(Object.entries(skills).map(([name, score]) => [name, pick(score)]));
+  return {
+    task: task && task.strict,
+    task_lenient: task && task.lenient,
+    retention: retention(skills, base.skills),
+    skills: each(({ strict }) => strict),
+    skills_lenient: each(({ lenient }) => lenient),
+    drift,
+    validation,
+  };
+}
+
+/** Skills that the base does not have at all say nothing about forgetting, and are left out. */
+function retention(after: Evaluation["skills"], before: Evaluation["skills"]): number | null {
+  const had = Object.entries(before).filter(([, { strict }]) => strict > 0);
+  if (had.length === 0) return null;
+  return had.reduce((sum, [name, { strict }]) => sum + after[name]!.strict / strict, 0) / had.length;
+}
+
+/** One sentence of what the numbers say. */
+function conclude(runs: readonly SummaryRun[]): string {
+  const measured = runs.filter(({ task, retention }) => task !== null && retention !== null);
+  const [first] = measured;
+  if (!first) {
+    const [run] = runs;
+    return run?.validation
+      ? `After training, the validation data costs ${run.validation.cross_entropy.toFixed(3)} nats per token, and the model is ${run.validation.drift.toFixed(3)} nats per token from its base there.`
+      : "Nothing was scored: give evaluate.task and evaluate.skills to see what was learned and what was forgotten.";
+  }
+  const says = (run: SummaryRun) =>
+    `keeps ${percent(run.retention!)} of the base's skills and scores ${percent(run.task!)} on the new task`;
+  const free = measured.find(({ weight }) => weight === 0);
+  // The geometric mean wants both: a run that learns nothing keeps everything.
+  const balance = (run: SummaryRun) => Math.sqrt(Math.min(1, run.retention!) * run.task!);
+  const held = measured.filter(({ weight }) => weight > 0).sort((a, b) => balance(b) - balance(a));
+  if (!free || held.length === 0) return `${capital(first.name)} ${says(first)}.`;
+  const best = held[0]!;
+  return `Fine-tuning ${free.name} ${says(free)}; the best balance, ${best.name}, ${says(best)}.`;
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(0)} %`;
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}

@@ -1,0 +1,21 @@
+/** @file `klamp`: fine-tuning under a KL regularizer, and what it kept. */
+
+export { loadDataset } from "./data/dataset.ts";
+export { type Datum, everyToken, type IntTensor, type LossInputs, totalWeight } from "./data/datum.ts";
+export { loadEvaluation } from "./data/evaluation.ts";
+export { loadTokenizer, type Tokenizer } from "./data/tokenizer.ts";
+export type { Tensor } from "./divergence/tensor.ts";
+export { tensor } from "./divergence/tensor.ts";
+export { measureText } from "./drift/drift.ts";
+export { type Evaluation, type EvaluationPlan, evaluate } from "./drift/evaluation.ts";
+export { exactMatch, type Score } from "./drift/exact-match.ts";
+export { type Summary, summarize } from "./drift/summary.ts";
+export { UserError } from "./errors.ts";
+export * from "./reference/index.ts";
+export * from "./regularizer/index.ts";
+export type { Config } from "./train/config.ts";
+export { loadConfig } from "./train/config-file.ts";
+export { TrainingDivergedError } from "./train/diverged.ts";
+export type { Held } from "./train/objective.ts";
+export { type RunOptions, type RunResult, runTraining } from "./train/run.ts";
+export { type TrainOptions, type TrainResult, train } from "./train/trainer.ts";

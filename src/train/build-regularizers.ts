@@ -1,0 +1,98 @@
+import { drawBaseSamples } from "../data/base-samples.ts";
+import { loadDataset } from "../data/dataset.ts";
+import type { Datum } from "../data/datum.ts";
+import type { Tokenizer } from "../data/tokenizer.ts";
+import type { SamplingClient } from "../engine/contract.ts";
+import { UserError } from "../errors.ts";
+import { baseReference } from "../reference/base.ts";
+import { attachReference } from "../reference/file.ts";
+import { KLDivergence } from "../regularizer/kl-divergence.ts";
+import type { Config, RegularizerConfig } from "./config.ts";
+import type { Anchor, Held } from "./objective.ts";
+
+/** What regularizers are built from. */
+export interface Surroundings {
+  readonly base: SamplingClient;
+  readonly tokenizer: Tokenizer;
+  readonly vocabSize: number;
+  readonly maxLength: number;
+  /** Hears of work that takes a while. */
+  readonly note: (text: string) => void;
+}
+
+/** The regularizers of a configuration, and the training data with the references that they read from it. */
+export async function buildRegularizers(
+  config: Config,
+  data: readonly Datum[],
+  surroundings: Surroundings,
+): Promise<{ held: Held[]; data: readonly Datum[] }> {
+  const base = baseReference(surroundings.base);
+  const names = uniqueNames(config.regularizers);
+  const held: Held[] = [];
+  for (const [i, settings] of config.regularizers.entries()) {
+    const { weight, direction, symmetric, reduction, epsilon, clip, reference } = settings;
+    const field = referenceField(settings, names[i]!);
+    let anchor = await drawAnchor(settings, config, surroundings);
+    if (typeof reference === "object" && "file" in reference) {
+      const attach = (to: readonly Datum[]) => attachReference(to, reference.file, field!, surroundings.vocabSize);
+      if (anchor) anchor = { ...anchor, data: await attach(anchor.data) };
+      else data = await attach(data);
+    }
+    const regularizer = new KLDivergence({
+      name: names[i],
+      direction,
+      symmetric,
+      reduction,
+      epsilon,
+      clip: clip ?? undefined,
+      ...(field === null ? { reference: base } : { referenceField: field }),
+    });
+    held.push({ regularizer, weight, ...(anchor && { anchor }) });
+  }
+  return { held, data };
+}
+
+/** Names of loss inputs that lines of the training data must carry. */
+export function dataFields({ regularizers }: Config): string[] {
+  return regularizers.flatMap(({ on, reference }) =>
+    on === "completions" && typeof reference === "object" && "field" in reference ? [reference.field] : [],
+  );
+}
+
+/** Under which loss input a datum carries the reference; null: the base is asked. */
+function referenceField({ reference }: RegularizerConfig, name: string): string | null {
+  if (reference === "base") return null;
+  return "field" in reference ? reference.field : `reference of ${name}`;
+}
+
+async function drawAnchor(
+  { on, reference }: RegularizerConfig,
+  { train: { seed } }: Config,
+  { base, tokenizer, vocabSize, maxLength, note }: Surroundings,
+): Promise<Anchor | undefined> {
+  if (on === "completions") return undefined;
+  if ("file" in on) {
+    const fields = typeof reference === "object" && "field" in reference ? [reference.field] : [];
+    return { data: await loadDataset(on.file, tokenizer, { maxLength, vocabSize, fields }), rows: on.rows, seed };
+  }
+  const { samples, rows, max_tokens, temperature } = on;
+  note(`drawing ${samples} samples from the base as an anchor`);
+  const drawn = await drawBaseSamples(base, tokenizer, { samples, max_tokens, temperature, seed: on.seed ?? seed });
+  return { data: drawn, rows, seed };
+}
+
+/** Given names, or the type, numbered where it occurs again. */
+function uniqueNames(regularizers: readonly RegularizerConfig[]): string[] {
+  const names: string[] = [];
+  for (const { name, type } of regularizers) {
+    let unique = name ?? type;
+    if (name !== null && names.includes(name)) {
+      throw new UserError(
+        `two regularizers are named ${name}; give each a name of its own, since names tell their metrics apart.`,
+      );
+    }
+    for (let n = 2; names.includes(unique); n++) unique = `${type}_${n}`;
+    names.push(unique);
+  }
+  return names;
+}

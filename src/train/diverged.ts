@@ -1,0 +1,26 @@
+import { UserError } from "../errors.ts";
+
+/** Training stopped before an update because the loss or its gradient was no longer a finite number. */
+export class TrainingDivergedError extends UserError {
+  override readonly name = "TrainingDivergedError";
+  /** The step that was not taken, counted from 1. */
+  readonly step: number;
+  /** Where the datum with the worst loss came from. */
+  readonly source: string;
+
+  constructor(step: number, what: string, { source, loss }: WorstDatum) {
+    super(
+      `step ${step}: ${what}, training stopped before this update; the worst datum of the batch is ${source} ` +
+        `(cross-entropy ${Number.isFinite(loss) ? loss.toFixed(3) : loss}). ` +
+        "Try a lower optimizer.learning_rate, a longer optimizer.warmup_steps or a smaller optimizer.grad_clip",
+    );
+    this.step = step;
+    this.source = source;
+  }
+}
+
+/** The datum of a batch that the model predicts worst, in nats per token. */
+export interface WorstDatum {
+  readonly source: string;
+  readonly loss: number;
+}

@@ -1,0 +1,44 @@
+/** One line of `metrics.jsonl`: what a step measured, before its update. Losses and divergences in nats per token. */
+export interface StepMetrics {
+  /** Counted from 1. */
+  readonly step: number;
+  /** cross_entropy + Σ weight · regularizer. */
+  readonly loss: number;
+  readonly cross_entropy: number;
+  /** Of the first regularizer that measures one. With several, each one's metrics also stand under `name/…`. */
+  readonly kl_divergence?: number;
+  readonly kl_max?: number;
+  readonly kl_min?: number;
+  /** Global L2 norm of the gradients of all trained matrices, before clipping. */
+  readonly grad_norm: number;
+  readonly learning_rate: number;
+  /** Tokens that the model read for this step, anchors included, by the step's duration. */
+  readonly tokens_per_second: number;
+  readonly [name: string]: number | undefined;
+}
+
+const KL = ["kl_divergence", "kl_max", "kl_min"] as const;
+
+/**
+ * The names of a step's metrics. Each regularizer's come as `name/metric`; a single one's lose the prefix, with several
+ * the plain `kl_…` are those of the first that measures a KL.
+ */
+export function nameMetrics(
+  measured: Readonly<Record<string, number>>,
+  names: readonly string[],
+): Record<string, number> {
+  const [only, ...others] = names;
+  if (only === undefined) return { ...measured };
+  if (others.length === 0) {
+    const prefix = `${only}/`;
+    return Object.fromEntries(
+      Object.entries(measured).map(([name, value]) => [
+        name.startsWith(prefix) ? name.slice(prefix.length) : name,
+        value,
+      ]),
+    );
+  }
+  const first = names.find((name) => `${name}/kl_divergence` in measured);
+  const plain = first ? KL.map((metric) => [metric, measured[`${first}/${metric}`]!] as const) : [];
+  return { ...Object.fromEntries(plain), ...measured };
+}

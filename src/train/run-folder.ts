@@ -1,0 +1,86 @@
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import type { TrainingClient } from "../engine/contract.ts";
+import { UserError } from "../errors.ts";
+
+/** What one run leaves behind: `config.yaml`, `metrics.jsonl`, `adapter/` and whatever else is written into it. */
+export interface RunFolder {
+  readonly path: string;
+  /** Writes a file whole or not at all. */
+  write(name: string, content: string): void;
+  /** Adds one line to `metrics.jsonl`; it is with the operating system when this returns. */
+  appendMetrics(row: object): void;
+  /** Writes `adapter/` beside the old one, then puts it in its place. */
+  saveAdapter(engine: Pick<TrainingClient, "saveAdapter">): Promise<void>;
+  close(): void;
+}
+
+/** Refuses a run folder that exists, before any work is done for it. */
+export function refuseExisting(path: string): void {
+  if (existsSync(path)) {
+    throw new UserError(
+      `the run folder ${path} exists already, and klamp writes over nothing: choose another (--set output=${nextFreeFolder(path)}) or move it away`,
+    );
+  }
+}
+
+/** Creates a run folder. @throws UserError when it exists, or cannot be created. */
+export function createRunFolder(path: string): RunFolder {
+  refuseExisting(path);
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    mkdirSync(path);
+  } catch (cause) {
+    throw new UserError(`cannot create the run folder ${path}: ${(cause as Error).message}`, { cause });
+  }
+  let metrics: number | undefined;
+  return {
+    path,
+    write: (name, content) => writeFileAtomic(join(path, name), content),
+    appendMetrics: (row) => {
+      metrics ??= openSync(join(path, "metrics.jsonl"), "a");
+      writeSync(metrics, `${JSON.stringify(row)}\n`);
+    },
+    saveAdapter: async (engine) => {
+      const fresh = join(path, `adapter.${process.pid}.tmp`);
+      await engine.saveAdapter(fresh);
+      rmSync(join(path, "adapter"), { recursive: true, force: true });
+      renameSync(fresh, join(path, "adapter"));
+    },
+    close: () => {
+      if (metrics !== undefined) closeSync(metrics);
+      metrics = undefined;
+    },
+  };
+}
+
+/** The first of `path`, `path-2`, `path-3`, … that does not exist. */
+export function nextFreeFolder(path: string): string {
+  for (let n = 1; ; n++) {
+    const candidate = n === 1 ? path : `${path}-${n}`;
+    if (!existsSync(candidate)) return candidate;
+  }
+}
+
+/** Writes a file so that a reader finds the old content or the new, never a part. */
+export function writeFileAtomic(path: string, content: string | Uint8Array): void {
+  const temporary = `${path}.${process.pid}.tmp`;
+  const file = openSync(temporary, "w");
+  try {
+    writeFileSync(file, content);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  renameSync(temporary, path);
+}

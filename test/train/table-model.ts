@@ -1,0 +1,189 @@
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type Datum, rowCount } from "../../src/data/datum.ts";
+import type { Tensor } from "../../src/divergence/tensor.ts";
+import type {
+  AdamParams,
+  CustomLoss,
+  CustomOutput,
+  ForwardOutput,
+  SampledSequence,
+  SamplingClient,
+  SamplingParams,
+  TrainingClient,
+} from "../../src/engine/contract.ts";
+
+export interface TableOptions {
+  readonly vocabulary: number;
+  readonly seed?: number;
+  /** At most so many datums go through `compute` at once. */
+  readonly atOnce?: number;
+}
+
+/**
+ * A real, tiny language model: the logits of the next token are one row of a table, base[token] + delta[token]. Only
+ * delta trains, with true gradients and AdamW in float64, so that whole training runs take milliseconds.
+ */
+export class TableModel implements TrainingClient {
+  readonly base: Float64Array;
+  readonly delta: Float64Array;
+  readonly gradient: Float64Array;
+  readonly #vocabulary: number;
+  readonly #atOnce: number;
+  readonly #mean: Float64Array;
+  readonly #variance: Float64Array;
+  #steps = 0;
+  /** How many datums the base's distribution was asked for: what a reference costs. */
+  baseLooks = 0;
+
+  constructor({ vocabulary, seed = 1, atOnce = Number.POSITIVE_INFINITY }: TableOptions) {
+    const size = vocabulary * vocabulary;
+    this.#vocabulary = vocabulary;
+    this.#atOnce = atOnce;
+    this.base = Float64Array.from({ length: size }, (_, i) => 2 * Math.sin((i + 1) * 12.9898 * seed));
+    this.delta = new Float64Array(size);
+    this.gradient = new Float64Array(size);
+    this.#mean = new Float64Array(size);
+    this.#variance = new Float64Array(size);
+  }
+
+  async forward(data: readonly Datum[]): Promise<ForwardOutput> {
+    const logprobs = data.map((datum) => this.#targets(datum, this.#distribution(datum, true)));
+    return { logprobs, metrics: {} };
+  }
+
+  async forwardBackward(): Promise<ForwardOutput> {
+    throw new Error("the trainer has no use for this");
+  }
+
+  async forwardBackwardCustom(data: readonly Datum[], { compute }: CustomLoss): Promise<CustomOutput> {
+    let loss = 0;
+    const metrics: Record<string, number> = {};
+    for (let from = 0; from < data.length; from += Math.min(this.#atOnce, data.length)) {
+      const part = data.slice(from, from + this.#atOnce);
+      const penalty = await compute(
+        part,
+        part.map((datum) => this.#distribution(datum, true)),
+      );
+      loss += penalty.loss;
+      for (const [name, value] of Object.entries(penalty.metrics)) {
+        if (name.endsWith("_max")) metrics[name] = Math.max(metrics[name] ?? value, value);
+        else if (name.endsWith("_min")) metrics[name] = Math.min(metrics[name] ?? value, value);
+        else metrics[name] = (metrics[name] ?? 0) + value;
+      }
+      part.forEach((datum, d) => {
+        for (let row = 0; row < rowCount(datum); row++) {
+          const to = this.#lastRead(datum, row) * this.#vocabulary;
+          for (let v = 0; v < this.#vocabulary; v++) {
+            this.gradient[to + v]! += penalty.gradient[d]!.data[row * this.#vocabulary + v]!;
+          }
+        }
+      });
+    }
+    return { loss, metrics };
+  }
+
+  async optimStep({ learning_rate, beta1, beta2, eps, weight_decay, grad_clip_norm }: AdamParams) {
+    const grad_norm = Math.hypot(...this.gradient);
+    if (!Number.isFinite(grad_norm)) return { grad_norm };
+    const scale = grad_clip_norm > 0 ? Math.min(1, grad_clip_norm / (grad_norm + 1e-6)) : 1;
+    this.#steps++;
+    for (let i = 0; i < this.delta.length; i++) {
+      const g = this.gradient[i]! * scale;
+      this.#mean[i] = beta1 * this.#mean[i]! + (1 - beta1) * g;
+      this.#variance[i] = beta2 * this.#variance[i]! + (1 - beta2) * g * g;
+      const m = this.#mean[i]! / (1 - beta1 ** this.#steps);
+      const v = this.#variance[i]! / (1 - beta2 ** this.#steps);
+      this.delta[i] = this.delta[i]! * (1 - learning_rate * weight_decay) - (learning_rate * m) / (Math.sqrt(v) + eps);
+    }
+    this.gradient.fill(0);
+    return { grad_norm };
+  }
+
+  async saveAdapter(folder: string): Promise<void> {
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, "delta.json"), JSON.stringify([...this.delta]));
+  }
+
+  saveState(folder: string): Promise<void> {
+    return this.saveAdapter(folder);
+  }
+
+  async loadState(folder: string): Promise<void> {
+    this.delta.set(JSON.parse(readFileSync(join(folder, "delta.json"), "utf8")) as number[]);
+  }
+
+  sampler(weights: "current" | "base"): SamplingClient {
+    const current = weights === "current";
+    return {
+      sample: async (prompts, params) => prompts.map((prompt, i) => this.#draw(prompt, params, i, current)),
+      computeLogprobs: async () => {
+        throw new Error("the trainer has no use for this");
+      },
+      distributions: async (data) => {
+        if (!current) this.baseLooks += data.length;
+        return data.map((datum) => this.#distribution(datum, current));
+      },
+    };
+  }
+
+  #lastRead({ modelInput, lossInputs }: Datum, row: number): number {
+    return modelInput[lossInputs.positions?.data[row] ?? row]!;
+  }
+
+  #distribution(datum: Datum, current: boolean): Tensor {
+    const rows = Array.from({ length: rowCount(datum) }, (_, row) =>
+      this.#logprobs(this.#lastRead(datum, row), current),
+    );
+    return { data: Float32Array.from(rows.flat()), shape: [rows.length, this.#vocabulary] };
+  }
+
+  #logprobs(token: number, current: boolean): number[] {
+    const at = token * this.#vocabulary;
+    const logits = Array.from(
+      { length: this.#vocabulary },
+      (_, v) => this.base[at + v]! + (current ? this.delta[at + v]! : 0),
+    );
+    const max = Math.max(...logits);
+    const logSum = max + Math.log(logits.reduce((sum, logit) => sum + Math.exp(logit - max), 0));
+    return logits.map((logit) => logit - logSum);
+  }
+
+  #targets({ lossInputs }: Datum, { data }: Tensor): Tensor {
+    const logprobs = Float32Array.from(
+      lossInputs.target_tokens.data,
+      (token, row) => data[row * this.#vocabulary + token]!,
+    );
+    return { data: logprobs, shape: [logprobs.length] };
+  }
+
+  #draw(
+    prompt: readonly number[] | Int32Array,
+    params: SamplingParams,
+    index: number,
+    current: boolean,
+  ): SampledSequence {
+    const { max_tokens, temperature = 1, seed = 0, stop = [] } = params;
+    const tokens: number[] = [];
+    const logprobs: number[] = [];
+    let last = prompt.at(-1)!;
+    for (let state = seed * 7919 + index + 1; tokens.length < max_tokens && !stop.includes(last); ) {
+      state = (state * 48271) % 2147483647;
+      const row = this.#logprobs(last, current);
+      const shares = row.map((logprob) => Math.exp(logprob / temperature));
+      let rest = (state / 2147483647) * shares.reduce((sum, x) => sum + x, 0);
+      last = shares.findIndex((x) => {
+        rest -= x;
+        return rest < 0;
+      });
+      if (last < 0) last = this.#vocabulary - 1;
+      tokens.push(last);
+      logprobs.push(row[last]!);
+    }
+    return {
+      tokens: Int32Array.from(tokens),
+      logprobs: Float32Array.from(logprobs),
+      stop_reason: stop.includes(last) ? "stop" : "length",
+    };
+  }
+}
