@@ -1,5 +1,12 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { buildDecoder, DECODER_DIMENSIONS, type Decoder } from "../../../src/engine/local/decoder.ts";
+import {
+  buildDecoder,
+  DECODER_DIMENSIONS,
+  type Decoder,
+  type Lora,
+  loraNames,
+  projectionName,
+} from "../../../src/engine/local/decoder.ts";
 import { gradients, keptValues } from "../../../src/engine/local/graph/gradient.ts";
 import { input, topological, type Value } from "../../../src/engine/local/graph/value.ts";
 import { createRandom } from "../../../src/random.ts";
@@ -17,7 +24,7 @@ import {
 import { expectGradient } from "./finite-differences.ts";
 import { evaluate } from "./interpreter.ts";
 import { run } from "./onnx-runtime.ts";
-import { dot, noise, type Tensor64, tabulate } from "./tensor64.ts";
+import { at, dot, noise, type Tensor64, tabulate } from "./tensor64.ts";
 
 type Feeds = Map<string, Tensor64>;
 type Results = Map<string, Tensor64>;
@@ -98,19 +105,74 @@ describe("gradients of the whole decoder", () => {
     const found = await runtime(gradients, FEEDS);
     for (const [name, expected] of exact) expectClose(found.get(name)!, expected, 2e-5, name);
   });
+});
 
-  test("without an adapter the decoder is the one whose B matrices are zero", () => {
-    const zero = new Map(FEEDS);
-    for (const [name, { shape }] of decoder.adapter) {
-      if (name.includes("lora_B"))
-        zero.set(
-          name,
-          tabulate(shape as number[], () => 0),
+describe("what the decoder means", () => {
+  const hidden = (lora: Lora | null, feeds: Feeds) => evaluate([buildDecoder(CONFIG, lora).hidden], feeds)[0]!;
+
+  test("LoRA is the base whose weights are W + scale·B·A", () => {
+    const merged = new Map(FEEDS);
+    for (let layer = 0; layer < CONFIG.layers; layer++) {
+      for (const projection of LORA.modules) {
+        const module = projectionName(layer, projection);
+        const names = loraNames(module);
+        const [a, b] = [FEEDS.get(names.a)!, FEEDS.get(names.b)!];
+        const product = (i: number, j: number) => at(b, [i, 0]) * at(a, [0, j]) + at(b, [i, 1]) * at(a, [1, j]);
+        const weight = FEEDS.get(`${module}.weight`)!;
+        merged.set(
+          `${module}.weight`,
+          tabulate(weight.shape, ([i, j]) => at(weight, [i!, j!]) + LORA.scale * product(i!, j!)),
         );
+      }
     }
-    const [base] = evaluate([buildDecoder(CONFIG, null).hidden], FEEDS);
-    expectClose(evaluate([decoder.hidden], zero)[0]!, base!, 0, "hidden");
-    expect(() => expectClose(evaluate([decoder.hidden], FEEDS)[0]!, base!, 1e-3, "hidden")).toThrow();
+    expectClose(hidden(LORA, FEEDS), hidden(null, merged), 1e-12, "hidden");
+  });
+
+  test("without LoRA on a projection, that projection is the base's", () => {
+    const zero = new Map(FEEDS);
+    for (let layer = 0; layer < CONFIG.layers; layer++) {
+      const { b } = loraNames(projectionName(layer, "up_proj"));
+      zero.set(
+        b,
+        tabulate(FEEDS.get(b)!.shape, () => 0),
+      );
+    }
+    const others = { ...LORA, modules: LORA.modules.filter((module) => module !== "up_proj") };
+    expectClose(hidden(others, FEEDS), hidden(LORA, zero), 0, "hidden");
+  });
+
+  test("consecutive query heads share a key head, and heads leave in the order in which they came", () => {
+    const half = (CONFIG.heads * CONFIG.headDim) / 2;
+    const deaf = new Map(FEEDS); // to the heads of the first group
+    for (let layer = 0; layer < CONFIG.layers; layer++) {
+      const name = `${projectionName(layer, "o_proj")}.weight`;
+      const weight = FEEDS.get(name)!;
+      deaf.set(
+        name,
+        tabulate(weight.shape, ([i, j]) => (j! < half ? 0 : at(weight, [i!, j!]))),
+      );
+    }
+    const before = hidden(null, deaf);
+    for (const projection of ["q_proj", "k_proj", "v_proj"] as const) {
+      const name = `${projectionName(0, projection)}.weight`;
+      const weight = deaf.get(name)!;
+      const turned = (first: boolean) =>
+        tabulate(weight.shape, ([i, j]) => at(weight, [i!, j!]) * (i! < weight.shape[0]! / 2 === first ? -2 : 1));
+      expectClose(hidden(null, new Map(deaf).set(name, turned(true))), before, 0, `${projection} of the first group`);
+      expect(hidden(null, new Map(deaf).set(name, turned(false))).data).not.toEqual(before.data);
+    }
+  });
+
+  test("a token sees itself and what is before it, within its own sequence", () => {
+    const before = hidden(LORA, FEEDS);
+    const embeddings = FEEDS.get("embeddings")!;
+    const changed = 1; // the second token of the first sequence
+    const other = tabulate(embeddings.shape, ([i, j]) => at(embeddings, [i!, j!]) * (i === changed ? -2 : 1));
+    const after = hidden(LORA, new Map(FEEDS).set("embeddings", other));
+    const differs = Array.from({ length: BATCH * LENGTH }, (_, i) =>
+      slice(before, i, i + 1).data.some((x, j) => x !== slice(after, i, i + 1).data[j]),
+    );
+    expect(differs).toEqual([false, true, true, false, false, false]);
   });
 });
 
@@ -171,8 +233,13 @@ describe("padding on the right", () => {
     const found = await compute(outputs, long);
     for (const [name, expected] of without) {
       const rows = ["hidden", "d.embeddings"].includes(name);
-      const at = found.get(name)!;
-      expectClose(rows ? atTokens(at) : at, expected, name === "hidden" ? tolerance.hidden : tolerance.gradients, name);
+      const all = found.get(name)!;
+      expectClose(
+        rows ? atTokens(all) : all,
+        expected,
+        name === "hidden" ? tolerance.hidden : tolerance.gradients,
+        name,
+      );
     }
   }
 

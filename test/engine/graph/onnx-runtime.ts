@@ -1,9 +1,7 @@
 import * as ort from "onnxruntime-node";
-import { compile } from "../../../src/engine/local/graph/onnx.ts";
+import { compile, dimensionInput } from "../../../src/engine/local/graph/onnx.ts";
 import { topological, type Value } from "../../../src/engine/local/graph/value.ts";
 import type { Tensor64 } from "./tensor64.ts";
-
-const DIMENSION = "dim.";
 
 /**
  * Computes `outputs` with ONNX Runtime, in float32.
@@ -26,17 +24,14 @@ export async function run(
     extra: { session: { intra_op: { allow_spinning: "0" } } },
   });
   try {
+    const dimensions = new Map(Object.entries(sizes).map(([name, size]) => [dimensionInput(name), BigInt(size)]));
     const tensors = inputs.map((name): [string, ort.Tensor] => {
-      if (name.startsWith(DIMENSION)) {
-        return [name, new ort.Tensor("int64", [BigInt(sizes[name.slice(DIMENSION.length)]!)], [1])];
-      }
+      const dimension = dimensions.get(name);
+      if (dimension !== undefined) return [name, new ort.Tensor("int64", [dimension], [1])];
       const { data, shape } = feeds.get(name)!;
-      return [
-        name,
-        integers.has(name)
-          ? new ort.Tensor("int64", BigInt64Array.from(data, BigInt), shape)
-          : new ort.Tensor("float32", Float32Array.from(data), shape),
-      ];
+      return integers.has(name)
+        ? [name, new ort.Tensor("int64", BigInt64Array.from(data, BigInt), shape)]
+        : [name, new ort.Tensor("float32", Float32Array.from(data), shape)];
     });
     const results = await session.run(Object.fromEntries(tensors));
     return new Map(
