@@ -51,7 +51,7 @@ const optimStep = (seq_id: number) => ({ model_id, seq_id, adam_params: adam, ty
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "klamp-"));
   engine = bigramEngine();
-  server = await createServer(engine, { checkpoints: folder, holdMs: 50 });
+  server = await createServer(engine, { checkpoints: folder, holdMs: 1000 });
   session_id = (
     await post("create_session", { tags: [], user_metadata: {}, sdk_version: "0.25.0", type: "create_session" })
   ).session_id as string;
@@ -333,7 +333,7 @@ describe("the server", () => {
     const running = await post("optim_step", optimStep(1));
     await post("optim_step", optimStep(2));
     const polling = poll(running);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await new Promise((resolve) => setTimeout(resolve, 250));
     const closed = server.close();
     expect(await polling).toMatchObject({ status: 503, json: { detail: "the server is closing" } });
     expect(
