@@ -47,15 +47,20 @@ export interface TrainingClient {
   forwardBackward(data: readonly Datum[]): Promise<ForwardOutput>;
   /** As `forwardBackward` for the caller's own loss. */
   forwardBackwardCustom(data: readonly Datum[], loss: CustomLoss): Promise<CustomOutput>;
-  /** One AdamW update from the accumulated gradients, which are then cleared. `grad_norm` is taken before clipping. */
-  optimStep(params: AdamParams): Promise<{ readonly grad_norm: number }>;
-  /** Writes adapter and optimizer state into the folder; loadable by `loadState`. */
+  /**
+   * One AdamW update from the accumulated gradients, which are then cleared. `grad_norm` is taken over all trained
+   * matrices before clipping; null where a server does not tell. When it is not finite, nothing is updated.
+   */
+  optimStep(params: AdamParams): Promise<{ readonly grad_norm: number | null }>;
+  /** Saves adapter and optimizer state in the folder, or under that name on a server; loadable by `loadState`. */
   saveState(folder: string): Promise<void>;
   loadState(folder: string): Promise<void>;
   /** Writes the adapter in PEFT's layout: `adapter_config.json`, `adapter_model.safetensors`. */
   saveAdapter(folder: string): Promise<void>;
-  /** A sampler over the weights as they are now, or over the base with the adapter off. */
+  /** A sampler over the weights as they are when it is asked, or over the base with the adapter off. */
   sampler(weights: "current" | "base"): SamplingClient;
+  /** Frees what the client holds. */
+  close?(): Promise<void>;
 }
 
 /** How to draw tokens. Names as in the Tinker API. */

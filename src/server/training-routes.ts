@@ -39,8 +39,10 @@ export function trainingRoutes({ engine, models, checkpoints, samplers }: Traini
     },
     "POST optim_step": queued(async (request, client) => {
       const { grad_norm } = await client.optimStep(parseBody(request, optimStep).adam_params);
-      // JSON has no NaN and no infinity; a norm left out says that it is no number.
-      return { metrics: Number.isFinite(grad_norm) ? { grad_norm } : {} };
+      if (grad_norm !== null && !Number.isFinite(grad_norm)) {
+        throw new UserError(`the gradients' norm is ${grad_norm}, nothing was updated; send finite weights.`);
+      }
+      return { metrics: grad_norm === null ? {} : { grad_norm } };
     }),
     "POST save_weights": queued(async (request, client, model) => {
       const { path: name, overwrite } = parseBody(request, saveWeights);

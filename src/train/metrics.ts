@@ -9,7 +9,7 @@ export interface StepMetrics {
   readonly kl_divergence?: number;
   readonly kl_max?: number;
   readonly kl_min?: number;
-  /** Global L2 norm of the gradients of all trained matrices, before clipping. */
+  /** Global L2 norm of the gradients of all trained matrices, before clipping; NaN where a server does not tell. */
   readonly grad_norm: number;
   readonly learning_rate: number;
   /** Tokens that the model read for this step, anchors included, by the step's duration. */

@@ -76,7 +76,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     }
     const learning_rate = learningRate(step, steps, optimizer);
     const { grad_norm } = await client.optimStep(adamParams(optimizer, learning_rate));
-    if (!Number.isFinite(grad_norm)) {
+    if (grad_norm !== null && !Number.isFinite(grad_norm)) {
       throw new TrainingDivergedError(step, `the gradient's norm became ${grad_norm}`, worst);
     }
 
@@ -86,7 +86,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       loss: outputs.reduce((sum, { loss }) => sum + loss, 0),
       cross_entropy,
       ...nameMetrics(others, names),
-      grad_norm,
+      grad_norm: grad_norm ?? Number.NaN,
       learning_rate,
       tokens_per_second: (tokens * 1000) / (now() - started),
     };

@@ -53,7 +53,7 @@ it("a model trained over HTTP is the model trained in this process", async () =>
     const loss = there.metrics["loss:sum"]!;
     expect(Math.abs(loss / here.metrics["loss:sum"]! - 1)).toBeLessThan(1e-5);
     expect(there.logprobs.map(({ shape }) => shape)).toEqual(here.logprobs.map(({ shape }) => shape));
-    const [norm, expected] = [(await remote.optimStep(adam)).grad_norm, (await direct.optimStep(adam)).grad_norm];
+    const [norm, expected] = [(await remote.optimStep(adam)).grad_norm!, (await direct.optimStep(adam)).grad_norm!];
     expect(Math.abs(norm / expected - 1)).toBeLessThan(1e-4);
     losses.push(loss);
   }

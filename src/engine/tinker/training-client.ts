@@ -64,13 +64,12 @@ export class RemoteTrainingClient implements TrainingClient {
     return { loss: penalty.loss, metrics: penalty.metrics };
   }
 
-  /** `grad_norm` is NaN where the server does not tell it. */
-  async optimStep(adam_params: AdamParams): Promise<{ readonly grad_norm: number }> {
+  async optimStep(adam_params: AdamParams): Promise<{ readonly grad_norm: number | null }> {
     delete this.#sessions.current;
     const id = await this.#submit("optim_step", { adam_params, type: "optim_step" });
     const { metrics } = await this.#http.result(id, stepAnswer);
     const told = Object.entries(metrics ?? {}).find(([name]) => /(^|\/)grad_norm(:|$)/.test(name));
-    return { grad_norm: told?.[1] ?? Number.NaN };
+    return { grad_norm: told?.[1] ?? null };
   }
 
   /** Saves adapter and optimizer on the server under a name, not a folder; an earlier one of that name is replaced. */
