@@ -1,0 +1,185 @@
+import {
+  type DivergenceOptions,
+  type GradientOptions,
+  type Reduction,
+  settings,
+  type WithGradient,
+} from "../options.ts";
+import type { Row, RowFormula } from "../row.ts";
+import { overRows } from "../rows.ts";
+import { formatShape, sameShape, type Tensor } from "../tensor.ts";
+import type { TopK } from "./top-k.ts";
+
+/** What a comparison with a top-k reference takes besides. */
+export interface TopKOptions {
+  /**
+   * Compares the k tokens alone, each side scaled up to sum to 1. Blind to how much both leave to the rest, and no bound
+   * on anything. Default false: the rest counts as one more outcome.
+   */
+  readonly renormalize?: boolean;
+}
+
+/** What it returns. The gradient with respect to a model known at the same k tokens is shaped like its log-probabilities. */
+export interface TopKWithGradient<R extends Reduction = Reduction> extends WithGradient<R> {
+  /** The reference's probability of its k tokens: Σ w·Σ q / Σ w. Parts of a batch with the same `totalWeight` add up. */
+  readonly coverage: number;
+  /** Whether the value is a lower bound of the divergence over the whole vocabulary: yes, unless renormalized. */
+  readonly lowerBound: boolean;
+}
+
+/** How far the probabilities of a row may sum above 1 and still be taken for some. */
+const TOLERANCE = 1e-3;
+/** Sums of float32 log-probabilities cannot tell a rest below this from none. */
+const RESOLUTION = 1e-6;
+
+/**
+ * Applies a formula to the k + 1 outcomes (or, renormalized, the k outcomes) of each row of weight above 0.
+ *
+ * Merging outcomes never raises a divergence (data processing), hence the lower bound. The gradient h that the formula gives
+ * is with respect to logits of the merged row. For a model known over the whole vocabulary, h of the rest is divided among
+ * its tokens in proportion to their probability. For a model known at the same k tokens, whose log-probabilities fix the
+ * rest, the gradient is with respect to each of those alone: h_i − h_rest·p_i / p_rest.
+ */
+export function overTopK<R extends Reduction>(
+  formula: RowFormula,
+  p: Tensor | TopK,
+  q: TopK,
+  options: DivergenceOptions<R> & GradientOptions & TopKOptions,
+  gradients: boolean,
+): TopKWithGradient<R> {
+  const known = "support" in p ? p : undefined;
+  const model = known?.logprobs ?? (p as Tensor);
+  const k = q.tokens.shape.at(-1)!;
+  const vocabulary = known ? undefined : model.shape.at(-1)!;
+  const rows = q.tokens.data.length / k;
+  checkRows(model.shape, q.tokens.shape, known !== undefined);
+  const { weights, totalWeight, epsilon, inverseTemperature } = settings(options);
+  // Where every token is known there is no rest.
+  const withRest = !options.renormalize && k !== vocabulary;
+  if (withRest && inverseTemperature !== 1) {
+    throw new RangeError(
+      `temperature is ${options.temperature}, but the rest of a top-k cannot be softened afterwards: soften both sides before the selection, or renormalize`,
+    );
+  }
+  if (known && epsilon > 0) {
+    throw new RangeError(
+      `epsilon is ${epsilon}, but two top-k sides do not know the size of the vocabulary: leave it at 0`,
+    );
+  }
+  const small = smallRow(withRest ? k + 1 : k, gradients);
+  let covered = 0;
+
+  const ofRow: RowFormula = (row) => {
+    const { index } = row;
+    const tokens = tokensOf(q, index, vocabulary, known);
+    const coverage = probabilityOf(q, "q", index);
+    covered += (weights ? weights[index]! : 1) * Math.min(1, coverage);
+    for (let i = 0; i < k; i++) {
+      small.logP[i] = known ? known.logprobs.data[index * k + i]! * inverseTemperature : row.logP[tokens[i]!]!;
+      small.logQ[i] = q.logprobs.data[index * k + i]! * inverseTemperature;
+    }
+    if (withRest) {
+      for (const token of known ? [] : tokens) row.p[token] = 0;
+      const ofP = known ? restOf(known, index, probabilityOf(known, "p", index)) : { rest: sum(row.p), exact: true };
+      const ofQ = restOf(q, index, coverage);
+      if (!ofP.exact && ofP.rest < RESOLUTION) ofP.rest = Math.min(ofQ.rest, RESOLUTION);
+      if (!ofQ.exact && ofQ.rest < RESOLUTION) ofQ.rest = Math.min(ofP.rest, RESOLUTION);
+      small.logP[k] = Math.log(ofP.rest);
+      small.logQ[k] = Math.log(ofQ.rest);
+    }
+    normalize(small.logP, small.p);
+    normalize(small.logQ, small.q);
+    if (epsilon > 0) smooth(small, epsilon, k, withRest ? vocabulary! : k);
+    small.index = index;
+    const value = formula(small);
+    if (row.gradient) {
+      const h = small.gradient!;
+      const share = withRest && small.p[k]! > 0 ? h[k]! / small.p[k]! : 0;
+      if (known) for (let i = 0; i < k; i++) row.gradient[i] = h[i]! - small.p[i]! * share;
+      else {
+        for (let i = 0; i < row.gradient.length; i++) row.gradient[i] = row.p[i]! * share;
+        for (let i = 0; i < k; i++) row.gradient[tokens[i]!] = h[i]!;
+      }
+    }
+    return value;
+  };
+
+  // A model known at k tokens is not a distribution over them: read as logits, its rows are not checked to sum to 1.
+  const found = overRows<R>(ofRow, model, undefined, known ? { ...options, input: "logits" } : options, gradients);
+  const divisor = totalWeight ?? (weights ? sum(weights) : rows);
+  return { ...found, coverage: covered === 0 ? 0 : covered / divisor, lowerBound: !options.renormalize };
+}
+
+function checkRows(p: readonly number[], q: readonly number[], known: boolean): void {
+  if (sameShape(p.slice(0, -1), q.slice(0, -1)) && (!known || sameShape(p, q))) return;
+  throw new RangeError(
+    `p is ${formatShape(p)} and the top-k q ${formatShape(q)}: both must have the same rows${known ? " and the same k" : ""}`,
+  );
+}
+
+function tokensOf({ tokens }: TopK, row: number, vocabulary: number | undefined, known: TopK | undefined): Int32Array {
+  const k = tokens.shape.at(-1)!;
+  const ids = tokens.data.subarray(row * k, row * k + k);
+  if (new Set(ids).size !== k)
+    throw new RangeError(`row ${row} of q lists a token twice, expected ${k} different ones`);
+  for (const [i, id] of ids.entries()) {
+    if (id < 0 || id >= (vocabulary ?? Number.POSITIVE_INFINITY)) {
+      throw new RangeError(
+        `row ${row} of q lists token ${id}, expected ids from 0 to below ${vocabulary ?? "the vocabulary's size"}`,
+      );
+    }
+    const other = known?.tokens.data[row * k + i] ?? id;
+    if (other !== id) {
+      throw new RangeError(
+        `row ${row} of p lists token ${other} where q lists ${id}: ask the model for the reference's tokens, in its order`,
+      );
+    }
+  }
+  return ids;
+}
+
+/** What the k tokens of a row have together. */
+function probabilityOf({ logprobs, tokens, tail }: TopK, side: "p" | "q", row: number): number {
+  const k = tokens.shape.at(-1)!;
+  let known = 0;
+  for (let i = row * k; i < row * k + k; i++) known += Math.exp(logprobs.data[i]!);
+  const all = known + (tail ? Math.exp(tail.data[row]!) : 0);
+  if (all > 1 + TOLERANCE || (tail && all < 1 - TOLERANCE)) {
+    throw new RangeError(
+      `the top-k of row ${row} of ${side} sums to ${Number(all.toPrecision(4))}${tail ? " with its tail, expected 1" : ", expected at most 1"}: give log-probabilities of the whole vocabulary's softmax`,
+    );
+  }
+  return known;
+}
+
+function restOf({ tail }: TopK, row: number, known: number): { rest: number; exact: boolean } {
+  return tail ? { rest: Math.exp(tail.data[row]!), exact: true } : { rest: Math.max(0, 1 - known), exact: false };
+}
+
+function normalize(log: Float64Array, probability: Float64Array): void {
+  const max = log.reduce((max, x) => Math.max(max, x), Number.NEGATIVE_INFINITY);
+  const logSum = max + Math.log(log.reduce((sum, x) => sum + Math.exp(x - max), 0));
+  for (let i = 0; i < log.length; i++) {
+    log[i]! -= logSum;
+    probability[i] = Math.exp(log[i]!);
+  }
+}
+
+/** q ← (1 − ε)·q + ε/V, of which the rest has as many shares as it has tokens. */
+function smooth({ q, logQ }: Row, epsilon: number, k: number, vocabulary: number): void {
+  for (let i = 0; i < q.length; i++) {
+    q[i] = (1 - epsilon) * q[i]! + (epsilon / vocabulary) * (i < k ? 1 : vocabulary - k);
+    logQ[i] = Math.log(q[i]!);
+  }
+}
+
+function smallRow(size: number, gradients: boolean): Row {
+  const room = () => new Float64Array(size);
+  return { index: 0, p: room(), logP: room(), q: room(), logQ: room(), gradient: gradients ? room() : undefined };
+}
+
+function sum(numbers: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < numbers.length; i++) sum += numbers[i]!;
+  return sum;
+}

@@ -1,0 +1,92 @@
+import { within } from "../options.ts";
+import { loadRow, rowScratch } from "../row.ts";
+import { formatShape, type IntTensor, sameShape, type Tensor } from "../tensor.ts";
+
+/**
+ * Distributions of which only k outcomes are known, and how much the rest has together: k + 1 outcomes instead of V.
+ * Made by `topK` from what a server or a file gave, and by `selectTopK` from whole distributions.
+ */
+export interface TopK {
+  readonly support: "topK";
+  /** [..., k] token ids, in any order, none twice in a row. */
+  readonly tokens: IntTensor;
+  /** [..., k] their natural log-probabilities in the whole vocabulary. */
+  readonly logprobs: Tensor;
+  /** [...] log-probability of all other tokens together, where it is known exactly. */
+  readonly tail: Tensor | undefined;
+}
+
+/**
+ * Takes token ids and log-probabilities for distributions known at k tokens.
+ *
+ * Without `tail` the other tokens have 1 − Σ exp(logprobs). Float32 numbers cannot tell a tail below 1e-6 from none: one
+ * that small is taken to agree with the other side's, as far as it can, and so never makes a divergence infinite.
+ *
+ * @param tokens, `logprobs`: [..., k] each; in nats, of the whole vocabulary (not renormalized).
+ * @param options `tail`: [...] the log-probability of all other tokens together, −∞ for none.
+ * @throws RangeError for shapes that do not match. Ids and sums are checked when a row is used.
+ * @example topK({ data: Int32Array.of(7, 2), shape: [1, 2] }, tensor([0.5, 0.2].map(Math.log), [1, 2]))
+ */
+export function topK(tokens: IntTensor, logprobs: Tensor, { tail }: { readonly tail?: Tensor } = {}): TopK {
+  if (!sameShape(tokens.shape, logprobs.shape) || tokens.data.length !== logprobs.data.length) {
+    throw new RangeError(
+      `tokens are ${formatShape(tokens.shape)} and logprobs ${formatShape(logprobs.shape)}: both must have the same shape [..., k]`,
+    );
+  }
+  if (!tokens.shape.at(-1))
+    throw new RangeError(`found shape ${formatShape(tokens.shape)}, expected at least one token a row`);
+  if (tail && tail.data.length !== tokens.data.length / tokens.shape.at(-1)!) {
+    throw new RangeError(
+      `tail is ${formatShape(tail.shape)}, expected one number per row of ${formatShape(tokens.shape)}`,
+    );
+  }
+  return { support: "topK", tokens, logprobs, tail };
+}
+
+/**
+ * The k most probable tokens of each row, most probable first, with the exact log-probability of the rest. Of equal ones
+ * the lower id comes first.
+ *
+ * @param p [..., V] log-probabilities, or logits with `input: "logits"`; both are normalized after division by `temperature`.
+ * @throws RangeError unless 1 ≤ k ≤ V.
+ * @example selectTopK(tensor([0.1, 0.4, 0.2, 0.3].map(Math.log), [1, 4]), 2).tokens.data; // [1, 3]
+ */
+export function selectTopK(p: Tensor, k: number, { temperature = 1 }: { readonly temperature?: number } = {}): TopK {
+  const size = p.shape.at(-1) ?? 0;
+  within("k", k, Number.isInteger(k) && k >= 1 && k <= size, `a whole number from 1 to the vocabulary's ${size}`);
+  within(
+    "temperature",
+    temperature,
+    temperature > 0 && temperature < Number.POSITIVE_INFINITY,
+    "a finite number above 0",
+  );
+  const outer = p.shape.slice(0, -1);
+  const rows = p.data.length / size;
+  const tokens = new Int32Array(rows * k);
+  const logprobs = new Float32Array(rows * k);
+  const tail = new Float32Array(rows);
+  const row = rowScratch(size, false);
+  for (let r = 0; r < rows; r++) {
+    loadRow(p.data, r * size, row.logP, row.p, 1 / temperature, true);
+    const best = tokens.subarray(r * k, r * k + k);
+    for (let id = 0; id < size; id++) insert(best, Math.min(id, k), id, row.logP);
+    for (const [i, id] of best.entries()) {
+      logprobs[r * k + i] = row.logP[id]!;
+      row.p[id] = 0;
+    }
+    let rest = 0;
+    for (let id = 0; id < size; id++) rest += row.p[id]!;
+    tail[r] = Math.log(rest);
+  }
+  const shape = [...outer, k];
+  return topK({ data: tokens, shape }, { data: logprobs, shape }, { tail: { data: tail, shape: outer } });
+}
+
+/** Puts `id` where it belongs among the `filled` best so far, if anywhere; the last one falls out when there is no room. */
+function insert(best: Int32Array, filled: number, id: number, score: Float64Array): void {
+  let at = filled;
+  while (at > 0 && score[id]! > score[best[at - 1]!]!) at--;
+  if (at === best.length) return;
+  best.copyWithin(at + 1, at, Math.min(filled, best.length - 1));
+  best[at] = id;
+}
