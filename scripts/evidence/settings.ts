@@ -63,6 +63,7 @@ const ALL_SEEDS = [1, 2, 3];
 /** What is run, by name. */
 export const SETS: Readonly<Record<string, readonly Setting[]>> = {
   /** A first look: one seed. */
+  higher: settings([free, reverse(0.1), reverse(0.2), reverse(0.3), anchor(1)], { learning_rates: [7e-3, 1e-2] }),
   exploration: settings([free, reverse(0.1), reverse(0.2), reverse(0.3), anchor(1)], { learning_rates: [3e-3, 5e-3] }),
 };
 export { ALL_SEEDS, anchor, forward, js, reverse, settings };
