@@ -16,7 +16,7 @@ type FoundFor<Q extends Side, R extends Reduction> = Q extends TopK ? TopKWithGr
  * A divergence of p, the model, from q, the reference: its value alone, or with its gradient with respect to p. With a
  * top-k reference the model may be known over the whole vocabulary or at the same k tokens.
  */
-export interface Divergence<Own = unknown> {
+export interface Divergence<Own = object> {
   <R extends Reduction = "mean", Q extends Side = Tensor>(
     p: ModelFor<Q>,
     q: Q,
@@ -30,7 +30,7 @@ export interface Divergence<Own = unknown> {
 }
 
 /** Makes a divergence from its formula for one row, which `choose` picks by the divergence's own options. */
-export function divergence<Own = unknown>(choose: (own: Partial<Own>) => RowFormula): Divergence<Own> {
+export function divergence<Own = object>(choose: (own: Partial<Own>) => RowFormula): Divergence<Own> {
   const over = <R extends Reduction>(
     p: Side,
     q: Side,
