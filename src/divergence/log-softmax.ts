@@ -9,6 +9,7 @@ import { formatShape, type Tensor } from "./tensor.ts";
  * @returns shaped like the logits. A row with NaN, +∞, or nothing above −∞ is NaN.
  * @throws RangeError for an empty vocabulary, a temperature that is not a finite number above 0, or `out` of another size.
  * @example logSoftmax(tensor([1, 1], [1, 2])); // [[−ln 2, −ln 2]]
+ * @see Blanchard, Higham & Higham 2021, Accurately Computing the Log-Sum-Exp and Softmax Functions
  */
 export function logSoftmax(
   logits: Tensor,

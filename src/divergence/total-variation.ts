@@ -9,6 +9,7 @@ import type { Row } from "./row.ts";
  * From 0 to 1, not in nats. Pinsker: 2·TV² ≤ KL. Shapes, options and errors as `klDivergence`.
  *
  * @example totalVariation(p, q); // 0.2 for [.4, .3, .2, .1] and uniform
+ * @see Cover & Thomas 2006, Elements of Information Theory, 11.6
  */
 export const totalVariation: Divergence = /* @__PURE__ */ divergence(() => totalVariationRow);
 
