@@ -38,7 +38,7 @@ export function divergence<Own = object>(choose: (own: Partial<Own>) => RowFormu
     gradients: boolean,
   ): WithGradient<R> => {
     const formula = choose(options);
-    if ("support" in q && q.support === "topK") return overTopK<R>(formula, p, q, options, gradients);
+    if (isTopK(q)) return overTopK<R>(formula, isTopK(p) ? p : whole("p", p), q, options, gradients);
     return overRows<R>(formula, whole("p", p), whole("q", q), options, gradients);
   };
   const value = <R extends Reduction, Q extends Side>(
@@ -52,6 +52,10 @@ export function divergence<Own = object>(choose: (own: Partial<Own>) => RowFormu
     options?: OptionsFor<Q, R> & Own & GradientOptions,
   ) => over<R>(p, q, { ...options } as DivergenceOptions<R> & Partial<Own>, true) as FoundFor<Q, R>;
   return Object.assign(value, { withGradient });
+}
+
+function isTopK(side: Side): side is TopK {
+  return "support" in side && side.support === "topK";
 }
 
 /** @throws TypeError for a support that the divergences over the whole vocabulary do not take. */

@@ -1,4 +1,4 @@
-import { within } from "./options.ts";
+import { checkTemperature } from "./options.ts";
 import { loadRow, rowScratch } from "./row.ts";
 import { formatShape, type Tensor } from "./tensor.ts";
 
@@ -15,12 +15,7 @@ export function logSoftmax(
   logits: Tensor,
   { temperature = 1, out }: { readonly temperature?: number; readonly out?: Tensor } = {},
 ): Tensor {
-  within(
-    "temperature",
-    temperature,
-    temperature > 0 && temperature < Number.POSITIVE_INFINITY,
-    "a finite number above 0",
-  );
+  checkTemperature(temperature);
   const size = logits.shape.at(-1);
   if (!size)
     throw new RangeError(

@@ -1,12 +1,14 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, expectTypeOf, test } from "vitest";
 import {
   drawSparseSample,
   klDivergence,
   logSoftmax,
   type SparseSample,
+  selectTopK,
   sparseKL,
   sparseSample,
   type Tensor,
+  type TopK,
 } from "../../src/divergence/index.ts";
 import { createRandom } from "../../src/random.ts";
 import * as oracle from "./oracle.ts";
@@ -157,5 +159,8 @@ describe("what means nothing is refused in one sentence", () => {
     const compare = klDivergence as (p: unknown, q: unknown) => number;
     expect(() => compare(p, sparseSample(good))).toThrow(TypeError);
     expect(() => compare(p, sparseSample(good))).toThrow("a sparse sample sparseKL");
+    expect(() => compare(sparseSample(good), selectTopK(p, 1))).toThrow("p is not a tensor over the whole vocabulary");
+    expectTypeOf<SparseSample>().not.toExtend<Tensor | TopK>();
+    expectTypeOf<TopK>().not.toExtend<SparseSample>();
   });
 });

@@ -1,6 +1,6 @@
 import type { Tensor } from "../tensor.ts";
 
-const DRAWN: unique symbol = Symbol("drawn from the model");
+const DRAWN: unique symbol = /* @__PURE__ */ Symbol("drawn from the model");
 
 /** Log-probabilities that a model gave to tokens it drew itself. Only `drawnFromModel` makes them. */
 export interface DrawnFromModel {

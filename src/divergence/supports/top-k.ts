@@ -1,4 +1,4 @@
-import { within } from "../options.ts";
+import { checkTemperature, within } from "../options.ts";
 import { loadRow, rowScratch } from "../row.ts";
 import { formatShape, type IntTensor, sameShape, type Tensor } from "../tensor.ts";
 
@@ -54,12 +54,7 @@ export function topK(tokens: IntTensor, logprobs: Tensor, { tail }: { readonly t
 export function selectTopK(p: Tensor, k: number, { temperature = 1 }: { readonly temperature?: number } = {}): TopK {
   const size = p.shape.at(-1) ?? 0;
   within("k", k, Number.isInteger(k) && k >= 1 && k <= size, `a whole number from 1 to the vocabulary's ${size}`);
-  within(
-    "temperature",
-    temperature,
-    temperature > 0 && temperature < Number.POSITIVE_INFINITY,
-    "a finite number above 0",
-  );
+  checkTemperature(temperature);
   const outer = p.shape.slice(0, -1);
   const rows = p.data.length / size;
   const tokens = new Int32Array(rows * k);
