@@ -25,6 +25,8 @@ interface Entry {
 
 const BYTES: Readonly<Record<string, number>> = { F64: 8, F32: 4, F16: 2, BF16: 2 };
 const MAX_HEADER = 100_000_000;
+/** How a file begins that Git LFS has not fetched. */
+const LFS_POINTER = "version https://git-lfs";
 
 /**
  * Opens a safetensors file and checks its header against its size.
@@ -35,13 +37,21 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
   let file: FileHandle;
   try {
     file = await open(path, "r");
-  } catch {
-    throw new UserError(`${path} cannot be read; a safetensors file is expected there.`);
+  } catch (cause) {
+    const missing = (cause as NodeJS.ErrnoException).code === "ENOENT";
+    const what = missing ? "does not exist" : `cannot be read (${(cause as Error).message})`;
+    throw new UserError(`${path} ${what}; a safetensors file is expected there.`, { cause });
   }
   try {
-    const { size } = await file.stat();
+    const stat = await file.stat();
+    if (!stat.isFile()) throw new UserError(`${path} is no file; a safetensors file is expected there.`);
+    const { size } = stat;
     const length = size < 8 ? Number.NaN : Number((await readBytes(file, 0, 8)).readBigUInt64LE());
     if (!(length <= MAX_HEADER && 8 + length <= size)) {
+      const start = (await readBytes(file, 0, Math.min(size, LFS_POINTER.length))).toString("latin1");
+      if (start === LFS_POINTER) {
+        throw new UserError(`${path} is only Git LFS's pointer to the file; fetch the file itself with git lfs pull.`);
+      }
       throw new UserError(
         `${path} is not a safetensors file, or it was cut off in its header; fetch or write it again.`,
       );

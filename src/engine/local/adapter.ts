@@ -65,7 +65,10 @@ export async function readAdapter(folder: string, config: ModelConfig): Promise<
       matrices.set(name, await file.read(name));
     }
     const strange = [...file.shapes.keys()].find((name) => !matrices.has(name));
-    if (strange) throw new UserError(`${file.path} holds ${strange}, which klamp does not know how to apply.`);
+    if (strange)
+      throw new UserError(
+        `${file.path} holds ${strange}, for which this model has no place; was the adapter made for another model?`,
+      );
     return { ...settings, matrices };
   } finally {
     await file.close();
@@ -105,10 +108,10 @@ async function readSettings(folder: string): Promise<LoraSettings> {
   const path = join(folder, CONFIG_FILE);
   let raw: Record<string, unknown>;
   try {
-    raw = JSON.parse(await readFile(path, "utf8"));
+    raw = { ...JSON.parse(await readFile(path, "utf8")) };
   } catch {
     throw new UserError(
-      `${path} cannot be read as JSON; an adapter is a PEFT folder with ${CONFIG_FILE} and ${WEIGHTS_FILE}.`,
+      `${path} is missing or not JSON; an adapter is a PEFT folder with ${CONFIG_FILE} and ${WEIGHTS_FILE}.`,
     );
   }
   const refuse = (what: string) => {

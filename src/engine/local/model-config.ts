@@ -36,6 +36,7 @@ export async function readModelConfig(folder: string): Promise<ModelConfig> {
       `${path} ${why}; a model is a Hugging Face folder with config.json, model.safetensors and tokenizer.json.`,
     );
   }
+  if (typeof raw !== "object" || raw === null) throw new UserError(`${path} holds no JSON object, expected one.`);
   return parseModelConfig(raw, path);
 }
 

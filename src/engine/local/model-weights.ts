@@ -52,6 +52,13 @@ async function shardPaths(folder: string): Promise<string[]> {
   const single = join(folder, "model.safetensors");
   const index = join(folder, "model.safetensors.index.json");
   if (existsSync(single) || !existsSync(index)) return [single];
-  const { weight_map } = JSON.parse(await readFile(index, "utf8")) as { weight_map: Record<string, string> };
-  return [...new Set(Object.values(weight_map))].map((file) => join(folder, file));
+  try {
+    const { weight_map } = JSON.parse(await readFile(index, "utf8")) as { weight_map: Record<string, string> };
+    return [...new Set(Object.values(weight_map))].map((file) => join(folder, file));
+  } catch (cause) {
+    throw new UserError(
+      `${index} is no index of shards, which is JSON with a weight_map: ${(cause as Error).message}; fetch it again.`,
+      { cause },
+    );
+  }
 }
