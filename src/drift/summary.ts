@@ -43,8 +43,8 @@ function toRow({ task, skills, drift, validation }: Evaluation, base: Evaluation
   const each = (pick: (score: Score) => number) =>
     Object.fromEntries(Object.entries(skills).map(([name, score]) => [name, pick(score)]));
   return {
-    task: task && task.strict,
-    task_lenient: task && task.lenient,
+    task: task?.strict ?? null,
+    task_lenient: task?.lenient ?? null,
     retention: retention(skills, base.skills),
     skills: each(({ strict }) => strict),
     skills_lenient: each(({ lenient }) => lenient),
@@ -62,29 +62,34 @@ function retention(after: Evaluation["skills"], before: Evaluation["skills"]): n
 
 /** One sentence of what the numbers say. */
 function conclude(runs: readonly SummaryRun[]): string {
-  const measured = runs.filter(({ task, retention }) => task !== null && retention !== null);
-  const [first] = measured;
-  if (!first) {
-    const [run] = runs;
-    return run?.validation
-      ? `After training, the validation data costs ${run.validation.cross_entropy.toFixed(3)} nats per token, and the model is ${run.validation.drift.toFixed(3)} nats per token from its base there.`
-      : "Nothing was scored: give evaluate.task and evaluate.skills to see what was learned and what was forgotten.";
-  }
-  const says = (run: SummaryRun) =>
-    `keeps ${percent(run.retention!)} of the base's skills and scores ${percent(run.task!)} on the new task`;
-  const free = measured.find(({ weight }) => weight === 0);
+  const scored = runs.filter(({ task, retention }) => task !== null && retention !== null);
+  const free = scored.find(({ weight }) => weight === 0);
   // The geometric mean wants both: a run that learns nothing keeps everything.
   const balance = (run: SummaryRun) => Math.sqrt(Math.min(1, run.retention!) * run.task!);
-  const held = measured.filter(({ weight }) => weight > 0).sort((a, b) => balance(b) - balance(a));
-  if (!free || held.length === 0) return `${capital(first.name)} ${says(first)}.`;
-  const best = held[0]!;
+  const [best] = scored.filter(({ weight }) => weight > 0).sort((a, b) => balance(b) - balance(a));
+  if (!free || !best) return runs.map(concludeAlone).join(" ");
+  const says = (run: SummaryRun) =>
+    `keeps ${percent(run.retention!)} of the base's skills and scores ${percent(run.task!)} on the new task`;
   return `Fine-tuning ${free.name} ${says(free)}; the best balance, ${best.name}, ${says(best)}.`;
+}
+
+/** The same of a run that there is nothing to compare with. */
+function concludeAlone({ name, task, retention, validation, drift }: SummaryRun): string {
+  const facts = [
+    ...(task === null ? [] : [`scores ${percent(task)} on the new task`]),
+    ...(retention === null ? [] : [`keeps ${percent(retention)} of the base's skills`]),
+    ...(validation ? [`needs ${validation.cross_entropy.toFixed(3)} nats per token for the validation data`] : []),
+    ...(drift === null ? [] : [`is ${drift.toFixed(3)} nats per token from its base`]),
+  ];
+  const advice =
+    task === null && retention === null
+      ? "give evaluate.task and evaluate.skills to see what was learned and what was forgotten"
+      : "";
+  if (facts.length === 0) return `Nothing was measured: ${advice}.`;
+  const list = new Intl.ListFormat("en").format(facts);
+  return `${name.charAt(0).toUpperCase()}${name.slice(1)}, the model ${list}${advice && `; ${advice}`}.`;
 }
 
 function percent(share: number): string {
   return `${(100 * share).toFixed(0)} %`;
-}
-
-function capital(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }
