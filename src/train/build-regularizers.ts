@@ -76,6 +76,11 @@ async function drawAnchor(
     return { data: await loadDataset(on.file, tokenizer, { maxLength, vocabSize, fields }), rows: on.rows, seed };
   }
   const { samples, rows, max_tokens, temperature } = on;
+  if (max_tokens > maxLength) {
+    throw new UserError(
+      `a regularizer is on samples of ${max_tokens} tokens, the model reads at most ${maxLength}: lower their max_tokens`,
+    );
+  }
   note(`drawing ${samples} samples from the base as an anchor`);
   const drawn = await drawBaseSamples(base, tokenizer, { samples, max_tokens, temperature, seed: on.seed ?? seed });
   return { data: drawn, rows, seed };

@@ -1,11 +1,14 @@
 import {
+  accessSync,
   closeSync,
+  constants,
   existsSync,
   fsyncSync,
   mkdirSync,
   openSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
   writeSync,
 } from "node:fs";
@@ -25,18 +28,29 @@ export interface RunFolder {
   close(): void;
 }
 
-/** Refuses a run folder that exists, before any work is done for it. */
-export function refuseExisting(path: string): void {
+/** Refuses a run folder that exists or that could not be created, before any work is done for it. */
+export function refuseOutput(path: string): void {
   if (existsSync(path)) {
     throw new UserError(
       `the run folder ${path} exists already, and klamp writes over nothing: choose another (--set output=${nextFreeFolder(path)}) or move it away`,
     );
   }
+  let above = dirname(path);
+  while (!existsSync(above)) above = dirname(above);
+  const refuse = (reason: string) => {
+    throw new UserError(`cannot create the run folder ${path}: ${reason}; choose another place (--set output=PATH)`);
+  };
+  if (!statSync(above).isDirectory()) refuse(`${above} is no folder`);
+  try {
+    accessSync(above, constants.W_OK);
+  } catch {
+    refuse(`${above} cannot be written to`);
+  }
 }
 
 /** Creates a run folder. @throws UserError when it exists, or cannot be created. */
 export function createRunFolder(path: string): RunFolder {
-  refuseExisting(path);
+  refuseOutput(path);
   try {
     mkdirSync(dirname(path), { recursive: true });
     mkdirSync(path);

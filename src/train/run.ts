@@ -1,10 +1,10 @@
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { loadDataset } from "../data/dataset.ts";
 import type { Datum } from "../data/datum.ts";
 import { type EvaluationRow, loadEvaluation } from "../data/evaluation.ts";
 import { checkTokenizer, loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
-import { drawDriftSamples, type Evaluation, evaluate } from "../drift/evaluation.ts";
+import { drawDriftSamples, type Evaluation, type EvaluationPlan, evaluate } from "../drift/evaluation.ts";
 import { readAdapter } from "../engine/local/adapter.ts";
 import { LocalModel } from "../engine/local/model.ts";
 import type { LocalTrainingClient } from "../engine/local/training-client.ts";
@@ -12,8 +12,10 @@ import { UserError } from "../errors.ts";
 import { buildRegularizers, dataFields } from "./build-regularizers.ts";
 import { type Config, resolveLora } from "./config.ts";
 import { stringifyConfig } from "./config-file.ts";
+import { TrainingDivergedError } from "./diverged.ts";
+import { LastGood } from "./last-good.ts";
 import type { StepMetrics } from "./metrics.ts";
-import { createRunFolder, type RunFolder, refuseExisting } from "./run-folder.ts";
+import { createRunFolder, type RunFolder, refuseOutput } from "./run-folder.ts";
 import { type TrainResult, train } from "./trainer.ts";
 
 /** Who follows a run, and what can end it early. */
@@ -44,16 +46,19 @@ export interface RunResult extends TrainResult {
 
 /**
  * One training run, from a configuration to a run folder with `config.yaml`, `metrics.jsonl` and `adapter/`. All input
- * is read and checked before the folder is created.
+ * is read and checked before training; the folder is created when the first step is done, so that whatever is refused
+ * until then leaves nothing behind.
  *
- * @throws UserError for bad input; a TrainingDivergedError after the last good adapter was saved.
- * @example const { evaluation } = await runTraining(loadConfig("config.yaml"));
+ * @throws UserError for bad input; once a step is done, the adapter as it was last measured is saved before any error.
+ * The signal's reason when it aborts before the first step is done: nothing was written.
+ * @example const run = await runTraining(loadConfig("config.yaml"));
  */
 export async function runTraining(asked: Config, options: RunOptions = {}): Promise<RunResult> {
   const { note = () => {}, signal } = options;
-  refuseExisting(asked.output);
+  refuseOutput(asked.output);
   const model = options.before?.model ?? (await LocalModel.open(asked.model, { threads: asked.engine.threads }));
   let client: LocalTrainingClient | undefined;
+  let handedOver = false;
   try {
     const input = await readInput(asked, model);
     const { config, tokenizer } = input;
@@ -73,16 +78,19 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
       completions: config.evaluate.completions,
       baseSamples: await drawDriftSamples(base, tokenizer, config.evaluate.drift_samples, config.evaluate.max_tokens),
     };
+    signal?.throwIfAborted();
     let before = options.before?.base;
     if (!before) {
-      note("asking the base");
+      noteEvaluation(note, "the base", plan);
       before = await evaluate(base, base, plan);
     }
 
-    const { epochs, batch_size, seed, shuffle } = config.train;
-    const steps = config.train.steps ?? Math.max(1, Math.ceil((epochs! * data.length) / batch_size));
-    const folder = createRunFolder(config.output);
-    folder.write("config.yaml", stringifyConfig(config));
+    const { batch_size, seed, shuffle } = config.train;
+    const steps = countSteps(config, data.length);
+    note(`training on ${data.length} examples: ${steps} steps of ${Math.min(batch_size, data.length)}`);
+    let folder = null as RunFolder | null;
+    let taken = 0;
+    const lastGood = new LastGood([...client.parameters.values()].map(({ data }) => data));
     const started = performance.now();
     const result = await train({
       client,
@@ -95,21 +103,32 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
       regularizers: held,
       signal,
       onStep: (row) => {
+        folder ??= startFolder(config);
         folder.appendMetrics(row);
+        lastGood.updated();
+        taken = row.step;
         options.onStep?.(row, steps);
       },
-    }).catch((error: unknown) => saveLastGood(error, client!, folder));
+    }).catch(async (error: unknown) => {
+      if (folder) {
+        lastGood.restore();
+        await folder.saveAdapter(client!);
+        folder.close();
+        sayWhatIsSaved(error, taken, folder);
+      }
+      throw error;
+    });
     const seconds = (performance.now() - started) / 1000;
+    if (!folder) throw signal!.reason;
     await folder.saveAdapter(client);
     folder.close();
-    if (!result.interrupted) note("asking the trained model");
+    if (!result.interrupted) noteEvaluation(note, "the trained model", plan);
     const evaluation = result.interrupted ? null : await evaluate(client.sampler("current"), base, plan);
+    handedOver = true;
     return { ...result, config, seconds, base: before, evaluation, model };
-  } catch (error) {
-    if (!options.before) await model.close();
-    throw error;
   } finally {
     await client?.close();
+    if (!handedOver && !options.before) await model.close();
   }
 }
 
@@ -129,18 +148,29 @@ async function readInput(asked: Config, model: LocalModel): Promise<Input> {
   checkTokenizer(tokenizer, vocabSize);
   const { train, validation, max_length } = config.data;
   const limits = { maxLength: Math.min(max_length ?? maxPositions, maxPositions), vocabSize };
+  const { max_tokens, drift_samples } = config.evaluate;
+  if (drift_samples > 0 && tokenizer.bos === null) {
+    throw new UserError(
+      `evaluate.drift_samples is ${drift_samples}, but the tokenizer in ${config.model} names no bos_token for samples of the base to begin with: set evaluate.drift_samples to 0.`,
+    );
+  }
+  const questions = async (path: string) => {
+    const rows = await loadEvaluation(path, tokenizer);
+    for (const row of rows) checkRoom(row, path, max_tokens, maxPositions);
+    return rows;
+  };
   const skills = new Map<string, EvaluationRow[]>();
   for (const [name, path] of Object.entries(config.evaluate.skills)) {
     if (name === "task")
       throw new UserError("evaluate.skills names a skill `task`, which is the name of the new task; choose another.");
-    skills.set(name, await loadEvaluation(path, tokenizer));
+    skills.set(name, await questions(path));
   }
   return {
     config,
     tokenizer,
     data: await loadDataset(train, tokenizer, { ...limits, fields: dataFields(config) }),
     validation: validation === null ? null : await loadDataset(validation, tokenizer, limits),
-    task: config.evaluate.task === null ? null : await loadEvaluation(config.evaluate.task, tokenizer),
+    task: config.evaluate.task === null ? null : await questions(config.evaluate.task),
     skills,
   };
 }
@@ -171,12 +201,45 @@ function openClient({ lora, train }: Config, model: LocalModel): Promise<LocalTr
   });
 }
 
-/** Training failed: keeps the adapter as it was after the last update, and says so. */
-async function saveLastGood(error: unknown, client: LocalTrainingClient, folder: RunFolder): Promise<never> {
-  await folder.saveAdapter(client);
-  folder.close();
-  if (error instanceof UserError) {
-    error.message += ` The adapter of the last good step is saved in ${join(folder.path, "adapter")}.`;
+/** Refuses a question that the model cannot read, or could never answer right. */
+function checkRoom(row: EvaluationRow, path: string, maxTokens: number, maxPositions: number): void {
+  const where = join(dirname(path), row.source);
+  const [prompt, answer] = [row.prompt.length, row.completionTokens.length];
+  // The last token drawn is never read.
+  const room = maxPositions + 1 - maxTokens;
+  if (prompt > room) {
+    throw new UserError(
+      `${where}: the prompt has ${prompt} tokens, the limit is ${room} when answers may have ${maxTokens}: shorten it, or lower evaluate.max_tokens`,
+    );
   }
-  throw error;
+  if (answer > maxTokens) {
+    throw new UserError(
+      `${where}: the right answer has ${answer} tokens, the model may give ${maxTokens}: raise evaluate.max_tokens`,
+    );
+  }
+}
+
+function countSteps({ train: { steps, epochs, batch_size } }: Config, examples: number): number {
+  return steps ?? Math.max(1, Math.ceil((epochs! * examples) / Math.min(batch_size, examples)));
+}
+
+function startFolder(config: Config): RunFolder {
+  const folder = createRunFolder(config.output);
+  folder.write("config.yaml", stringifyConfig(config));
+  return folder;
+}
+
+function noteEvaluation(note: (text: string) => void, who: string, plan: EvaluationPlan): void {
+  const sets = [...(plan.task ? [plan.task] : []), ...plan.skills.values()];
+  const questions = sets.reduce((sum, { length }) => sum + length, 0);
+  if (questions > 0) note(`asking ${who} ${questions} questions`);
+  else if (plan.validation || plan.baseSamples.length > 0) note(`measuring ${who}`);
+}
+
+/** Adds to a user's mistake that came up after `taken` steps where it came up, and what is left of the run. */
+function sayWhatIsSaved(error: unknown, taken: number, { path }: RunFolder): void {
+  if (!(error instanceof UserError)) return;
+  const where = error instanceof TrainingDivergedError ? "" : `step ${taken + 1}: `;
+  const what = error.message.replace(/\.$/, "");
+  error.message = `${where}${what}; ${join(path, "adapter")} holds the weights that step ${taken} measured, the last with finite results.`;
 }
