@@ -2,8 +2,10 @@ import type { RunOptions } from "../train/run.ts";
 import { createProgress, type Progress } from "./progress.ts";
 import type { Shell } from "./shell.ts";
 
-/** Shows a run on standard error and lets Ctrl-C end it; `done` ends the line that is being rewritten. */
-export function followRun({ err, now, signal }: Shell): RunOptions & { readonly done: () => void } {
+/** What shows a run on standard error and lets Ctrl-C end it; `done` ends the line that is being rewritten. */
+export type Follow = Required<Pick<RunOptions, "note" | "onStep" | "signal">> & { readonly done: () => void };
+
+export function followRun({ err, now, signal }: Shell): Follow {
   let progress: Progress | undefined;
   const done = () => {
     progress?.done();

@@ -25,7 +25,12 @@ export function createProgram(shell: Shell): Command {
     .version(version())
     .addHelpText("after", HELP)
     .helpCommand(false)
-    .configureOutput({ writeOut: (text) => shell.out.write(text), writeErr: (text) => shell.err.write(text) })
+    .configureOutput({
+      writeOut: (text) => shell.out.write(text),
+      writeErr: (text) => shell.err.write(text),
+      outputError: (text, write) => write(text.replace(/^error: /, "klamp: ")),
+    })
+    .showHelpAfterError("klamp --help shows the commands, klamp COMMAND --help how to use one.")
     .exitOverride();
   for (const register of COMMANDS) register(program, shell);
   return program;
@@ -38,6 +43,10 @@ export async function runCommandLine(args: readonly string[], shell: Shell): Pro
     return shell.signal.aborted ? 130 : 0;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    if (shell.signal.aborted && error === shell.signal.reason) {
+      shell.err.write("interrupted; nothing was written\n");
+      return 130;
+    }
     if (error instanceof UserError) {
       shell.err.write(`klamp: ${error.message}\n`);
       return 2;

@@ -1,16 +1,17 @@
-import { mkdirSync } from "node:fs";
-import { join, relative } from "node:path";
+import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
+import { UserError } from "../errors.ts";
 import type { Config } from "../train/config.ts";
 import { loadConfig } from "../train/config-file.ts";
 import { runTraining } from "../train/run.ts";
-import { nextFreeFolder } from "../train/run-folder.ts";
+import { nextFreeFolder, refuseOutput } from "../train/run-folder.ts";
 import { describeRegularizers } from "./describe.ts";
 import { followRun } from "./follow.ts";
 import { type NamedRun, writeResults } from "./results.ts";
-import type { Shell } from "./shell.ts";
+import { type Shell, shownPath } from "./shell.ts";
 import { formatSummary } from "./table.ts";
+import { collect } from "./train.ts";
 
 /** The shipped world: a base model, its skills, and a new task. */
 const CONFIG = fileURLToPath(new URL("../../data/small-world/quickstart.yaml", import.meta.url));
@@ -35,38 +36,37 @@ export function registerQuickstart(program: Command, shell: Shell): void {
     .description("the whole story on a small model that is shipped, in a few minutes")
     .option("--seed <n>", "seed of all three runs")
     .option("--output <folder>", "where to write (default: runs/quickstart, or -2, -3, … if it exists)")
-    .option(
-      "--set <key=value>",
-      "change one setting of all three runs, as often as needed",
-      (value, before: string[]) => [...before, value],
-      [],
-    )
+    .option("--set <key=value>", "change one setting of all three runs, as often as needed", collect)
     .addHelpText("after", HELP)
-    .action(async ({ seed, output, set }: { seed?: string; output?: string; set: string[] }) => {
+    .action(async ({ seed, output, set = [] }: { seed?: string; output?: string; set?: string[] }) => {
       const started = new Date();
       const config = loadConfig(CONFIG, [...(seed === undefined ? [] : [`train.seed=${seed}`]), ...set]);
-      const folder = output ?? nextFreeFolder(join("runs", "quickstart"));
-      const shown = relative(process.cwd(), folder) || ".";
-      mkdirSync(folder, { recursive: true });
+      const folder = resolve(output ?? nextFreeFolder(join("runs", "quickstart")));
+      refuseOutput(folder);
+      const shown = shownPath(folder);
       const follow = followRun(shell);
       const runs: NamedRun[] = [];
       try {
         for (const [i, name] of RUNS.entries()) {
-          const own = variant(config, i, join(process.cwd(), folder, name.replaceAll(" ", "-")));
-          shell.err.write(`\n${name}: ${describeRegularizers(own.regularizers)}\n`);
+          const own = variant(config, i, join(folder, name.replaceAll(" ", "-")));
+          follow.note(`\n${name}: ${describeRegularizers(own.regularizers)}`);
           const before = runs[0]?.result;
-          const result = await runTraining(own, { ...follow, ...(before && { before }) });
+          const result = await runTraining(own, { ...follow, ...(before && { before }) }).catch((error: unknown) => {
+            // Interrupted before its first step: the runs before it are still worth showing.
+            if (before && error === shell.signal.reason) return null;
+            throw error;
+          });
           follow.done();
-          runs.push({ name, result });
-          if (result.interrupted) break;
+          if (result) runs.push({ name, result });
+          if (!result || result.interrupted) break;
         }
         const finished = runs.filter(({ result }) => !result.interrupted);
-        if (finished.length < runs.length) shell.err.write("interrupted; what was trained is saved\n");
+        if (finished.length < RUNS.length) follow.note(`interrupted; what was trained is in ${shown}`);
         if (finished.length === 0) return;
         const summary = writeResults(folder, finished, "A new task, and what it cost", started);
         shell.out.write(
-          `\n${formatSummary(summary)}\n${summary.conclusion}\n\n` +
-            `Right answers in percent, in brackets when the right words are enough; drift in nats per token on samples of the base.\n\n` +
+          `\n${formatSummary(summary)}${summary.conclusion}\n\n` +
+            "Right answers in percent, in brackets when the right words are enough; drift in nats per token on samples of the base.\n\n" +
             `report    ${shown}/report.html\nadapters  ${shown}/*/adapter\n` +
             "next      copy a run's config.yaml, name your own model and data in it, and: klamp train --config config.yaml\n",
         );
@@ -79,5 +79,11 @@ export function registerQuickstart(program: Command, shell: Shell): void {
 
 /** Run `i` has the regularizer `i` of the shipped configuration. */
 function variant(config: Config, i: number, output: string): Config {
-  return { ...config, output, regularizers: [config.regularizers[i]!] };
+  const own = config.regularizers[i];
+  if (!own) {
+    throw new UserError(
+      `the quickstart compares ${RUNS.length} runs with one regularizer each, found ${config.regularizers.length}: change their settings, as in --set regularizers.1.weight=0.3`,
+    );
+  }
+  return { ...config, output, regularizers: [own] };
 }

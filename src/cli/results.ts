@@ -1,11 +1,12 @@
 import { readFileSync } from "node:fs";
-import { join, relative } from "node:path";
+import { join } from "node:path";
 import type { Evaluation } from "../drift/evaluation.ts";
 import { type Summary, type SummaryRow, summarize } from "../drift/summary.ts";
 import { type ReportData, writeReport } from "../report/index.ts";
 import type { RunResult } from "../train/run.ts";
 import { writeFileAtomic } from "../train/run-folder.ts";
 import { describeRegularizers, runSettings } from "./describe.ts";
+import { shownPath } from "./shell.ts";
 import { version } from "./version.ts";
 
 /** A finished run under the name that tables give it. */
@@ -53,7 +54,7 @@ export function writeResults(folder: string, runs: readonly NamedRun[], title: s
       ...Object.fromEntries(
         Object.entries(settings).map(([key, value]) => [key.replaceAll("_", " "), value ?? "none"]),
       ),
-      model: relative(process.cwd(), model) || model,
+      model: shownPath(model),
       seed: train.seed,
       seconds: Math.round(seconds),
       klamp: record.versions.klamp,
@@ -102,7 +103,7 @@ function scoresOf(
       task: "new task",
       columns: [column("base", base, before), ...runs.map((run, i) => column(run.name, run, finished[i]!.evaluation))],
       notes: [
-        `Exact match of greedy answers: ${counts} questions a skill and ${before.task.rows} of the new task, none of them trained on.`,
+        `Exact match of greedy answers: ${counts} questions a skill and ${before.task.rows} of the new task.`,
         "Drift is KL(reference‖model) in nats per token, on text drawn from the base.",
       ],
     },

@@ -1,3 +1,4 @@
+import { isAbsolute, relative, sep } from "node:path";
 import type { ProgressStream } from "./progress.ts";
 
 /** What a command may touch of the process it runs in. */
@@ -23,7 +24,7 @@ export function processShell(): Shell {
     });
   }
   const { stdout, stderr } = process;
-  const terminal = Boolean(stderr.isTTY) && !process.env["CI"];
+  const terminal = Boolean(stderr.isTTY) && !process.env.CI;
   return {
     out: stdout,
     err: {
@@ -36,4 +37,10 @@ export function processShell(): Shell {
     signal: controller.signal,
     now: () => performance.now(),
   };
+}
+
+/** A path as it is shown: from the working directory when it lies in it. */
+export function shownPath(path: string): string {
+  const short = relative(process.cwd(), path) || ".";
+  return short === ".." || short.startsWith(`..${sep}`) || isAbsolute(short) ? path : short;
 }

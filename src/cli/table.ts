@@ -1,6 +1,6 @@
 import type { Summary, SummaryRow } from "../drift/summary.ts";
 
-/** Strict shares in percent with the lenient ones in brackets where they differ; `–` where nothing was measured. */
+/** A table and an empty line, nothing when nothing was measured. Strict shares in percent with the lenient ones in brackets where they differ; `–` where nothing was measured. */
 export function formatSummary({ base, runs }: Summary): string {
   const columns = [{ name: "base", ...base }, ...runs];
   const lines: string[][] = [["", ...columns.map(({ name }) => name)]];
@@ -14,10 +14,12 @@ export function formatSummary({ base, runs }: Summary): string {
     line("validation drift", ({ validation }) => nats(validation?.drift));
   }
   if (base.drift !== null) line("drift", ({ drift }) => nats(drift));
+  if (lines.length === 1) return "";
   const widths = lines[0]!.map((_, i) => Math.max(...lines.map((cells) => cells[i]!.length)));
   return lines
     .map((cells) => cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join("   "))
     .map((text) => `${text.trimEnd()}\n`)
+    .concat("\n")
     .join("");
 }
 

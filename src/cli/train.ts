@@ -1,11 +1,11 @@
-import { relative } from "node:path";
 import type { Command } from "commander";
+import { UserError } from "../errors.ts";
 import { exampleConfig } from "../train/config-example.ts";
 import { loadConfig } from "../train/config-file.ts";
 import { runTraining } from "../train/run.ts";
 import { followRun } from "./follow.ts";
 import { writeResults } from "./results.ts";
-import type { Shell } from "./shell.ts";
+import { type Shell, shownPath } from "./shell.ts";
 import { formatSummary } from "./table.ts";
 
 const HELP = () => `
@@ -17,7 +17,9 @@ Data is JSON Lines, each line one of
 
 A configuration with every setting and its default:
 
-${exampleConfig().trimEnd().replace(/^/gm, "  ")}
+${exampleConfig()
+  .trimEnd()
+  .replace(/^(?=.)/gm, "  ")}
 
 Examples:
   klamp train --config config.yaml
@@ -32,23 +34,28 @@ export function registerTrain(program: Command, shell: Shell): void {
   program
     .command("train")
     .description("fine-tune a model folder under KL regularizers, and measure what it learned and kept")
-    .requiredOption("--config <file>", "YAML configuration; paths in it count from its folder")
-    .option("--set <key=value>", "change one setting, as often as needed", collect, [])
+    .option("--config <file>", "YAML configuration; paths in it count from its folder")
+    .option("--set <key=value>", "change one setting, as often as needed", collect)
     .addHelpText("after", HELP)
-    .action(async (options: { config: string; set: string[] }) => {
+    .action(async ({ config: file, set }: { config?: string; set?: string[] }) => {
+      if (file === undefined) {
+        throw new UserError(
+          "train needs a configuration, as in `klamp train --config config.yaml`; `klamp train --help` shows one to copy.",
+        );
+      }
       const started = new Date();
-      const config = loadConfig(options.config, options.set);
+      const config = loadConfig(file, set);
       const follow = followRun(shell);
       try {
         const result = await runTraining(config, follow);
         follow.done();
-        const folder = relative(process.cwd(), config.output) || ".";
+        const folder = shownPath(config.output);
         if (result.interrupted) {
-          shell.err.write(`interrupted after step ${result.rows.length}; the adapter is in ${folder}/adapter\n`);
+          follow.note(`interrupted after step ${result.rows.length}; the adapter is in ${folder}/adapter`);
         } else {
           const summary = writeResults(config.output, [{ name: "trained", result }], "Fine-tuning run", started);
           shell.out.write(
-            `\n${formatSummary(summary)}\n${summary.conclusion}\n\nadapter  ${folder}/adapter\nreport   ${folder}/report.html\n`,
+            `\n${formatSummary(summary)}${summary.conclusion}\n\nadapter  ${folder}/adapter\nreport   ${folder}/report.html\n`,
           );
         }
         await result.model.close();
@@ -58,6 +65,7 @@ export function registerTrain(program: Command, shell: Shell): void {
     });
 }
 
-function collect(value: string, before: string[]): string[] {
+/** Gathers what is given to an option that may stand several times. */
+export function collect(value: string, before: readonly string[] = []): string[] {
   return [...before, value];
 }
