@@ -1,0 +1,74 @@
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { parse } from "yaml";
+import { loadConfig } from "../../src/train/config-file.ts";
+import { klamp, Workspace } from "./workspace.ts";
+
+test("help shows every command, examples, and what exit codes mean", async () => {
+  const { code, out, err } = await klamp("--help");
+  expect([code, err]).toEqual([0, ""]);
+  for (const part of ["quickstart", "train", "klamp train --config config.yaml", "Exit codes: 0 done; 2 "]) {
+    expect(out).toContain(part);
+  }
+});
+
+test("the configuration that train --help shows can be copied as it stands", async () => {
+  const { code, out, err } = await klamp("train", "--help");
+  expect([code, err]).toEqual([0, ""]);
+  expect(out).toContain('{"prompt": "…", "completion": "…"}');
+  const [, , yaml] = /(every setting and its default:\n)\n([\s\S]*)\nExamples:/.exec(out)!;
+  const workspace = new Workspace();
+  const config = loadConfig(workspace.write("config.yaml", yaml!));
+  expect(config.model).toBe(workspace.path("models/base"));
+  expect(Object.keys(config)).toEqual(Object.keys(parse(yaml!)));
+  expect(out).not.toMatch(/ \n/);
+});
+
+test("each example of the help is a command line that klamp takes", async () => {
+  for (const command of ["--help", "train --help", "quickstart --help"]) {
+    const { out } = await klamp(...command.split(" "));
+    const examples = out.match(/^ {2}klamp .*$/gm)!.map((line) => line.trim().replace(/ {2,}.*/, ""));
+    expect(examples.length).toBeGreaterThan(1);
+    for (const example of examples) {
+      const { code, err } = await klamp(...example.split(" ").slice(1), "--help");
+      expect([code, err], example).toEqual([0, ""]);
+    }
+  }
+});
+
+test("quickstart --help says what it compares", async () => {
+  const { code, out } = await klamp("quickstart", "--help");
+  expect(code).toBe(0);
+  expect(out).toContain("klamp quickstart --seed 2");
+  expect(out).toMatch(/without KL[\s\S]*anchor of samples/);
+});
+
+test("the version", async () => {
+  const { version } = JSON.parse(readFileSync("package.json", "utf8")) as { version: string };
+  expect(await klamp("--version")).toEqual({ code: 0, out: `${version}\n`, err: "" });
+});
+
+const HINT = "klamp --help shows the commands, klamp COMMAND --help how to use one.\n";
+
+test.each([
+  [["nonsense"], `klamp: unknown command 'nonsense'\n${HINT}`],
+  [["tran"], `klamp: unknown command 'tran'\n(Did you mean train?)\n${HINT}`],
+  [["train", "--confg", "config.yaml"], `klamp: unknown option '--confg'\n(Did you mean --config?)\n${HINT}`],
+  [["train", "--config"], `klamp: option '--config <file>' argument missing\n${HINT}`],
+  [
+    ["train"],
+    "klamp: train needs a configuration, as in `klamp train --config config.yaml`; `klamp train --help` shows one to copy.\n",
+  ],
+  [
+    ["train", "--config", "/nowhere/config.yaml"],
+    "klamp: cannot read the configuration /nowhere/config.yaml: there is no such file\n",
+  ],
+  [["train", "config.yaml"], /^klamp: too many arguments for 'train'. Expected 0 arguments but got 1./],
+  [["quickstart", "--seed", "many"], /^klamp: --set train.seed=many: train.seed is "many", expected a whole number/],
+  [[], /^Usage: klamp/],
+])("klamp %j is answered on standard error, with exit code 2", async (args, expected) => {
+  const { code, out, err } = await klamp(...args);
+  if (typeof expected === "string") expect(err).toBe(expected);
+  else expect(err).toMatch(expected);
+  expect([code, out]).toEqual([2, ""]);
+});
