@@ -1,3 +1,4 @@
+import { crossEntropyKernel } from "./kernel/row-kernel.ts";
 import type { GradientOptions, Reduced, Reduction, RowOptions, WithGradient } from "./options.ts";
 import type { Row, RowFormula } from "./row.ts";
 import { overRows } from "./rows.ts";
@@ -33,7 +34,7 @@ function atTargets({ shape, data }: Tensor, targets: IntTensor): RowFormula {
       `found ${targets.data.length} target tokens for p ${formatShape(shape)}: give one per row, ${rows}`,
     );
   }
-  return ({ index, p, logP, gradient }: Row) => {
+  const formula = ({ index, p, logP, gradient }: Row) => {
     const target = targets.data[index]!;
     if (target < 0 || target >= p.length) {
       throw new RangeError(`the target of row ${index} is token ${target}, expected 0 to ${p.length - 1}`);
@@ -44,4 +45,5 @@ function atTargets({ shape, data }: Tensor, targets: IntTensor): RowFormula {
     }
     return Math.max(0, -logP[target]!);
   };
+  return Object.assign(formula, { kernel: crossEntropyKernel(targets.data) });
 }

@@ -1,3 +1,6 @@
+/** How far from 1 the probabilities of a row may sum and still be taken for log-probabilities. */
+export const NORMALIZATION_TOLERANCE = 1e-3;
+
 /** A row that was given as log-probabilities does not sum to 1. */
 export class NotNormalizedError extends RangeError {
   override readonly name = "NotNormalizedError";

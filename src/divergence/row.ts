@@ -1,4 +1,5 @@
 import { exp } from "./exponential.ts";
+import type { RowKernel } from "./kernel/row-kernel.ts";
 import type { Tensor } from "./tensor.ts";
 
 /**
@@ -24,7 +25,11 @@ export interface Row {
  * The gradient is with respect to the logits z of p = softmax(z). Log-probabilities are logits too, those whose
  * log-sum-exp is 0, so the same formula is right for both, and it is zero where the divergence is at its minimum.
  */
-export type RowFormula = (row: Row) => number;
+export interface RowFormula {
+  (row: Row): number;
+  /** The same in WebAssembly, for rows that are worth it. */
+  readonly kernel?: RowKernel;
+}
 
 /** Reads one row as logits / temperature, and writes its normalized log-probabilities and probabilities. Returns Σ exp. */
 export function loadRow(

@@ -1,4 +1,5 @@
-import { NotNormalizedError } from "./not-normalized.ts";
+import { KernelRows } from "./kernel/kernel-rows.ts";
+import { NORMALIZATION_TOLERANCE, NotNormalizedError } from "./not-normalized.ts";
 import {
   type DivergenceOptions,
   type GradientOptions,
@@ -10,9 +11,6 @@ import {
 } from "./options.ts";
 import { loadRow, type RowFormula, rowScratch, smoothRow, sumOfRow } from "./row.ts";
 import { formatShape, sameShape, type Tensor } from "./tensor.ts";
-
-/** How far from 1 the probabilities of a row may sum and still be taken for log-probabilities. */
-const NORMALIZATION_TOLERANCE = 1e-3;
 
 /**
  * Applies a formula to every row of weight above 0, and reduces. Sums are in float64; all rows share one scratch row.
@@ -37,8 +35,10 @@ export function overRows<R extends Reduction>(
   }
   checkSize("p", p);
   if (q) checkSize("q", q);
-  const set = settings(options);
   const size = vocabularySize(p.shape);
+  // First, since memory that grows moves the tensors that live in it.
+  KernelRows.makeRoom(formula.kernel, size);
+  const set = settings(options);
   const rows = p.data.length / size;
   const { weights, reduction, clip } = set;
   const sumOfAll = sumOfWeights(weights, rows);
@@ -46,6 +46,7 @@ export function overRows<R extends Reduction>(
   const perRow = output("out.perRow", options.out?.perRow, rows);
   const { gradient, add, scale } = gradients ? gradientOutput(options, p.data.length) : NO_GRADIENT;
   const row = rowScratch(size, gradients && scale !== 0);
+  const fast = KernelRows.open(formula.kernel, p, q, set);
 
   let sum = 0;
   let clipped = 0;
@@ -57,18 +58,21 @@ export function overRows<R extends Reduction>(
       if (row.gradient && !add) gradient.fill(0, from, from + size);
       continue;
     }
-    load(p, "p", r, row.logP, row.p, set);
-    if (q) {
-      load(q, "q", r, row.logQ, row.q, set);
-      if (set.epsilon > 0) smoothRow(row.logQ, row.q, set.epsilon);
+    const quick = fast?.value(r);
+    let value: number;
+    if (quick !== undefined) {
+      value = quick;
+    } else {
+      load(p, "p", r, row.logP, row.p, set);
+      if (q) {
+        load(q, "q", r, row.logQ, row.q, set);
+        if (set.epsilon > 0) smoothRow(row.logQ, row.q, set.epsilon);
+      }
+      row.index = r;
+      value = formula(row);
     }
-    row.index = r;
-    let value = formula(row);
-    if (row.gradient) {
-      if (value > clip) row.gradient.fill(0);
-      else if (!Number.isFinite(value)) row.gradient.fill(Number.NaN);
-    }
-    if (value > clip) {
+    const capped = value > clip;
+    if (capped) {
       value = clip;
       clipped += weight;
     }
@@ -76,7 +80,15 @@ export function overRows<R extends Reduction>(
     sum += weight * value;
     if (!row.gradient) continue;
     const share = reduction === "none" ? 1 : reduction === "sum" ? weight : weight / divisor;
-    write(row.gradient, scale * share * set.inverseTemperature, gradient, from, add);
+    const factor = scale * share * set.inverseTemperature;
+    if (capped) {
+      if (!add) gradient.fill(0, from, from + size);
+    } else if (quick !== undefined) {
+      fast!.gradient(gradient, factor, add);
+    } else {
+      if (!Number.isFinite(value)) row.gradient.fill(Number.NaN);
+      write(row.gradient, factor, gradient, from, add);
+    }
   }
 
   const values: Tensor = { data: perRow, shape: p.shape.slice(0, -1) };

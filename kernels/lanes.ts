@@ -1,0 +1,85 @@
+/** @file What every kernel is made of: blocks, partial lanes, and sums that go from float32 lanes to float64. */
+
+/** Numbers per block. Lanes are summed in float32 within a block, and blocks in float64. */
+export const BLOCK: i32 = 128;
+export const BLOCK_BYTES: usize = 512;
+/** Bytes of a float32. */
+export const F: usize = 4;
+
+/** Where results are left for the caller, as float64. */
+export const RESULTS: usize = 64;
+const RESULT_COUNT: usize = 4;
+/** Room for the last 1 to 3 numbers of a row, one set of lanes for each array that a kernel walks along. */
+const ENDS: usize = 192;
+
+/** The padded copy of the end of an array: `count` numbers, and `padding` in the other lanes. */
+export function end(which: usize, from: usize, count: i32, padding: f32 = 0): usize {
+  const at = ENDS + 16 * which;
+  v128.store(at, f32x4.splat(padding));
+  memory.copy(at, from, <usize>count * F);
+  return at;
+}
+
+/** Where `lanes` puts the parameters of a kernel. */
+const PARAMETERS: usize = 320;
+
+/**
+ * Keeps a parameter as four equal lanes, for `parameter` to read. Constants are read from memory too: V8 builds a literal,
+ * and a splat as well, anew in every iteration, which costs more than a load.
+ */
+// @ts-ignore: decorator
+@inline
+export function lanes(which: usize, value: f32): void {
+  v128.store(PARAMETERS + 16 * which, f32x4.splat(value));
+}
+
+// @ts-ignore: decorator
+@inline
+export function parameter(which: usize): v128 {
+  return v128.load(PARAMETERS + 16 * which);
+}
+
+const ONE = memory.data<f32>([1, 1, 1, 1], 16);
+const IMPOSSIBLE = memory.data<f32>([-Infinity, -Infinity, -Infinity, -Infinity], 16);
+
+// @ts-ignore: decorator
+@inline
+export function one(): v128 {
+  return v128.load(ONE);
+}
+
+/** x, but 0 where z is −∞: an impossible outcome contributes 0, not 0·∞. */
+// @ts-ignore: decorator
+@inline
+export function wherePossible(x: v128, z: v128): v128 {
+  return v128.and(x, f32x4.ne(z, v128.load(IMPOSSIBLE)));
+}
+
+// @ts-ignore: decorator
+@inline
+export function madd(a: v128, b: v128, c: v128): v128 {
+  return ASC_FEATURE_RELAXED_SIMD ? f32x4.relaxed_madd(a, b, c) : f32x4.add(f32x4.mul(a, b), c);
+}
+
+/** c − a·b. */
+// @ts-ignore: decorator
+@inline
+export function nmadd(a: v128, b: v128, c: v128): v128 {
+  return ASC_FEATURE_RELAXED_SIMD ? f32x4.relaxed_nmadd(a, b, c) : f32x4.sub(c, f32x4.mul(a, b));
+}
+
+export function clearResults(): void {
+  for (let i: usize = 0; i < RESULT_COUNT; i++) store<f64>(RESULTS + 8 * i, 0);
+}
+
+/** Adds the four lanes to a result, in float64. */
+// @ts-ignore: decorator
+@inline
+export function addToResult(which: usize, lanes: v128): void {
+  const pairs = f64x2.add(
+    f64x2.promote_low_f32x4(lanes),
+    f64x2.promote_low_f32x4(i32x4.shuffle(lanes, lanes, 2, 3, 0, 1)),
+  );
+  const at = RESULTS + 8 * which;
+  store<f64>(at, load<f64>(at) + f64x2.extract_lane(pairs, 0) + f64x2.extract_lane(pairs, 1));
+}

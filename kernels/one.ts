@@ -1,0 +1,71 @@
+import { exp } from "./exp";
+import { addToResult, BLOCK, BLOCK_BYTES, clearResults, end, F, lanes, one, parameter, wherePossible } from "./lanes";
+
+/** @file Later passes over one row. */
+
+/** The largest number of a row; NaN if there is one among them. */
+export function largest(x: usize, size: i32): f32 {
+  let most = f32x4.splat(-Infinity);
+  const rest = size & 3;
+  const last = x + <usize>(size - rest) * F;
+  for (; x < last; x += 16) most = f32x4.max(most, v128.load(x));
+  if (rest > 0) most = f32x4.max(most, v128.load(end(0, x, rest, -Infinity)));
+  return max<f32>(
+    max<f32>(f32x4.extract_lane(most, 0), f32x4.extract_lane(most, 1)),
+    max<f32>(f32x4.extract_lane(most, 2), f32x4.extract_lane(most, 3)),
+  );
+}
+
+/**
+ * A confident row, without its largest number m, in which the digits of the others would drown:
+ * 0: Σ exp(t·(x − m)) over x < m, 1: Σ exp(t·(x − m))·(x − m), 2: how many are m.
+ */
+export function sumsBelow(x: usize, size: i32, most: f32): void {
+  clearResults();
+  lanes(0, most);
+  for (; size >= BLOCK; size -= BLOCK) {
+    blockBelow(x, BLOCK_BYTES);
+    x += BLOCK_BYTES;
+  }
+  const rest = size & 3;
+  const bytes = <usize>(size - rest) * F;
+  blockBelow(x, bytes);
+  if (rest > 0) blockBelow(end(0, x + bytes, rest, -Infinity), 16);
+}
+
+function blockBelow(x: usize, bytes: usize): void {
+  let sum = f32x4.splat(0);
+  let moment = f32x4.splat(0);
+  let count = f32x4.splat(0);
+  for (let i: usize = 0; i < bytes; i += 16) {
+    const z = f32x4.sub(v128.load(x + i), parameter(0));
+    const below = f32x4.lt(z, f32x4.splat(0));
+    const e = v128.and(exp(z), below);
+    sum = f32x4.add(sum, e);
+    moment = f32x4.add(moment, f32x4.mul(e, wherePossible(z, z)));
+    count = f32x4.add(count, v128.andnot(one(), below));
+  }
+  addToResult(0, sum);
+  addToResult(1, moment);
+  addToResult(2, count);
+}
+
+/** g = (g if `add`) + scale·eˣ: the gradient of a cross-entropy, but for its target. */
+export function gradientOfExp(g: usize, ex: usize, size: i32, scale: f32, add: bool): void {
+  lanes(0, scale);
+  const rest = size & 3;
+  const bytes = <usize>(size - rest) * F;
+  spanOfExp(g, ex, bytes, add);
+  if (rest == 0) return;
+  const endG = end(0, g + bytes, rest);
+  spanOfExp(endG, end(1, ex + bytes, rest), 16, add);
+  memory.copy(g + bytes, endG, <usize>rest * F);
+}
+
+function spanOfExp(g: usize, ex: usize, bytes: usize, add: bool): void {
+  for (let i: usize = 0; i < bytes; i += 16) {
+    let gradient = f32x4.mul(v128.load(ex + i), parameter(0));
+    if (add) gradient = f32x4.add(gradient, v128.load(g + i));
+    v128.store(g + i, gradient);
+  }
+}

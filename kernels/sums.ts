@@ -1,0 +1,87 @@
+import { exp } from "./exp";
+import { addToResult, BLOCK, BLOCK_BYTES, clearResults, end, F, wherePossible } from "./lanes";
+
+/** @file First passes over a row: exponentials, kept for the passes after it, and their sums. */
+
+/** Of one row x: eˣ = exp(t·x) into `ex`, and the results 0: Σ eˣ, 1: Σ eˣ·x. */
+export function sumsOfOne(x: usize, ex: usize, size: i32): void {
+  clearResults();
+  for (; size >= BLOCK; size -= BLOCK) {
+    blockOfOne(x, ex, BLOCK_BYTES);
+    x += BLOCK_BYTES;
+    ex += BLOCK_BYTES;
+  }
+  const rest = size & 3;
+  const bytes = <usize>(size - rest) * F;
+  blockOfOne(x, ex, bytes);
+  if (rest == 0) return;
+  const endEx = end(1, ex + bytes, rest);
+  blockOfOne(end(0, x + bytes, rest, -Infinity), endEx, 16);
+  memory.copy(ex + bytes, endEx, <usize>rest * F);
+}
+
+function blockOfOne(x: usize, ex: usize, bytes: usize): void {
+  let sum = f32x4.splat(0);
+  let moment = f32x4.splat(0);
+  for (let i: usize = 0; i < bytes; i += 16) {
+    const z = v128.load(x + i);
+    const e = exp(z);
+    v128.store(ex + i, e);
+    sum = f32x4.add(sum, e);
+    moment = f32x4.add(moment, f32x4.mul(e, wherePossible(z, z)));
+  }
+  addToResult(0, sum);
+  addToResult(1, moment);
+}
+
+/**
+ * Of two rows: eˣ = exp(t·x) into `ex`, e^y = exp(t·y) into `ey`, and the results
+ * 0: Σ eˣ, 1: Σ e^y, 2: Σ eˣ·(x − y), which is not finite where only y is impossible.
+ */
+export function sumsOfTwo(x: usize, y: usize, ex: usize, ey: usize, size: i32): void {
+  clearResults();
+  for (; size >= BLOCK; size -= BLOCK) {
+    blockOfTwo(x, y, ex, ey, BLOCK_BYTES);
+    x += BLOCK_BYTES;
+    y += BLOCK_BYTES;
+    ex += BLOCK_BYTES;
+    ey += BLOCK_BYTES;
+  }
+  const rest = size & 3;
+  const bytes = <usize>(size - rest) * F;
+  blockOfTwo(x, y, ex, ey, bytes);
+  if (rest == 0) return;
+  const endX = end(0, x + bytes, rest, -Infinity);
+  const endY = end(1, y + bytes, rest, -Infinity);
+  const endEx = end(2, ex + bytes, rest);
+  const endEy = end(3, ey + bytes, rest);
+  blockOfTwo(endX, endY, endEx, endEy, 16);
+  memory.copy(ex + bytes, endEx, <usize>rest * F);
+  memory.copy(ey + bytes, endEy, <usize>rest * F);
+}
+
+function blockOfTwo(x: usize, y: usize, ex: usize, ey: usize, bytes: usize): void {
+  let sumX = f32x4.splat(0);
+  let sumY = f32x4.splat(0);
+  let moment = f32x4.splat(0);
+  for (let i: usize = 0; i < bytes; i += 16) {
+    const zx = v128.load(x + i);
+    const zy = v128.load(y + i);
+    const e = exp(zx);
+    const f = exp(zy);
+    v128.store(ex + i, e);
+    v128.store(ey + i, f);
+    sumX = f32x4.add(sumX, e);
+    sumY = f32x4.add(sumY, f);
+    moment = f32x4.add(moment, f32x4.mul(e, wherePossible(f32x4.sub(zx, zy), zx)));
+  }
+  addToResult(0, sumX);
+  addToResult(1, sumY);
+  addToResult(2, moment);
+}
+
+/** x − shift into `to`: the way back into the range of float32's exponentials. `to` has room for whole lanes. */
+export function shifted(to: usize, x: usize, size: i32, shift: f32): void {
+  const bytes = <usize>size * F;
+  for (let i: usize = 0; i < bytes; i += F) store<f32>(to + i, load<f32>(x + i) - shift);
+}
