@@ -5,6 +5,7 @@ import type { Tokenizer } from "../data/tokenizer.ts";
 import type { SamplingClient } from "../engine/contract.ts";
 import { UserError } from "../errors.ts";
 import { baseReference } from "../reference/base.ts";
+import { fieldReference } from "../reference/field.ts";
 import { attachReference } from "../reference/file.ts";
 import { KLDivergence } from "../regularizer/kl-divergence.ts";
 import type { Config, RegularizerConfig } from "./config.ts";
@@ -33,8 +34,9 @@ export async function buildRegularizers(
     const { weight, direction, symmetric, reduction, epsilon, clip, reference } = settings;
     const field = referenceField(settings, names[i]!);
     let anchor = await drawAnchor(settings, config, surroundings);
-    if (typeof reference === "object" && "file" in reference) {
-      const attach = (to: readonly Datum[]) => attachReference(to, reference.file, field!, surroundings.vocabSize);
+    const file = typeof reference === "object" && "file" in reference ? reference.file : null;
+    if (file !== null) {
+      const attach = (to: readonly Datum[]) => attachReference(to, file, field!, surroundings.vocabSize);
       if (anchor) anchor = { ...anchor, data: await attach(anchor.data) };
       else data = await attach(data);
     }
@@ -45,7 +47,7 @@ export async function buildRegularizers(
       reduction,
       epsilon,
       clip: clip ?? undefined,
-      ...(field === null ? { reference: base } : { referenceField: field }),
+      reference: field === null ? base : { ...fieldReference(field), ...(file && { description: file }) },
     });
     held.push({ regularizer, weight, ...(anchor && { anchor }) });
   }

@@ -10,8 +10,8 @@ export class TrainingDivergedError extends UserError {
 
   constructor(step: number, what: string, { source, loss }: WorstDatum) {
     super(
-      `step ${step}: ${what} (the worst datum of its batch is ${source}, with a cross-entropy of ` +
-        `${Number.isFinite(loss) ? loss.toFixed(3) : loss}), training stopped before this update: ` +
+      `step ${step}: ${what}, training stopped before this update; the worst datum of the batch is ${source} ` +
+        `(cross-entropy ${Number.isFinite(loss) ? loss.toFixed(3) : loss}): ` +
         "try a lower optimizer.learning_rate, more optimizer.warmup_steps or a smaller optimizer.grad_clip above 0",
     );
     this.step = step;

@@ -59,19 +59,14 @@ const CONFIG = {
 /** Questions and answers, some for training and others not. */
 const LINES = Array.from({ length: 12 }, (_, i) => ({ prompt: `Is ${i} odd?`, completion: i % 2 ? " yes" : " no" }));
 
-/** A temporary folder with `train.jsonl`, `test.jsonl` and whatever else is written into it. */
+/** A folder with `train.jsonl`, `test.jsonl` and whatever else is written into it, until the test is over. */
 export class Workspace {
   readonly folder = mkdtempSync(join(tmpdir(), "klamp-cli-"));
 
-  /** @param temporary removes the folder when the test is over. */
-  constructor(temporary = true) {
-    if (temporary) onTestFinished(() => this.remove());
+  constructor() {
+    onTestFinished(() => rmSync(this.folder, { recursive: true }));
     this.write("train.jsonl", jsonLines(LINES.slice(0, 8)));
     this.write("test.jsonl", jsonLines(LINES.slice(8)));
-  }
-
-  remove(): void {
-    rmSync(this.folder, { recursive: true });
   }
 
   path(...names: string[]): string {
