@@ -123,7 +123,10 @@ describe("digits", () => {
   test("k3 of a log-ratio of 1e-4 is 4.99983e-9, where float32 exp(x) − 1 − x would be 0", () => {
     expect(at(1e-4, { estimator: "k3" }) / 4.99983e-9).toBeCloseTo(1, 5);
     expect(at(1e-4, { estimator: "k3", direction: "reverse" }) / (0.5e-8 * (1 - 2e-4 / 3))).toBeCloseTo(1, 4);
-    expect(at(1e-6, { estimator: "k3" }) / 0.5e-12).toBeCloseTo(1, 3);
+    for (const direction of DIRECTIONS) expect(at(1e-7, { estimator: "k3", direction }) / 0.5e-14).toBeCloseTo(1, 5);
+    expect(at(0.5, {})).toBe(at(0.5, { estimator: "k3", direction: "forward" }));
+    const tiny = sampledKL.withGradient(drawnFromModel(list([0])), list([-1e-12]), { direction: "reverse" });
+    expect(tiny.gradient.data[0]! / 1e-12).toBeCloseTo(1, 6);
   });
 
   test("equal log-probabilities give 0, in value and gradient", () => {

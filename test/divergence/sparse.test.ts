@@ -144,6 +144,7 @@ describe("what means nothing is refused in one sentence", () => {
       "found a sample of 2 rows for p [1, 2]",
     ],
     [() => sparseKL(p, sparseSample({ ...good, tokens: Int32Array.of(0, 2) })), "row 0 of the sample has token 2"],
+    [() => sparseKL(p, sparseSample({ ...good, tokens: Int32Array.of(-1, 0) })), "has token -1, expected 0 to 1"],
     [
       () => sparseKL(p, sparseSample(good), { temperature: 2 } as object),
       "temperature is 2, but a sample cannot be softened",

@@ -344,6 +344,17 @@ describe("the rest", () => {
     }
   });
 
+  test("does not exist where all tokens are listed, though they sum to 1 only nearly; coverage is at most 1", () => {
+    const all = matrix([[0, -40]]);
+    for (const sum of [0.9995, 1.0005]) {
+      const q = topK(...listed([[0, 1]], [[0.6 * sum, 0.4 * sum]]));
+      const found = klDivergence.withGradient(all, q, { input: "logits", direction: "reverse" });
+      expect(found.value).toBeCloseTo(0.6 * Math.log(0.6) + 0.4 * (Math.log(0.4) + 40), 5);
+      expect(found.coverage).toBeCloseTo(Math.min(1, sum), 6);
+      expect(found.coverage).toBeLessThanOrEqual(1);
+    }
+  });
+
   test("that is known to be 0 is: +∞ where the other side has something", () => {
     const none = tensor([Number.NEGATIVE_INFINITY], [1]);
     const [tokens, logs] = listed([[0, 1]], [[0.5, 0.5]]);
@@ -419,6 +430,7 @@ describe("what cannot be compared is refused in one sentence", () => {
     [() => klDivergence(known([T], [[0]]), q), "the same rows and the same k"],
     [() => klDivergence(known([T], [[1, 0]]), q), "row 0 of p lists token 1 where q lists 0"],
     [() => klDivergence(p, known([S], [[1, 1]])), "row 0 of q lists a token twice"],
+    [() => klDivergence(p, topK(...listed([[-1]], [[0.5]]))), "row 0 of q lists token -1"],
     [
       () => klDivergence(logprobs([[0.5, 0.5]]), known([S], [[5]])),
       "row 0 of q lists token 5, expected ids from 0 to below 2",
