@@ -12,7 +12,9 @@ export class TrainingDivergedError extends UserError {
     super(
       `step ${step}: ${what}, training stopped before this update; the worst datum of the batch is ${source} ` +
         `(cross-entropy ${Number.isFinite(loss) ? loss.toFixed(3) : loss}): ` +
-        "try a lower optimizer.learning_rate, more optimizer.warmup_steps or a smaller optimizer.grad_clip above 0",
+        (step === 1
+          ? "nothing was updated yet, so look at the model, the adapter that it starts from, and this datum"
+          : "try a lower optimizer.learning_rate, more optimizer.warmup_steps or a smaller optimizer.grad_clip above 0"),
     );
     this.step = step;
     this.source = source;
