@@ -58,12 +58,25 @@ const anchor = (
   direction,
   on: { samples, rows },
 });
-const ALL_SEEDS = [1, 2, 3];
+
+/** What the shipped quickstart compares, and under what. */
+const chosen = { seeds: [1, 2, 3], learning_rates: [5e-3], steps: 400 };
 
 /** What is run, by name. */
 export const SETS: Readonly<Record<string, readonly Setting[]>> = {
-  /** A first look: one seed. */
-  higher: settings([free, reverse(0.1), reverse(0.2), reverse(0.3), anchor(1)], { learning_rates: [7e-3, 1e-2] }),
-  exploration: settings([free, reverse(0.1), reverse(0.2), reverse(0.3), anchor(1)], { learning_rates: [3e-3, 5e-3] }),
+  /** How learning rate and length were chosen, on the development split. */
+  "learning-rates": settings([free, reverse(0.1), reverse(0.2), reverse(0.3), anchor(1)], {
+    learning_rates: [3e-3, 5e-3, 7e-3, 1e-2],
+  }),
+  finalists: [
+    ...settings([free, reverse(0.3), reverse(0.5), anchor(1)], { seeds: [1, 2], learning_rates: [6e-3] }),
+    ...settings([free, reverse(0.3), reverse(0.5), anchor(1)], { ...chosen, seeds: [1, 2] }),
+  ],
+  quickstart: settings([free, reverse(0.5), anchor(1)], chosen),
+  weights: settings(
+    [0.01, 0.1, 0.5, 1].flatMap((weight) => [reverse(weight), forward(weight)]),
+    chosen,
+  ),
+  anchors: settings([anchor(0.1), anchor(3), anchor(1, 200, 8), anchor(1, 800, 16, "forward")], chosen),
+  symmetric: settings([js(0.1), js(0.5), js(1)], chosen),
 };
-export { ALL_SEEDS, anchor, forward, js, reverse, settings };

@@ -57,8 +57,13 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
       );
     }
     const { __metadata__, ...entries } = parseHeader(await readBytes(file, 8, length), path);
-    const tensors = new Map(Object.entries(entries as Record<string, Entry>));
-    for (const [name, { dtype, shape, data_offsets }] of tensors) {
+    const tensors = new Map<string, Entry>();
+    for (const [name, entry] of Object.entries(entries)) {
+      if (!isEntry(entry)) {
+        throw new UserError(`${path} is not a safetensors file: its header says of ${name} ${JSON.stringify(entry)}.`);
+      }
+      tensors.set(name, entry);
+      const { dtype, shape, data_offsets } = entry;
       const bytes = shape.reduce((product, n) => product * n, BYTES[dtype] ?? 1);
       const [from, to] = data_offsets;
       if (8 + length + to > size) {
@@ -77,13 +82,13 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
       read: async (name) => {
         const entry = tensors.get(name);
         if (!entry) throw new UserError(`${path} has no tensor ${name}.`);
-        const [from, to] = entry.data_offsets;
-        const data = toFloat32(await readBytes(file, 8 + length + from, to - from), entry.dtype);
-        if (!data) {
+        const { dtype, shape, data_offsets } = entry;
+        if (!BYTES[dtype]) {
           const known = Object.keys(BYTES).join(", ");
-          throw new UserError(`${path} holds tensor ${name} as ${entry.dtype}; klamp reads ${known}.`);
+          throw new UserError(`${path} holds tensor ${name} as ${dtype}; klamp reads ${known}.`);
         }
-        return { data, shape: entry.shape };
+        const [from, to] = data_offsets;
+        return { data: toFloat32(await readBytes(file, 8 + length + from, to - from), dtype), shape };
       },
       close: () => file.close(),
     };
@@ -119,11 +124,27 @@ export async function writeSafetensors(
 }
 
 function parseHeader(bytes: Buffer, path: string): Record<string, unknown> {
+  let header: unknown;
   try {
-    return JSON.parse(bytes.toString("utf8"));
+    header = JSON.parse(bytes.toString("utf8"));
   } catch {
-    throw new UserError(`${path} is not a safetensors file: its header is not JSON.`);
+    // Told below, as any other header that is no JSON object.
   }
+  if (typeof header === "object" && header !== null && !Array.isArray(header)) return { ...header };
+  throw new UserError(`${path} is not a safetensors file: its header is no JSON object.`);
+}
+
+function isEntry(entry: unknown): entry is Entry {
+  const { dtype, shape, data_offsets } = (entry ?? {}) as Readonly<Record<string, unknown>>;
+  const sizes = (list: unknown): list is number[] =>
+    Array.isArray(list) && list.every((n) => Number.isSafeInteger(n) && n >= 0);
+  return (
+    typeof dtype === "string" &&
+    sizes(shape) &&
+    sizes(data_offsets) &&
+    data_offsets.length === 2 &&
+    data_offsets[0]! <= data_offsets[1]!
+  );
 }
 
 /** Reads into memory of its own, aligned for every number type. */
@@ -137,7 +158,7 @@ async function readBytes(file: FileHandle, from: number, length: number): Promis
   return buffer;
 }
 
-function toFloat32({ buffer }: Buffer, dtype: string): Float32Array | undefined {
+function toFloat32({ buffer }: Buffer, dtype: string): Float32Array {
   if (dtype === "F32") return new Float32Array(buffer as ArrayBuffer);
   if (dtype === "F64") return Float32Array.from(new Float64Array(buffer as ArrayBuffer));
   const halfs = new Uint16Array(buffer as ArrayBuffer);
@@ -146,7 +167,7 @@ function toFloat32({ buffer }: Buffer, dtype: string): Float32Array | undefined 
     for (let i = 0; i < halfs.length; i++) bits[i] = halfs[i]! << 16;
     return new Float32Array(bits.buffer);
   }
-  return dtype === "F16" ? Float32Array.from(halfs, fromHalf) : undefined;
+  return Float32Array.from(halfs, fromHalf);
 }
 
 /** IEEE 754 half precision: 1 sign, 5 exponent, 10 fraction bits. */

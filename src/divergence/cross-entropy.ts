@@ -12,6 +12,7 @@ import { formatShape, type IntTensor, type Tensor } from "./tensor.ts";
  *
  * @throws RangeError also for a target outside the vocabulary, in a row of weight above 0.
  * @example crossEntropy(p, { data: Int32Array.of(0), shape: [1] }); // −ln 0.4 = 0.9163
+ * @see Good 1952, Rational Decisions (the logarithmic score)
  */
 export function crossEntropy<R extends Reduction = "mean">(
   p: Tensor,

@@ -27,6 +27,7 @@ export interface KLOptions {
  * other makes the row's value +∞ (see `epsilon` and `clip`). At least 0, and 0 only at equality. NaN in, NaN out.
  *
  * @param p the model, `q` the reference: [..., V], same shape; natural log-probabilities, or logits with `input: "logits"`.
+ * A reference known at k tokens is a `topK`: the value is then a lower bound, and its `coverage` is returned too.
  * @returns nats: a number, or with `reduction: "none"` a tensor [...] of one value per row.
  * @throws RangeError for differing shapes, bad weights or settings; NotNormalizedError for rows that do not sum to 1.
  * @example

@@ -70,7 +70,8 @@ function conclude(runs: readonly SummaryRun[]): string {
   if (!free || !best) return runs.map(concludeAlone).join(" ");
   const says = (run: SummaryRun) =>
     `keeps ${percent(run.retention!)} of the base's skills and scores ${percent(run.task!)} on the new task`;
-  return `Fine-tuning ${free.name} ${says(free)}; the best balance, ${best.name}, ${says(best)}.`;
+  const verdict = balance(best) > balance(free) ? "the best balance" : "no regularizer balances better, the nearest";
+  return `Fine-tuning ${free.name} ${says(free)}; ${verdict}, ${best.name}, ${says(best)}.`;
 }
 
 /** The same of a run that there is nothing to compare with. */

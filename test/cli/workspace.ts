@@ -1,7 +1,8 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { onTestFinished } from "vitest";
 import { runCommandLine } from "../../src/cli/program.ts";
@@ -21,30 +22,55 @@ export interface Ended {
 }
 
 /** Runs a command line in this process. */
-export async function klamp(...args: string[]): Promise<Ended> {
-  const [out, err]: string[][] = [[], []];
-  const code = await runCommandLine(args, {
-    out: { write: (text) => out!.push(text) },
-    err: { write: (text) => err!.push(text) },
-    signal: new AbortController().signal,
-    now: () => performance.now(),
-  });
-  return { code, out: out!.join(""), err: err!.join("") };
+export function klamp(...args: string[]): Promise<Ended> {
+  return klampUntil(() => false, ...args);
 }
 
-/** Starts a command line in a process of its own; `ended` comes when it is over, however it ended. */
-export function startKlamp(...args: string[]): { readonly process: ChildProcess; readonly ended: Promise<Ended> } {
+/** Runs a command line in this process, and interrupts it once what it has written on standard error is enough. */
+export async function klampUntil(isEnough: (err: string) => boolean, ...args: string[]): Promise<Ended> {
+  const controller = new AbortController();
+  let [out, err] = ["", ""];
+  const code = await runCommandLine(args, {
+    out: { write: (text) => (out += text) },
+    err: {
+      write: (text) => {
+        err += text;
+        if (isEnough(err)) controller.abort();
+      },
+    },
+    signal: controller.signal,
+    now: () => performance.now(),
+  });
+  return { code, out, err };
+}
+
+/** A command line in a process of its own. */
+export interface Running {
+  signal(name: NodeJS.Signals): void;
+  /** Comes when standard error matches. */
+  says(pattern: RegExp): Promise<void>;
+  readonly ended: Promise<Ended>;
+}
+
+export function startKlamp(...args: string[]): Running {
   const child = spawn(process.execPath, ["--import", import.meta.resolve("tsx"), MAIN, ...args], {
     stdio: ["ignore", "pipe", "pipe"],
   });
-  const [out, err]: string[][] = [[], []];
-  child.stdout.on("data", (chunk: Buffer) => out!.push(chunk.toString()));
-  child.stderr.on("data", (chunk: Buffer) => err!.push(chunk.toString()));
+  onTestFinished(() => void child.kill("SIGKILL"));
+  let [out, err] = ["", ""];
+  child.stdout.on("data", (chunk: Buffer) => (out += chunk.toString()));
+  child.stderr.on("data", (chunk: Buffer) => (err += chunk.toString()));
   const ended = new Promise<Ended>((resolve, reject) => {
     child.on("error", reject);
-    child.on("close", (code) => resolve({ code, out: out!.join(""), err: err!.join("") }));
+    child.on("close", (code) => resolve({ code, out, err }));
   });
-  return { process: child, ended };
+  const says = async (pattern: RegExp) => {
+    while (!pattern.test(err)) {
+      const over = await Promise.race([ended, setTimeout(20, null)]);
+      if (over && !pattern.test(err)) throw new Error(`it ended without saying ${pattern}, but: ${err}`);
+    }
+  };
+  return { signal: (name) => child.kill(name), says, ended };
 }
 
 /** A small working configuration. */

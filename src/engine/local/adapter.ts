@@ -32,6 +32,13 @@ export function toLora({ rank, alpha, target_modules, use_rslora }: LoraSettings
   return { rank, scale: alpha / (use_rslora ? Math.sqrt(rank) : rank), modules: target_modules };
 }
 
+/** Whether both mean the same graph and the same factor. */
+export function sameSettings(one: LoraSettings, other: LoraSettings): boolean {
+  const key = ({ rank, alpha, target_modules, use_rslora }: LoraSettings) =>
+    JSON.stringify([rank, alpha, use_rslora, [...target_modules].sort()]);
+  return key(one) === key(other);
+}
+
 /** A fresh adapter as PEFT starts one: A uniform in ±1/√in, B zero, so that the model starts as its base. */
 export function newAdapter(config: ModelConfig, settings: LoraSettings, seed: number): Adapter {
   const random = createRandom(seed);
@@ -136,7 +143,7 @@ async function readSettings(folder: string): Promise<LoraSettings> {
   if (!Number.isInteger(r) || (r as number) < 1) refuse(`has r ${JSON.stringify(r)}`);
   if (typeof lora_alpha !== "number" || !(lora_alpha > 0)) refuse(`has lora_alpha ${JSON.stringify(lora_alpha)}`);
   const names = target_modules === "all-linear" ? ALL_LINEAR : target_modules;
-  if (!Array.isArray(names) || names.some((name) => !(name in PROJECTIONS))) {
+  if (!Array.isArray(names) || names.length === 0 || names.some((name) => !ALL_LINEAR.includes(name))) {
     refuse(`has target_modules ${JSON.stringify(target_modules)}, expected some of ${ALL_LINEAR.join(", ")}`);
   }
   return {

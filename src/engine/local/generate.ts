@@ -26,6 +26,7 @@ export async function generate(
   prompts: readonly Tokens[],
   params: SamplingParams,
 ): Promise<SampledSequence[]> {
+  checkParams(params);
   for (const [i, prompt] of prompts.entries()) checkPrompt(prompt, i, params, model.config);
   const order = prompts.map((_, i) => i).sort((a, b) => prompts[a]!.length - prompts[b]!.length);
   const results = new Array<SampledSequence>(prompts.length);
@@ -93,6 +94,15 @@ async function continueAll(
   }));
 }
 
+function checkParams({ max_tokens, temperature = 1 }: SamplingParams): void {
+  if (!(Number.isInteger(max_tokens) && max_tokens >= 1)) {
+    throw new UserError(`max_tokens is ${max_tokens}, expected a whole number of at least 1.`);
+  }
+  if (!(temperature >= 0 && temperature < Number.POSITIVE_INFINITY)) {
+    throw new UserError(`temperature is ${temperature}, expected a finite number of at least 0; 0 is greedy.`);
+  }
+}
+
 function checkPrompt(
   prompt: Tokens,
   index: number,
@@ -109,8 +119,10 @@ function checkPrompt(
     );
   }
   for (const token of prompt) {
-    if (!(token >= 0 && token < vocabSize)) {
-      throw new UserError(`prompt ${index} holds token ${token}, the model's vocabulary has ${vocabSize}.`);
+    if (!(Number.isInteger(token) && token >= 0 && token < vocabSize)) {
+      throw new UserError(
+        `prompt ${index} holds token ${token}, expected a token id from 0 to ${vocabSize - 1}; was it tokenized for another model?`,
+      );
     }
   }
 }

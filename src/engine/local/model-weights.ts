@@ -24,8 +24,9 @@ export function weightShapes(config: ModelConfig): Map<string, readonly number[]
  * @throws UserError for a missing or truncated file, a missing weight, or one whose shape is not what config.json says.
  */
 export async function readModelWeights(folder: string, config: ModelConfig): Promise<Map<string, Tensor>> {
-  const files = await Promise.all((await shardPaths(folder)).map(openSafetensors));
+  const files: SafetensorsFile[] = [];
   try {
+    for (const path of await shardPaths(folder)) files.push(await openSafetensors(path));
     const weights = new Map<string, Tensor>();
     for (const [name, shape] of weightShapes(config)) {
       const file = files.find((each) => each.shapes.has(name));

@@ -6,6 +6,7 @@ import type { SamplingClient } from "../contract.ts";
 import { ALL_LINEAR, type LoraSettings, newAdapter, readAdapter } from "./adapter.ts";
 import { type Batch, causalMask, decoderDims, tokenPositions } from "./batch.ts";
 import type { Projection } from "./decoder.ts";
+import { inTurn } from "./in-turn.ts";
 import { type ModelConfig, readModelConfig } from "./model-config.ts";
 import { EMBEDDINGS, HEAD, readModelWeights } from "./model-weights.ts";
 import { parameter } from "./optimizer.ts";
@@ -17,6 +18,10 @@ import { LocalTrainingClient } from "./training-client.ts";
 export interface LocalModelOptions {
   /** Threads of one operator. Default `"auto"`: one per core. */
   readonly threads?: number | "auto";
+  /** Rows of a [rows, V] matrix of log-probabilities that are held at once. Default: as many as 64 MB hold. */
+  readonly rowsAtOnce?: number;
+  /** Tokens, padding included, that go through the decoder at once. Default: as many as leave about 1 GB of activations. */
+  readonly tokensAtOnce?: number;
 }
 
 /** LoRA settings of a new training client. */
@@ -46,15 +51,17 @@ export class LocalModel {
   readonly folder: string;
   readonly config: ModelConfig;
   readonly threads: number;
-  /** Rows of a [rows, V] matrix of log-probabilities that are held at once. */
   readonly rowsAtOnce: number;
-  /** Tokens, padding included, that go through the decoder at once. */
   readonly tokensAtOnce: number;
   readonly #weights: ReadonlyMap<string, Tensor>;
   /** Base weights by the names of graph inputs. */
   readonly feeds: Feeds;
   readonly #programs = new Map<string, Promise<Program>>();
-  #last: Promise<unknown> = Promise.resolve();
+  /**
+   * Runs one sampler's work at a time, since samplers share the memory of their graphs. What changes weights that a
+   * sampler may be looking through waits here too.
+   */
+  readonly alone = inTurn();
   #rotary = { positions: 0, feeds: new Map() as Feeds };
 
   /** A model of given weights; `open` reads them from a folder. */
@@ -64,13 +71,17 @@ export class LocalModel {
     weights: ReadonlyMap<string, Tensor>,
     options: LocalModelOptions = {},
   ) {
-    const { threads = "auto" } = options;
+    const keptPerToken = config.layers * (9 * config.hiddenSize + 4 * config.intermediateSize);
+    const {
+      threads = "auto",
+      rowsAtOnce = Math.max(1, Math.floor(LOGITS_AT_ONCE / config.vocabSize)),
+      tokensAtOnce = Math.max(1, Math.floor(KEPT_AT_ONCE / keptPerToken)),
+    } = options;
     this.folder = folder;
     this.config = config;
     this.threads = threads === "auto" ? availableParallelism() : threads;
-    this.rowsAtOnce = Math.max(1, Math.floor(LOGITS_AT_ONCE / config.vocabSize));
-    const keptPerToken = config.layers * (9 * config.hiddenSize + 4 * config.intermediateSize);
-    this.tokensAtOnce = Math.max(1, Math.floor(KEPT_AT_ONCE / keptPerToken));
+    this.rowsAtOnce = rowsAtOnce;
+    this.tokensAtOnce = tokensAtOnce;
     this.#weights = weights;
     this.feeds = new Map(
       [...weights].flatMap(([name, { data, shape }]) => {
@@ -131,13 +142,6 @@ export class LocalModel {
       this.#programs.set(key, program);
     }
     return program;
-  }
-
-  /** Runs one sampler's work at a time: samplers share the memory of their graphs. */
-  alone<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#last.then(work);
-    this.#last = result.catch(() => undefined);
-    return result;
   }
 
   /** [tokens, hidden] the embeddings of the tokens. */

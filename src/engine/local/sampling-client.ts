@@ -38,8 +38,10 @@ export class LocalSamplingClient implements SamplingClient {
   }
 
   async computeLogprobs(tokens: readonly (readonly number[] | Int32Array)[]): Promise<Float32Array[]> {
-    const logprobs = await this.targets(tokens.map((each) => everyToken(each)));
-    return logprobs.map(({ data }) => Float32Array.of(Number.NaN, ...data));
+    // Of a token alone there is nothing to predict.
+    const logprobs = await this.targets(tokens.filter(({ length }) => length !== 1).map((each) => everyToken(each)));
+    let next = 0;
+    return tokens.map(({ length }) => Float32Array.of(Number.NaN, ...(length === 1 ? [] : logprobs[next++]!.data)));
   }
 
   distributions(data: readonly Datum[]): Promise<readonly Tensor[]> {

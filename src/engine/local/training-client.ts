@@ -1,15 +1,16 @@
 import { join } from "node:path";
 import type { Datum } from "../../data/datum.ts";
-import { openSafetensors, writeSafetensors } from "../../data/safetensors.ts";
 import type { Tensor } from "../../divergence/tensor.ts";
 import { UserError } from "../../errors.ts";
 import { mergePenaltyMetrics } from "../../regularizer/merge.ts";
 import type { AdamParams, CustomLoss, CustomOutput, ForwardOutput, TrainingClient } from "../contract.ts";
-import { type Adapter, readAdapter, toLora, writeAdapter } from "./adapter.ts";
+import { type Adapter, type LoraSettings, readAdapter, sameSettings, toLora, writeAdapter } from "./adapter.ts";
 import { type Batch, splitBatches } from "./batch.ts";
 import { buildDecoder } from "./decoder.ts";
+import { inTurn } from "./in-turn.ts";
 import type { LocalModel } from "./model.ts";
 import { EMBEDDINGS, HEAD } from "./model-weights.ts";
+import { loadMoments, saveMoments } from "./moments.ts";
 import { adamw, gradientNorm, type Parameter, parameter } from "./optimizer.ts";
 import { type Feeds, floats, type Program } from "./program.ts";
 import { gradientOf, openHead, openHeadBackward, openTrainPrograms, type TrainPrograms } from "./programs.ts";
@@ -40,6 +41,8 @@ export class LocalTrainingClient implements TrainingClient {
   readonly parameters: ReadonlyMap<string, Parameter>;
   readonly #weights: Weights;
   readonly #programs: Programs;
+  /** One call at a time: a pass over data owns the memory of the graphs, and an update waits for the passes before it. */
+  readonly #inTurn = inTurn();
   #steps = 0;
 
   private constructor(
@@ -111,54 +114,66 @@ export class LocalTrainingClient implements TrainingClient {
     return this.#train(data, async (part, rows) => {
       const sampled = part.data.map((datum, i) => targetLogprobs(datum, rows[i]!));
       const penalty = await loss.compute(part.data, sampled);
-      const gradient = part.data.map((datum, i) => throughLogSoftmax(datum, rows[i]!, penalty.gradient[i]!));
+      const gradient = part.data.map((datum, i) => {
+        const { data } = sampled[i]!;
+        const slope = penalty.gradient[i];
+        if (slope?.data.length !== data.length) throw wrongGradient(part, i, slope?.data, data.length);
+        return throughLogSoftmax(datum, rows[i]!, slope);
+      });
       return { ...penalty, gradient };
     });
   }
 
   /** Leaves the weights as they are, and clears the gradients, when the gradients' norm is not finite. */
-  async optimStep(params: AdamParams): Promise<{ readonly grad_norm: number }> {
-    const parameters = [...this.parameters.values()];
-    const norm = gradientNorm(parameters);
-    if (Number.isFinite(norm)) adamw(parameters, params, ++this.#steps, norm);
-    for (const { gradient } of parameters) gradient.fill(0);
-    return { grad_norm: norm };
+  optimStep(params: AdamParams): Promise<{ readonly grad_norm: number }> {
+    const update = async () => {
+      const parameters = [...this.parameters.values()];
+      const norm = gradientNorm(parameters);
+      if (Number.isFinite(norm)) adamw(parameters, params, ++this.#steps, norm);
+      for (const { gradient } of parameters) gradient.fill(0);
+      return { grad_norm: norm };
+    };
+    return this.#inTurn(() => this.#model.alone(update));
   }
 
-  async saveAdapter(folder: string): Promise<void> {
+  saveAdapter(folder: string): Promise<void> {
+    return this.#inTurn(() => this.#writeAdapter(folder));
+  }
+
+  async #writeAdapter(folder: string): Promise<void> {
     if (!this.#adapter) throw new UserError("every weight of the model is being trained, there is no adapter to save.");
     await writeAdapter(folder, this.#adapter, this.#model.folder);
   }
 
-  async saveState(folder: string): Promise<void> {
-    await this.saveAdapter(folder);
-    const moments = [...this.parameters].flatMap(([name, { mean, variance, shape }]): [string, Tensor][] => [
-      [`mean.${name}`, { data: mean, shape }],
-      [`variance.${name}`, { data: variance, shape }],
-    ]);
-    await writeSafetensors(join(folder, OPTIMIZER_FILE), new Map(moments), { metadata: { steps: `${this.#steps}` } });
+  saveState(folder: string): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#writeAdapter(folder);
+      await saveMoments(join(folder, OPTIMIZER_FILE), this.parameters, this.#steps);
+    });
   }
 
-  async loadState(folder: string): Promise<void> {
-    const { matrices } = await readAdapter(folder, this.#model.config);
-    const optimizer = await openSafetensors(join(folder, OPTIMIZER_FILE));
-    try {
-      for (const [name, { data, mean, variance, gradient, shape }] of this.parameters) {
-        const saved = matrices.get(name);
-        if (saved?.shape.join() !== shape.join()) {
-          throw new UserError(
-            `${folder} does not hold ${name} as [${shape.join(", ")}]; load it with the lora settings it was saved with.`,
-          );
-        }
-        data.set(saved.data);
-        mean.set((await optimizer.read(`mean.${name}`)).data);
-        variance.set((await optimizer.read(`variance.${name}`)).data);
-        gradient.fill(0);
+  loadState(folder: string): Promise<void> {
+    return this.#inTurn(async () => {
+      const { matrices, ...saved } = await readAdapter(folder, this.#model.config);
+      if (!this.#adapter || !sameSettings(saved, this.#adapter)) {
+        const show = ({ rank, alpha, target_modules, use_rslora }: LoraSettings) =>
+          `rank ${rank}, alpha ${alpha}${use_rslora ? " (rslora)" : ""} on ${target_modules.join(", ")}`;
+        const here = this.#adapter ? show(this.#adapter) : "every weight of the model";
+        throw new UserError(
+          `${folder} was saved by training ${show(saved)}, here it is ${here}; load it with the settings it was saved with.`,
+        );
       }
-      this.#steps = Number(optimizer.metadata.steps);
-    } finally {
-      await optimizer.close();
-    }
+      const { moments, steps } = await loadMoments(join(folder, OPTIMIZER_FILE), this.parameters);
+      await this.#model.alone(async () => {
+        for (const [name, { data, mean, variance, gradient }] of this.parameters) {
+          data.set(matrices.get(name)!.data);
+          mean.set(moments.get(name)!.mean.data);
+          variance.set(moments.get(name)!.variance.data);
+          gradient.fill(0);
+        }
+        this.#steps = steps;
+      });
+    });
   }
 
   sampler(weights: "current" | "base"): LocalSamplingClient {
@@ -173,8 +188,12 @@ export class LocalTrainingClient implements TrainingClient {
     await Promise.all(Object.values(this.#programs).map((program: Program) => program.close()));
   }
 
+  #train(data: readonly Datum[], lossOf: PartLoss): Promise<CustomOutput> {
+    return this.#inTurn(() => this.#pass(data, lossOf));
+  }
+
   /** Forward, the loss of each part's log-probabilities, backward; adds to the gradients. */
-  async #train(data: readonly Datum[], lossOf: PartLoss): Promise<CustomOutput> {
+  async #pass(data: readonly Datum[], lossOf: PartLoss): Promise<CustomOutput> {
     let loss = 0;
     const metrics: CustomOutput["metrics"][] = [];
     for (const batch of splitBatches(data, this.#model.config, this.#model.tokensAtOnce)) {
@@ -206,7 +225,11 @@ export class LocalTrainingClient implements TrainingClient {
     const logprobs = (await head.run(fed, { rows })).get("logprobs")!.data as Float32Array;
     const penalty = await lossOf(part, perDatum(part.data, logprobs, vocabSize));
     // The distributions have been read: their memory takes the gradient.
-    for (const [i, to] of perDatum(part.data, logprobs, vocabSize).entries()) to.data.set(penalty.gradient[i]!.data);
+    for (const [i, to] of perDatum(part.data, logprobs, vocabSize).entries()) {
+      const gradient = penalty.gradient[i]?.data;
+      if (gradient?.length !== to.data.length) throw wrongGradient(part, i, gradient, to.data.length);
+      to.data.set(gradient);
+    }
     const seed = new Map([[gradientOf("logits"), floats(logprobs, [rows, vocabSize])]]);
     const slopes = await headBackward.run([seed, ...fed], { rows });
     scatterAdd(slope, d, part.tokens, slopes.get(gradientOf("hidden"))!.data as Float32Array);
@@ -224,6 +247,13 @@ export class LocalTrainingClient implements TrainingClient {
       } else addTo(this.parameters.get(name.slice(gradientOf("").length))!, data);
     }
   }
+}
+
+function wrongGradient({ data, from }: RowPart, i: number, found: Float32Array | undefined, expected: number) {
+  const name = data[i]!.source ?? `datum ${from[i]!.index}`;
+  return new UserError(
+    `the loss returned ${found ? `${found.length} numbers` : "nothing"} as the gradient of ${name}, expected ${expected}: one for each number in its log-probabilities.`,
+  );
 }
 
 type PartLoss = (part: RowPart, logprobs: readonly Tensor[]) => ReturnType<CustomLoss["compute"]>;

@@ -1,0 +1,80 @@
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { LocalModel } from "../../src/engine/local/model.ts";
+import { loadConfig } from "../../src/train/config-file.ts";
+import { FIXTURE, jsonLines, klamp, klampUntil, startKlamp, Workspace } from "./workspace.ts";
+
+/** So many steps that no test sees the last of them. */
+const ENDLESS = {
+  train: { steps: 1_000_000, batch_size: 4 },
+  regularizers: [{ type: "kl_divergence", weight: 0.1 }],
+  evaluate: { task: "./test.jsonl", drift_samples: 4 },
+};
+
+/** The names of what a run folder holds. */
+function namesIn(workspace: Workspace): string[] {
+  const folder = workspace.path("run");
+  return [...workspace.everything(folder).keys()].map((path) => path.slice(folder.length + 1)).sort();
+}
+
+const ADAPTER = ["adapter", "adapter/adapter_config.json", "adapter/adapter_model.safetensors"];
+
+test("Ctrl-C finishes the step and saves what there is", async () => {
+  const workspace = new Workspace();
+  const running = startKlamp("train", "--config", workspace.config(ENDLESS));
+  await running.says(/^step /m);
+  running.signal("SIGINT");
+  const { code, out, err } = await running.ended;
+  expect([code, out]).toEqual([130, ""]);
+  expect(err).toContain("\nfinishing this step and saving; once more to stop at once\n");
+
+  const rows = workspace.metrics();
+  const [, steps] = /interrupted after step (\d+); the adapter is in (.*)\n$/.exec(err)!;
+  expect(rows.map(({ step }) => step)).toEqual(Array.from({ length: Number(steps) }, (_, i) => i + 1));
+  expect(namesIn(workspace)).toEqual([...ADAPTER, "config.yaml", "metrics.jsonl"]);
+  expect(loadConfig(workspace.path("run/config.yaml")).train.steps).toBe(1_000_000);
+  const model = await LocalModel.open(join(FIXTURE, "model"));
+  await (await model.trainingClient({ adapter: workspace.path("run/adapter") })).close();
+  await model.close();
+});
+
+test("a second Ctrl-C ends at once, within the step", async () => {
+  const workspace = new Workspace();
+  const long = Array.from({ length: 16 }, () => ({ tokens: Array.from({ length: 1024 }, (_, i) => 5 + (i % 300)) }));
+  workspace.write("train.jsonl", jsonLines(long));
+  const running = startKlamp("train", "--config", workspace.config({ train: { steps: 100, batch_size: 16 } }));
+  await running.says(/^training on 16 examples/m);
+  running.signal("SIGINT");
+  await running.says(/once more to stop at once/);
+  running.signal("SIGINT");
+  expect((await running.ended).code).toBe(130);
+  expect([...workspace.everything().keys()]).not.toContain(workspace.path("run"));
+});
+
+test("a run that is killed leaves only whole lines, and its folder is not written over", async () => {
+  const workspace = new Workspace();
+  const config = workspace.config(ENDLESS);
+  const running = startKlamp("train", "--config", config);
+  await running.says(/^step /m);
+  running.signal("SIGKILL");
+  expect((await running.ended).code).toBeNull();
+  expect(workspace.metrics().map(({ step }) => step)[0]).toBe(1);
+  expect(namesIn(workspace)).toEqual(["config.yaml", "metrics.jsonl"]);
+  expect(loadConfig(workspace.path("run/config.yaml")).output).toBe(workspace.path("run"));
+
+  const before = workspace.everything();
+  const { code, err } = await klamp("train", "--config", config);
+  expect(code).toBe(2);
+  expect(err).toContain("exists already, and klamp writes over nothing");
+  expect(workspace.everything()).toEqual(before);
+});
+
+test.each([/asking the base/, /training on 8 examples/])("interrupted at %s, a run writes nothing", async (moment) => {
+  const workspace = new Workspace();
+  const config = workspace.config(ENDLESS);
+  const before = workspace.everything();
+  const { code, out, err } = await klampUntil((err) => moment.test(err), "train", "--config", config);
+  expect([code, out]).toEqual([130, ""]);
+  expect(err).toMatch(/^interrupted; nothing was written\n$/m);
+  expect(workspace.everything()).toEqual(before);
+});

@@ -1,0 +1,60 @@
+import { execFile } from "node:child_process";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { describe, expect, it } from "vitest";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const TSX = join(ROOT, "node_modules/tsx/dist/cli.mjs");
+const run = promisify(execFile);
+
+/** Runs a TypeScript file as its reader would, on the built package. */
+async function stdout(file: string): Promise<string> {
+  return (await run(process.execPath, [TSX, file], { cwd: ROOT })).stdout;
+}
+
+describe("examples run as they are", () => {
+  const expected: Record<string, RegExp> = {
+    "divergence.ts": /KL\(model‖reference\) = 0\.106440 nats[\s\S]*0\.121777[\s\S]*0\.027866/,
+    "three-references.ts": /given {4}KL (\S+) .*\nfield {4}KL \1 .*\ncomputed KL \1 /,
+    "custom-regularizer.ts":
+      /step 1 {2}cross-entropy \d\.\d+ {2}squared error 0\.000\n[\s\S]*step 20 {2}cross-entropy 0\.\d+/,
+  };
+
+  it("all of them are listed here", () => {
+    expect(readdirSync(join(ROOT, "examples")).filter((name) => name.endsWith(".ts"))).toEqual(
+      Object.keys(expected).sort(),
+    );
+  });
+
+  for (const [name, pattern] of Object.entries(expected)) {
+    it(name, async () => {
+      expect(await stdout(join("examples", name))).toMatch(pattern);
+    });
+  }
+});
+
+describe("the README", () => {
+  const readme = readFileSync(join(ROOT, "README.md"), "utf8");
+  const blocks = (language: string) =>
+    [...readme.matchAll(/```(\w+)\n([\s\S]*?)```/g)].flatMap(([, of, code]) => (of === language ? [code!] : []));
+
+  it("has TypeScript that runs", async () => {
+    const folder = join(ROOT, "runs/.readme");
+    mkdirSync(folder, { recursive: true });
+    for (const [i, code] of blocks("ts").entries()) {
+      const file = join(folder, `${i}.ts`);
+      writeFileSync(file, `${code.replace(/^(klDivergence\(.*\));/m, "console.log($1);")}`);
+      expect(await stdout(file)).toMatch(/^0\.106440/);
+    }
+    rmSync(folder, { recursive: true });
+    expect(blocks("ts")).toHaveLength(1);
+  });
+
+  it("has links that lead somewhere", () => {
+    const links = [...readme.matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, path]) => path!);
+    expect(links.length).toBeGreaterThan(5);
+    for (const path of links) expect(() => readFileSync(join(ROOT, path)), path).not.toThrow(/ENOENT/);
+  });
+});
