@@ -18,7 +18,7 @@ export interface Regularizer {
 export function nameOf({ weight, direction, symmetric, on }: Regularizer): string {
   if (weight === 0) return "no KL";
   const divergence = symmetric ? "JS" : direction === "forward" ? "KL(model‖reference)" : "KL(reference‖model)";
-  return `${divergence} ${weight}${on ? ` on ${on.samples} samples, ${on.rows} rows` : ""}`;
+  return `${divergence} · ${weight}${on ? ` · anchor of ${on.samples} samples, ${on.rows} a step` : ""}`;
 }
 
 function settings(

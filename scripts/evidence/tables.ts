@@ -1,5 +1,5 @@
 import { type EvidenceLine, identity } from "./record.ts";
-import { SETS } from "./settings.ts";
+import { nameOf, SETS } from "./settings.ts";
 
 /**
  * Fills every `<!-- table: SPLIT SET -->` … `<!-- end -->` of a page with the means over seeds of the runs of a set, and
@@ -28,10 +28,10 @@ function groups(lines: readonly EvidenceLine[]): EvidenceLine[][] {
 
 function settingTable(groups: readonly EvidenceLine[][]): string {
   const rows = groups.map((lines) => {
-    const [{ name, learning_rate, alpha, steps }] = lines as [EvidenceLine];
+    const [{ regularizer, learning_rate, alpha, steps }] = lines as [EvidenceLine];
     const each = (pick: (line: EvidenceLine) => number) => spread(lines.map(pick));
     return [
-      name,
+      nameOf(regularizer),
       `${learning_rate}`,
       `${alpha}`,
       `${steps}`,
@@ -77,7 +77,7 @@ function skillTable(groups: readonly EvidenceLine[][]): string {
     ],
     ["drift, nats per token", "0", ...groups.map((lines) => mean(lines.map(({ result }) => result.drift!)).toFixed(3))],
   ];
-  return markdown(["", "base", ...groups.map(([line]) => line!.name)], rows);
+  return markdown(["", "base", ...groups.map(([line]) => nameOf(line!.regularizer))], rows);
 }
 
 type Result = EvidenceLine["result"];

@@ -124,8 +124,8 @@ describe("numbers", () => {
     const all = Uint16Array.from({ length: 65536 }, (_, i) => i);
     const written = await writtenHalves(Float32Array.from(all, halfByTheBook));
     for (const bits of all) {
-      const isNaN = (bits & 0x7c00) === 0x7c00 && (bits & 0x3ff) !== 0;
-      if (isNaN) expect(Number.isNaN(halfByTheBook(written[bits]!))).toBe(true);
+      const nan = (bits & 0x7c00) === 0x7c00 && (bits & 0x3ff) !== 0;
+      if (nan) expect(Number.isNaN(halfByTheBook(written[bits]!))).toBe(true);
       else if (written[bits] !== bits) throw new Error(`${bits} was written as ${written[bits]}`);
     }
   });
