@@ -92,13 +92,15 @@ function blockOfClose(x: usize, y: usize, ex: usize, ey: usize, bytes: usize): v
   let sum = f32x4.splat(0);
   let moment = f32x4.splat(0);
   for (let i: usize = 0; i < bytes; i += 16) {
-    const z = f32x4.mul(logRatio(v128.load(x + i), v128.load(y + i)), parameter(MINUS_T));
+    const zx = v128.load(x + i);
+    const z = f32x4.mul(logRatio(zx, v128.load(y + i)), parameter(MINUS_T));
     const z2 = f32x4.mul(z, z);
     const p = f32x4.mul(v128.load(ex + i), parameter(A));
     const pz = f32x4.mul(p, z);
     const near = f32x4.mul(f32x4.mul(p, z2), curve(z, z2));
     const difference = f32x4.sub(f32x4.mul(v128.load(ey + i), parameter(B)), p);
-    const isNear = f32x4.le(z2, v128.load(QUARTER));
+    // Where x is impossible δ is not 0 but −∞, and all of q is the difference.
+    const isNear = wherePossible(f32x4.le(z2, v128.load(QUARTER)), zx);
     sum = f32x4.add(sum, v128.bitselect(near, f32x4.sub(difference, pz), isNear));
     moment = f32x4.add(moment, pz);
     v128.store(ey + i, v128.bitselect(f32x4.add(near, pz), difference, isNear));

@@ -20,9 +20,9 @@ export function describeRegularizers(regularizers: Config["regularizers"]): stri
   return acting.map((each) => `${formula(each)} · weight ${each.weight} · ${where(each)}`).join("; ");
 }
 
-/** What sets a run apart in a summary: the regularizer of the greatest weight. */
+/** What sets a run apart in a summary: the regularizer of the greatest weight, be it 0. */
 export function runSettings({ regularizers }: Config): Pick<SummaryInput, "weight" | "direction" | "on"> {
-  const [main] = regularizers.filter(({ weight }) => weight > 0).sort((a, b) => b.weight - a.weight);
+  const [main] = [...regularizers].sort((a, b) => b.weight - a.weight);
   if (!main) return { weight: 0, direction: null, on: null };
   return {
     weight: main.weight,

@@ -3,6 +3,7 @@ import type { StepMetrics } from "../train/metrics.ts";
 /**
  * One dense line about a step.
  *
+ * @param secondsLeft NaN when it cannot be told yet.
  * @example "step 120/300  loss 1.234  ce 1.100  kl 0.134  lr 2.1e-3  8,123 tok/s  0:21 left"
  */
 export function formatStep(row: StepMetrics, steps: number, secondsLeft: number): string {
@@ -13,7 +14,7 @@ export function formatStep(row: StepMetrics, steps: number, secondsLeft: number)
     ...(row.kl_divergence === undefined ? [] : [`kl ${row.kl_divergence.toFixed(3)}`]),
     `lr ${row.learning_rate.toExponential(1)}`,
     `${Math.round(row.tokens_per_second).toLocaleString("en-US")} tok/s`,
-    `${formatDuration(secondsLeft)} left`,
+    ...(Number.isNaN(secondsLeft) ? [] : [`${formatDuration(secondsLeft)} left`]),
   ].join("  ");
 }
 
@@ -51,7 +52,7 @@ const CLEAR_LINE = "\r\u001b[2K";
  * @param now milliseconds of any clock that only goes forward.
  */
 export function createProgress(steps: number, stream: ProgressStream, now: () => number): Progress {
-  let from = { time: now(), step: 0 };
+  let first: { readonly time: number; readonly step: number } | undefined;
   let lastLine = { time: Number.NEGATIVE_INFINITY, step: Number.NEGATIVE_INFINITY };
   let open = false;
   const end = () => {
@@ -61,9 +62,9 @@ export function createProgress(steps: number, stream: ProgressStream, now: () =>
   return {
     step: (row) => {
       const time = now();
-      const pace = (time - from.time) / 1000 / (row.step - from.step);
       // The first step also builds what later steps reuse, so the time left is judged by the later ones.
-      if (from.step === 0) from = { time, step: row.step };
+      first ??= { time, step: row.step };
+      const pace = (time - first.time) / 1000 / (row.step - first.step);
       const line = formatStep(row, steps, (steps - row.step) * pace);
       if (stream.isTTY) {
         stream.write(CLEAR_LINE + line.slice(0, (stream.columns ?? 200) - 1));
