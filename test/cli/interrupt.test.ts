@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { LocalModel } from "../../src/engine/local/model.ts";
 import { loadConfig } from "../../src/train/config-file.ts";
@@ -40,15 +41,19 @@ test("Ctrl-C finishes the step and saves what there is", async () => {
 
 test("a second Ctrl-C ends at once, within the step", async () => {
   const workspace = new Workspace();
-  const long = Array.from({ length: 16 }, () => ({ tokens: Array.from({ length: 1024 }, (_, i) => 5 + (i % 300)) }));
+  // A step that takes a second or so.
+  const long = Array.from({ length: 64 }, () => ({ tokens: Array.from({ length: 256 }, (_, i) => 5 + i) }));
   workspace.write("train.jsonl", jsonLines(long));
-  const running = startKlamp("train", "--config", workspace.config({ train: { steps: 100, batch_size: 16 } }));
-  await running.says(/^training on 16 examples/m);
+  const running = startKlamp("train", "--config", workspace.config({ train: { steps: 100, batch_size: 64 } }));
+  await running.says(/^training on 64 examples/m);
   running.signal("SIGINT");
-  await running.says(/once more to stop at once/);
+  await setTimeout(50);
   running.signal("SIGINT");
-  expect((await running.ended).code).toBe(130);
-  expect([...workspace.everything().keys()]).not.toContain(workspace.path("run"));
+  const { code, err } = await running.ended;
+  expect(code).toBe(130);
+  expect(err).toContain("once more to stop at once");
+  expect(err).not.toContain("interrupted after step");
+  expect([...workspace.everything().keys()]).not.toContain(workspace.path("run", "adapter"));
 });
 
 test("a run that is killed leaves only whole lines, and its folder is not written over", async () => {
