@@ -1,9 +1,12 @@
 import { execFile } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
+import { runCommandLine } from "../src/cli/program.ts";
+import { loadConfig } from "../src/train/config-file.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const TSX = join(ROOT, "node_modules/tsx/dist/cli.mjs");
@@ -28,6 +31,25 @@ describe("examples run as they are", () => {
     );
   });
 
+  it("fine-tune.yaml", async () => {
+    const output = join(mkdtempSync(join(tmpdir(), "klamp-example-")), "run");
+    const shell = {
+      out: { write: () => true },
+      err: { write: () => true },
+      signal: new AbortController().signal,
+      now: () => performance.now(),
+    };
+    const sets = ["--set", "train.steps=2", "--set", `output=${output}`];
+    expect(await runCommandLine(["train", "--config", join(ROOT, "examples/fine-tune.yaml"), ...sets], shell)).toBe(0);
+    expect(readdirSync(output).sort()).toEqual([
+      "adapter",
+      "config.yaml",
+      "metrics.jsonl",
+      "report.html",
+      "summary.json",
+    ]);
+  });
+
   for (const [name, pattern] of Object.entries(expected)) {
     it(name, async () => {
       expect(await stdout(join("examples", name))).toMatch(pattern);
@@ -50,6 +72,15 @@ describe("the README", () => {
     }
     rmSync(folder, { recursive: true });
     expect(blocks("ts")).toHaveLength(1);
+  });
+
+  it("has a configuration that is one", () => {
+    const file = join(mkdtempSync(join(tmpdir(), "klamp-readme-")), "my.yaml");
+    for (const yaml of blocks("yaml")) {
+      writeFileSync(file, yaml);
+      expect(loadConfig(file).regularizers).toHaveLength(2);
+    }
+    expect(blocks("yaml")).toHaveLength(1);
   });
 
   it("has links that lead somewhere", () => {
