@@ -31,7 +31,6 @@ export function temperature(inverse: f64): void {
   constant(11, ROUNDER);
 }
 
-// @ts-ignore: decorator
 @inline
 function constant(which: usize, value: f64): void {
   v128.store(CONSTANTS + 16 * which, f32x4.splat(<f32>value));
@@ -45,7 +44,6 @@ function constant(which: usize, value: f64): void {
  * 0 where float32 has no normal number (below e^−88; −∞ too). NaN stays NaN. Above e^87 it stays at some e^87: too large to
  * be used, which callers see in the sum.
  */
-// @ts-ignore: decorator
 @inline
 export function exp(x: v128): v128 {
   // pmax and pmin, not max and min: one instruction each, and in this order of arguments NaN passes.

@@ -27,13 +27,11 @@ const PARAMETERS: usize = 320;
  * Keeps a parameter as four equal lanes, for `parameter` to read. Constants are read from memory too: V8 builds a literal,
  * and a splat as well, anew in every iteration, which costs more than a load.
  */
-// @ts-ignore: decorator
 @inline
 export function lanes(which: usize, value: f32): void {
   v128.store(PARAMETERS + 16 * which, f32x4.splat(value));
 }
 
-// @ts-ignore: decorator
 @inline
 export function parameter(which: usize): v128 {
   return v128.load(PARAMETERS + 16 * which);
@@ -42,27 +40,23 @@ export function parameter(which: usize): v128 {
 const ONE = memory.data<f32>([1, 1, 1, 1], 16);
 const IMPOSSIBLE = memory.data<f32>([-Infinity, -Infinity, -Infinity, -Infinity], 16);
 
-// @ts-ignore: decorator
 @inline
 export function one(): v128 {
   return v128.load(ONE);
 }
 
 /** x, but 0 where z is −∞: an impossible outcome contributes 0, not 0·∞. */
-// @ts-ignore: decorator
 @inline
 export function wherePossible(x: v128, z: v128): v128 {
   return v128.and(x, f32x4.ne(z, v128.load(IMPOSSIBLE)));
 }
 
-// @ts-ignore: decorator
 @inline
 export function madd(a: v128, b: v128, c: v128): v128 {
   return ASC_FEATURE_RELAXED_SIMD ? f32x4.relaxed_madd(a, b, c) : f32x4.add(f32x4.mul(a, b), c);
 }
 
 /** c − a·b. */
-// @ts-ignore: decorator
 @inline
 export function nmadd(a: v128, b: v128, c: v128): v128 {
   return ASC_FEATURE_RELAXED_SIMD ? f32x4.relaxed_nmadd(a, b, c) : f32x4.sub(c, f32x4.mul(a, b));
@@ -73,7 +67,6 @@ export function clearResults(): void {
 }
 
 /** Adds the four lanes to a result, in float64. */
-// @ts-ignore: decorator
 @inline
 export function addToResult(which: usize, lanes: v128): void {
   const pairs = f64x2.add(

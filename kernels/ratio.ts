@@ -29,7 +29,6 @@ export function offset(high: f32, low: f32): void {
  * δ / t = x − y − k to the last digit: what rounding took from x − y is added back, so that two rows of logits may lie far apart.
  * 0 where x is impossible.
  */
-// @ts-ignore: decorator
 @inline
 function logRatio(x: v128, y: v128): v128 {
   const rounded = f32x4.sub(x, y);
@@ -53,7 +52,6 @@ const CURVE = memory.data<f32>(
 );
 const QUARTER = memory.data<f32>([0.25, 0.25, 0.25, 0.25], 16);
 
-// @ts-ignore: decorator
 @inline
 function curve(z: v128, z2: v128): v128 {
   const low = madd(z, v128.load(CURVE, 64), v128.load(CURVE, 80));
