@@ -1,0 +1,287 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Datum, rowCount, sliceRows } from "../../../src/data/datum.ts";
+import type { CustomLoss } from "../../../src/engine/contract.ts";
+import { LocalModel } from "../../../src/engine/local/model.ts";
+import type { LocalTrainingClient } from "../../../src/engine/local/training-client.ts";
+import { complaint } from "../../data/folders.ts";
+import { FIXTURE, MODEL, plainLoss } from "./fixture.ts";
+import {
+  clearGradient,
+  gradientOf,
+  norm,
+  randomData,
+  relativeDistance,
+  reweighted,
+  tinyModel,
+  worstDifference,
+} from "./models.ts";
+
+/** Sums in another order differ by float32's rounding, about 1e-7 an operation: log-probabilities by nats, gradients by norm. */
+const LOGPROB_TOLERANCE = 1e-5;
+const GRADIENT_TOLERANCE = 1e-5;
+const DATA = randomData([3, 30, 9, 17, 1, 9], 320);
+
+let model: LocalModel;
+let client: LocalTrainingClient;
+
+beforeAll(async () => {
+  model = await LocalModel.open(MODEL, { threads: 1 });
+  client = await model.trainingClient({ adapter: `${FIXTURE}adapter-init` });
+});
+afterAll(async () => {
+  await client.close();
+  await model.close();
+});
+
+async function pass(data: readonly Datum[], on = client) {
+  clearGradient(on);
+  const { logprobs, metrics } = await on.forwardBackward(data);
+  return { logprobs, loss: metrics["loss:sum"]!, gradient: gradientOf(on) };
+}
+
+describe("company and padding change nothing", () => {
+  it("a batch in any order gives the sum of what its data give alone", async () => {
+    const alone = [];
+    for (const datum of DATA) alone.push(await pass([datum]));
+    const loss = alone.reduce((sum, each) => sum + each.loss, 0);
+    const gradient = alone.reduce(
+      (sum, each) => sum.map((g, i) => g + each.gradient[i]!),
+      new Float64Array(alone[0]!.gradient.length),
+    );
+    expect(norm(gradient)).toBeGreaterThan(1);
+    for (const order of [
+      [0, 1, 2, 3, 4, 5],
+      [5, 4, 3, 2, 1, 0],
+      [2, 0, 5, 3, 1, 4],
+    ]) {
+      const together = await pass(order.map((i) => DATA[i]!));
+      for (const [place, i] of order.entries()) {
+        expect(worstDifference(together.logprobs[place]!.data, alone[i]!.logprobs[0]!.data)).toBeLessThan(
+          LOGPROB_TOLERANCE,
+        );
+      }
+      expect(together.loss / loss).toBeCloseTo(1, 6);
+      expect(relativeDistance(together.gradient, gradient)).toBeLessThan(GRADIENT_TOLERANCE);
+    }
+  });
+
+  it("the same datum twice counts twice", async () => {
+    const [once, twice] = [await pass([DATA[3]!]), await pass([DATA[3]!, DATA[3]!])];
+    expect(twice.loss / once.loss).toBeCloseTo(2, 6);
+    expect(
+      relativeDistance(
+        twice.gradient,
+        once.gradient.map((g) => 2 * g),
+      ),
+    ).toBeLessThan(GRADIENT_TOLERANCE);
+  });
+
+  it("whatever is on the way at once: rows in chunks, a datum cut into slices, few tokens", async () => {
+    const whole = await pass(DATA);
+    const [base, kl] = [model.sampler(), (on: LocalModel) => plainLoss(on.sampler(), DATA, "forward")];
+    clearGradient(client);
+    const custom = await client.forwardBackwardCustom(DATA, kl(model));
+    const customGradient = gradientOf(client);
+    const distributions = await base.distributions(DATA);
+    for (const limits of [
+      { rowsAtOnce: 1 },
+      { rowsAtOnce: 7 },
+      { rowsAtOnce: 30 },
+      { tokensAtOnce: 1 },
+      { tokensAtOnce: 20 },
+      { rowsAtOnce: 4, tokensAtOnce: 40 },
+    ]) {
+      const other = await LocalModel.open(MODEL, { threads: 1, ...limits });
+      const otherClient = await other.trainingClient({ adapter: `${FIXTURE}adapter-init` });
+      const found = await pass(DATA, otherClient);
+      for (const [i, { data }] of found.logprobs.entries()) {
+        expect(worstDifference(data, whole.logprobs[i]!.data)).toBeLessThan(LOGPROB_TOLERANCE);
+      }
+      expect(found.loss / whole.loss).toBeCloseTo(1, 6);
+      expect(relativeDistance(found.gradient, whole.gradient)).toBeLessThan(GRADIENT_TOLERANCE);
+
+      clearGradient(otherClient);
+      const { loss, metrics } = await otherClient.forwardBackwardCustom(DATA, kl(other));
+      expect(loss / custom.loss).toBeCloseTo(1, 5);
+      expect(metrics.kl_divergence! / custom.metrics.kl_divergence!).toBeCloseTo(1, 5);
+      expect(relativeDistance(gradientOf(otherClient), customGradient)).toBeLessThan(GRADIENT_TOLERANCE);
+      for (const [i, { data, shape }] of (await other.sampler().distributions(DATA)).entries()) {
+        expect(shape).toEqual(distributions[i]!.shape);
+        expect(worstDifference(data, distributions[i]!.data)).toBeLessThan(LOGPROB_TOLERANCE);
+      }
+      await otherClient.close();
+      await other.close();
+    }
+  });
+
+  it("a loss sees every row once, never more at once than allowed, each with what belongs to it", async () => {
+    const small = tinyModel({}, { rowsAtOnce: 5, tokensAtOnce: 24 });
+    const smallClient = await small.trainingClient();
+    const data = randomData([3, 12, 7, 5], 12).map((datum) => ({
+      ...datum,
+      lossInputs: {
+        ...datum.lossInputs,
+        mark: { data: Float32Array.from(datum.modelInput, (_, row) => row), shape: [datum.modelInput.length] },
+      },
+    }));
+    const seen = new Map<string, number[]>();
+    const watch: CustomLoss = {
+      support: "sampled",
+      compute: (part, logprobs) => {
+        expect(part.reduce((rows, datum) => rows + rowCount(datum), 0)).toBeLessThanOrEqual(5);
+        for (const [i, { source, lossInputs }] of part.entries()) {
+          const whole = data.find((datum) => datum.source === source)!;
+          const rows = [...lossInputs.mark!.data];
+          expect(logprobs[i]!.shape).toEqual([rows.length]);
+          expect([...lossInputs.target_tokens.data]).toEqual(
+            rows.map((row) => whole.lossInputs.target_tokens.data[row]),
+          );
+          expect([...lossInputs.weights.data]).toEqual(rows.map((row) => whole.lossInputs.weights.data[row]));
+          seen.set(source!, [...(seen.get(source!) ?? []), ...rows]);
+        }
+        return { loss: 1, gradient: logprobs, metrics: { parts: 1, rows_max: part.length } };
+      },
+    };
+    const { loss, metrics } = await smallClient.forwardBackwardCustom(data, watch);
+    expect(loss).toBe(metrics.parts);
+    expect(loss).toBeGreaterThanOrEqual(6);
+    for (const { source, modelInput } of data) expect(seen.get(source!)).toEqual([...modelInput.keys()]);
+    await smallClient.close();
+    await small.close();
+  });
+});
+
+describe("rows", () => {
+  const long = DATA[1]!;
+
+  it("of weight 0 contribute nothing, whatever their targets; nor does what comes after the last that counts", async () => {
+    const counted = reweighted(long, (row) => (row === 4 || row === 11 ? 1 : 0));
+    const expected = await pass([counted]);
+    const targets = long.lossInputs.target_tokens.data.map((token, row) => (row === 4 || row === 11 ? token : 0));
+    const masked = {
+      ...counted,
+      modelInput: long.modelInput.map((token, at) => (at <= 11 ? token : 319 - token)),
+      lossInputs: { ...counted.lossInputs, target_tokens: { data: targets, shape: [targets.length] } },
+    };
+    const found = await pass([masked]);
+    expect(found.loss).toBe(expected.loss);
+    expect(found.gradient).toEqual(expected.gradient);
+    expect(expected.loss).toBeCloseTo(-expected.logprobs[0]!.data[4]! - expected.logprobs[0]!.data[11]!, 5);
+  });
+
+  it("all of weight 0: a loss and a gradient of exactly 0", async () => {
+    const masked = DATA.map((datum) => reweighted(datum, () => 0));
+    const { loss, gradient } = await pass(masked);
+    expect(loss).toBe(0);
+    expect(gradient.every((g) => g === 0)).toBe(true);
+    clearGradient(client);
+    await client.forwardBackwardCustom(masked, {
+      support: "vocabulary",
+      compute: (_, logprobs) => ({
+        loss: 0,
+        gradient: logprobs.map(({ data, shape }) => ({ data: new Float32Array(data.length), shape })),
+        metrics: {},
+      }),
+    });
+    expect(norm(gradientOf(client))).toBe(0);
+  });
+
+  it("no data at all: nothing", async () => {
+    const { loss, gradient, logprobs } = await pass([]);
+    expect([loss, norm(gradient), logprobs]).toEqual([0, 0, []]);
+    expect(await model.sampler().distributions([])).toEqual([]);
+  });
+
+  it("at positions are those rows of the whole datum, in any order, also the same one twice", async () => {
+    const positions = [20, 4, 4, 11];
+    const targets = [7, 8, 9, 10];
+    const weights = [1, 0.5, -2, 1.5];
+    const shape = [4];
+    const datum: Datum = {
+      modelInput: long.modelInput,
+      lossInputs: {
+        target_tokens: { data: Int32Array.from(targets), shape },
+        weights: { data: Float32Array.from(weights), shape },
+        positions: { data: Int32Array.from(positions), shape },
+      },
+    };
+    const found = await pass([DATA[2]!, datum]);
+    const expected = { loss: 0, gradient: new Float64Array(found.gradient.length) };
+    const add = ({ loss, gradient }: { loss: number; gradient: Float64Array }) => {
+      expected.loss += loss;
+      for (let i = 0; i < gradient.length; i++) expected.gradient[i]! += gradient[i]!;
+    };
+    add(await pass([DATA[2]!]));
+    for (const [i, at] of positions.entries()) {
+      const one = reweighted(long, (row) => (row === at ? weights[i]! : 0));
+      const ids = long.modelInput.map(() => targets[i]!);
+      const alone = await pass([
+        { ...one, lossInputs: { ...one.lossInputs, target_tokens: { data: ids, shape: [ids.length] } } },
+      ]);
+      expect(found.logprobs[1]!.data[i]).toBeCloseTo(alone.logprobs[0]!.data[at]!, 5);
+      add(alone);
+    }
+    expect(found.loss).toBeCloseTo(expected.loss, 4);
+    expect(relativeDistance(found.gradient, expected.gradient)).toBeLessThan(GRADIENT_TOLERANCE);
+    const [rows] = await model.sampler().distributions([datum]);
+    const [all] = await model.sampler().distributions([long]);
+    const picked = positions.flatMap((at) => [...all!.data.subarray(at * 320, (at + 1) * 320)]);
+    expect(rows!.shape).toEqual([4, 320]);
+    expect(worstDifference(rows!.data, picked)).toBeLessThan(LOGPROB_TOLERANCE);
+  });
+
+  it("of a datum's slice are the datum's own", async () => {
+    const [whole] = await model.sampler().distributions([long]);
+    const [part] = await model.sampler().distributions([sliceRows(long, 5, 9)]);
+    expect(worstDifference(part!.data, whole!.data.subarray(5 * 320, 9 * 320))).toBeLessThan(LOGPROB_TOLERANCE);
+  });
+});
+
+describe("data that the model cannot read", () => {
+  const datum = DATA[0]!;
+  const shaped = (data: Int32Array) => ({ data, shape: [data.length] });
+  const changed = (lossInputs: object): Datum => ({ ...datum, lossInputs: { ...datum.lossInputs, ...lossInputs } });
+
+  it.each([
+    ["no tokens", { ...randomData([0], 320)[0]!, source: "a:1" }, "a:1 has no tokens; a model needs at least one"],
+    [
+      "too many tokens",
+      randomData([2049], 320)[0]!,
+      "test.jsonl:1 has 2049 tokens, the model reads at most 2048; shorten or split it.",
+    ],
+    [
+      "too few weights",
+      changed({ weights: { data: new Float32Array(2), shape: [2] } }),
+      "test.jsonl:1 has 3 target_tokens and 2 weights; give one weight per target.",
+    ],
+    [
+      "too few rows",
+      changed({ target_tokens: shaped(new Int32Array(2)), weights: { data: new Float32Array(2), shape: [2] } }),
+      "test.jsonl:1 has 3 input tokens and 2 target_tokens; give one target per token, or positions.",
+    ],
+    [
+      "positions outside",
+      changed({ positions: shaped(Int32Array.of(0, 1, 3)) }),
+      "test.jsonl:1 needs 3 positions within 0 to 2, found [0, 1, 3].",
+    ],
+    [
+      "tokens of another vocabulary",
+      { ...datum, modelInput: Int32Array.of(1, 320, 2) },
+      "test.jsonl:1 holds token 320, the model's vocabulary has 320; was it tokenized for another model?",
+    ],
+    [
+      "a target of another vocabulary",
+      changed({ target_tokens: shaped(Int32Array.of(1, -1, 2)) }),
+      "test.jsonl:1 holds token -1, the model's vocabulary has 320; was it tokenized for another model?",
+    ],
+  ])("%s", async (_, bad, expected) => {
+    expect(await complaint(() => client.forwardBackward([DATA[1]!, bad]))).toContain(expected);
+    expect(await complaint(() => model.sampler().distributions([bad]))).toContain(expected);
+  });
+
+  it("names a datum without a source by its place", async () => {
+    const { source, ...bare } = randomData([0], 320)[0]!;
+    expect(source).toBeDefined();
+    expect(await complaint(() => client.forward([datum, bare]))).toContain("datum 1 has no tokens");
+  });
+});
