@@ -24,6 +24,12 @@ export function processShell(): Shell {
     });
   }
   const { stdout, stderr } = process;
+  for (const stream of [stdout, stderr]) {
+    // Whoever read along has gone, as in `klamp … | head`: a run goes on without.
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EPIPE") throw error;
+    });
+  }
   const terminal = Boolean(stderr.isTTY) && !process.env.CI;
   return {
     out: stdout,

@@ -1,9 +1,10 @@
+import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { LocalModel } from "../../src/engine/local/model.ts";
 import { loadConfig } from "../../src/train/config-file.ts";
-import { FIXTURE, jsonLines, klamp, klampUntil, startKlamp, Workspace } from "./workspace.ts";
+import { FIXTURE, jsonLines, KLAMP, klamp, klampUntil, startKlamp, Workspace } from "./workspace.ts";
 
 /** So many steps that no test sees the last of them. */
 const ENDLESS = {
@@ -82,4 +83,14 @@ test.each([/asking the base/, /training on 8 examples/])("interrupted at %s, a r
   expect([code, out]).toEqual([130, ""]);
   expect(err).toMatch(/^interrupted; nothing was written\n$/m);
   expect(workspace.everything()).toEqual(before);
+});
+
+test("a reader who leaves, as head does, does not end a run", async () => {
+  const workspace = new Workspace();
+  const config = workspace.config({ train: { steps: 40, batch_size: 4 } });
+  const command = [...KLAMP, "train", "--config", config].map((part) => `'${part}'`).join(" ");
+  const { stdout } = spawnSync("sh", ["-c", `${command} 2>&1 | head -1`], { encoding: "utf8" });
+  expect(stdout).toBe("training on 8 examples: 40 steps of 4\n");
+  expect(workspace.metrics()).toHaveLength(40);
+  expect(namesIn(workspace)).toEqual([...ADAPTER, "config.yaml", "metrics.jsonl", "report.html", "summary.json"]);
 });

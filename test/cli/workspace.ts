@@ -10,7 +10,14 @@ import { runCommandLine } from "../../src/cli/program.ts";
 /** @file A folder with data and a configuration around the fixture's model, and ways to run the command line on it. */
 
 export const FIXTURE = fileURLToPath(new URL("../fixtures/llama/", import.meta.url));
-const MAIN = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
+
+/** What starts a command line in a process of its own, before its arguments. */
+export const KLAMP = [
+  process.execPath,
+  "--import",
+  import.meta.resolve("tsx"),
+  fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url)),
+] as const;
 
 export type Json = Readonly<Record<string, unknown>>;
 
@@ -53,7 +60,7 @@ export interface Running {
 }
 
 export function startKlamp(...args: string[]): Running {
-  const child = spawn(process.execPath, ["--import", import.meta.resolve("tsx"), MAIN, ...args], {
+  const child = spawn(KLAMP[0], [...KLAMP.slice(1), ...args], {
     stdio: ["ignore", "pipe", "pipe"],
   });
   onTestFinished(() => void child.kill("SIGKILL"));
