@@ -67,7 +67,7 @@ export function createProgress(steps: number, stream: ProgressStream, now: () =>
       const pace = (time - first.time) / 1000 / (row.step - first.step);
       const line = formatStep(row, steps, (steps - row.step) * pace);
       if (stream.isTTY) {
-        stream.write(CLEAR_LINE + line.slice(0, (stream.columns ?? 200) - 1));
+        stream.write(CLEAR_LINE + squeeze(line, (stream.columns ?? 200) - 1));
         open = true;
       } else if (
         row.step === steps ||
@@ -84,4 +84,9 @@ export function createProgress(steps: number, stream: ProgressStream, now: () =>
     },
     done: end,
   };
+}
+
+/** A line of at most so many characters: set tighter if need be, and then cut. */
+function squeeze(line: string, width: number): string {
+  return line.length <= width ? line : line.replaceAll(/ +/g, " ").slice(0, width);
 }

@@ -41,9 +41,15 @@ test("on a terminal one line is rewritten, within its width, and ended", () => {
   progress.done();
   progress.done();
   expect(written).toHaveLength(3);
-  expect(written[1]).toContain("step 2/2  loss 1.234");
+  expect(written[1]).toContain("step 2/2 loss 1.234");
   expect(written[1]!.length).toBe("\r\u001b[2K".length + 39);
   expect(written[2]).toBe("\n");
+});
+
+test("what would just miss the width of a terminal is set tighter", () => {
+  const { written, stream } = record(true, 80);
+  createProgress(300, stream, () => 0).step(row(120));
+  expect(written[0]).toBe("\r\u001b[2Kstep 120/300 loss 1.234 ce 1.100 kl 0.134 lr 2.1e-3 8,123 tok/s 0:00 left");
 });
 
 test("elsewhere a line every tenth of the way when steps are quick", () => {
