@@ -47,9 +47,11 @@ test("on a terminal one line is rewritten, within its width, and ended", () => {
 });
 
 test("what would just miss the width of a terminal is set tighter", () => {
-  const { written, stream } = record(true, 80);
-  createProgress(300, stream, () => 0).step(row(120));
-  expect(written[0]).toBe("\r\u001b[2Kstep 120/300 loss 1.234 ce 1.100 kl 0.134 lr 2.1e-3 8,123 tok/s 0:00 left");
+  const { written, stream } = record(true, 79);
+  const progress = createProgress(300, stream, () => 0);
+  progress.step(row(119));
+  progress.step(row(120));
+  expect(written[1]).toBe("\r\u001b[2Kstep 120/300 loss 1.234 ce 1.100 kl 0.134 lr 2.1e-3 8,123 tok/s 0:00 left");
 });
 
 test("elsewhere a line every tenth of the way when steps are quick", () => {
