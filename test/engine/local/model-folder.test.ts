@@ -1,0 +1,236 @@
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { everyToken } from "../../../src/data/datum.ts";
+import { writeSafetensors } from "../../../src/data/safetensors.ts";
+import type { Tensor } from "../../../src/divergence/tensor.ts";
+import { LocalModel } from "../../../src/engine/local/model.ts";
+import { parseModelConfig, readModelConfig } from "../../../src/engine/local/model-config.ts";
+import { complaint, temporaryFolder } from "../../data/folders.ts";
+import { MODEL } from "./fixture.ts";
+import { configJson, randomData, randomWeights, TINY, writeJson } from "./models.ts";
+
+const parse = (changes: Record<string, unknown>) => parseModelConfig(configJson(TINY, changes), "config.json");
+
+describe("config.json", () => {
+  it("gives the shape of the decoder", () => {
+    expect(parse({})).toEqual(TINY);
+  });
+
+  it("may leave out what has a default in the field", () => {
+    const { num_key_value_heads, head_dim, rope_theta, rms_norm_eps, max_position_embeddings, ...raw } =
+      configJson(TINY);
+    expect([num_key_value_heads, head_dim]).toEqual([2, 4]);
+    const { tie_word_embeddings, ...bare } = raw;
+    expect([rope_theta, rms_norm_eps, max_position_embeddings, tie_word_embeddings]).toEqual([100, 1e-5, 32, false]);
+    expect(parseModelConfig(bare, "config.json")).toEqual({
+      ...TINY,
+      kvHeads: 4,
+      headDim: 2,
+      ropeTheta: 10_000,
+      normEpsilon: 1e-6,
+      maxPositions: 2048,
+    });
+  });
+
+  it.each([
+    ["at the top, as older folders have it", { rope_theta: 5e5 }],
+    ["at the top beside an empty rope_scaling", { rope_theta: 5e5, rope_scaling: null }],
+    ["in rope_parameters", { rope_theta: undefined, rope_parameters: { rope_theta: 5e5, rope_type: "default" } }],
+    ["in both, where the newer one counts", { rope_parameters: { rope_theta: 5e5 } }],
+  ])("has rope_theta %s", (_, changes) => {
+    expect(parse(changes).ropeTheta).toBe(5e5);
+  });
+
+  it.each([
+    [{ architectures: ["MixtralForCausalLM"] }, "names the architecture MixtralForCausalLM"],
+    [{ architectures: undefined, model_type: "gpt2" }, "names the architecture gpt2"],
+    [{ architectures: [] }, "names the architecture none"],
+  ])("of another architecture is refused, and the supported ones are named: %j", async (changes, expected) => {
+    expect(await complaint(() => parse(changes))).toBe(
+      `config.json ${expected}; klamp's local engine supports LlamaForCausalLM.`,
+    );
+  });
+
+  it.each([
+    [{ attention_bias: true }, "attention_bias"],
+    [{ mlp_bias: true }, "mlp_bias"],
+    [{ hidden_act: "gelu" }, 'hidden_act "gelu"'],
+    [{ rope_scaling: { rope_type: "llama3", factor: 8 } }, 'rope_type "llama3"'],
+    [{ rope_scaling: { type: "linear", factor: 2 } }, 'rope_type "linear"'],
+    [{ rope_parameters: { rope_type: "yarn", rope_theta: 1e4 } }, 'rope_type "yarn"'],
+  ])("with a variant that would silently be another model is refused: %j", async (changes, expected) => {
+    expect(await complaint(() => parse(changes))).toBe(
+      `config.json asks for ${expected}, which klamp's local engine does not support yet; use a plain Llama checkpoint.`,
+    );
+  });
+
+  it.each([
+    [{ hidden_size: undefined }, "config.json has undefined for hidden_size; a positive number is expected."],
+    [{ vocab_size: "320" }, 'config.json has "320" for vocab_size; a positive number is expected.'],
+    [{ num_hidden_layers: 0 }, "config.json has 0 for num_hidden_layers; a positive number is expected."],
+    [
+      { num_key_value_heads: 3 },
+      "config.json has 4 heads, 3 key/value heads and head size 4; heads must be a multiple",
+    ],
+    [{ head_dim: 3 }, "config.json has 4 heads, 2 key/value heads and head size 3; heads must be a multiple"],
+  ])("with sizes that make no decoder is refused: %j", async (changes, expected) => {
+    expect(await complaint(() => parse(changes))).toContain(expected);
+  });
+
+  it("that is missing or no JSON object is refused", async () => {
+    const folder = temporaryFolder();
+    expect(await complaint(() => readModelConfig(folder), folder)).toContain("config.json cannot be read; a model is");
+    for (const [content, expected] of [
+      ["{", "config.json is not JSON ("],
+      ["null", "config.json holds no JSON object, expected one."],
+    ] as const) {
+      writeFileSync(join(folder, "config.json"), content);
+      expect(await complaint(() => readModelConfig(folder), folder)).toContain(expected);
+    }
+  });
+});
+
+/** A folder of the tiny model with its tensors changed. */
+async function folderOf(change: (weights: Map<string, Tensor>) => void, config = TINY): Promise<string> {
+  const folder = temporaryFolder();
+  const weights = randomWeights(config);
+  change(weights);
+  writeJson(folder, "config.json", configJson(config));
+  await writeSafetensors(join(folder, "model.safetensors"), weights);
+  return folder;
+}
+
+async function distributionsOf(folder: string, data = randomData([4, 7], 12)): Promise<Float32Array[]> {
+  const model = await LocalModel.open(folder, { threads: 1 });
+  const rows = await model.sampler().distributions(data);
+  await model.close();
+  return rows.map(({ data }) => data);
+}
+
+describe("weights", () => {
+  const NAME = "model.layers.1.self_attn.k_proj.weight";
+
+  it("in shards make the same model as in one file", async () => {
+    const folder = temporaryFolder();
+    const weights = [...randomWeights(TINY)];
+    const names = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"];
+    const halves = [weights.slice(0, 9), weights.slice(9)];
+    for (const [i, name] of names.entries()) await writeSafetensors(join(folder, name), new Map(halves[i]));
+    const weight_map = Object.fromEntries(halves.flatMap((half, i) => half.map(([name]) => [name, names[i]])));
+    writeJson(folder, "model.safetensors.index.json", { metadata: { total_size: 1 }, weight_map });
+    writeJson(folder, "config.json", configJson(TINY));
+    expect(await distributionsOf(folder)).toEqual(await distributionsOf(await folderOf(() => {})));
+
+    rmSync(join(folder, names[1]!));
+    expect(await complaint(() => LocalModel.open(folder), folder)).toBe(
+      "model-00002-of-00002.safetensors does not exist; a safetensors file is expected there.",
+    );
+    for (const index of ["{", "{}", "null"]) {
+      writeFileSync(join(folder, "model.safetensors.index.json"), index);
+      expect(await complaint(() => LocalModel.open(folder), folder)).toMatch(
+        /^model\.safetensors\.index\.json is no index of shards, which is JSON with a weight_map: /,
+      );
+    }
+  });
+
+  it.each(["BF16", "F16"] as const)("of type %s make the model of the rounded weights", async (dtype) => {
+    const weights = randomWeights(TINY);
+    const view = new DataView(new ArrayBuffer(4));
+    const upper = (x: number) => {
+      view.setFloat32(0, x);
+      return view.getUint16(0);
+    };
+    const fromUpper = (bits: number) => {
+      view.setUint32(0, bits * 65536);
+      return view.getFloat32(0);
+    };
+    // 11 significant bits are what a half of this size holds.
+    const toHalf = (x: number) => {
+      const unit = 2 ** (Math.floor(Math.log2(Math.abs(x) || 1)) - 10);
+      return Math.round(x / unit) * unit;
+    };
+    const folder = temporaryFolder();
+    writeJson(folder, "config.json", configJson(TINY));
+    const path = join(folder, "model.safetensors");
+    const round = dtype === "BF16" ? (x: number) => fromUpper(upper(x)) : toHalf;
+    if (dtype === "F16") await writeSafetensors(path, weights, { dtype });
+    else {
+      const header: Record<string, unknown> = {};
+      let offset = 0;
+      for (const [name, { data, shape }] of weights) {
+        header[name] = { dtype, shape, data_offsets: [offset, offset + 2 * data.length] };
+        offset += 2 * data.length;
+      }
+      const json = Buffer.from(JSON.stringify(header));
+      const length = Buffer.alloc(8);
+      length.writeUInt32LE(json.length);
+      const numbers = Uint16Array.from([...weights.values()].flatMap(({ data }) => Array.from(data, upper)));
+      writeFileSync(path, Buffer.concat([length, json, new Uint8Array(numbers.buffer)]));
+    }
+    const rounded = await folderOf((all) => {
+      for (const [name, { data, shape }] of all) all.set(name, { data: data.map(round), shape });
+    });
+    expect(await distributionsOf(folder)).toEqual(await distributionsOf(rounded));
+    expect(await distributionsOf(folder)).not.toEqual(await distributionsOf(await folderOf(() => {})));
+  });
+
+  it("with a tied head: the embeddings, whatever lm_head the file may hold", async () => {
+    const tied = { ...TINY, tied: true };
+    const embeddings = (weights: Map<string, Tensor>) => weights.get("model.embed_tokens.weight")!;
+    const expected = await distributionsOf(
+      await folderOf((weights) => weights.set("lm_head.weight", embeddings(weights))),
+    );
+    expect(await distributionsOf(await folderOf(() => {}, tied))).toEqual(expected);
+    const stray = (weights: Map<string, Tensor>) => {
+      const { data, shape } = embeddings(weights);
+      weights.set("lm_head.weight", { data: data.map((x) => -x), shape });
+    };
+    expect(await distributionsOf(await folderOf(stray, tied))).toEqual(expected);
+    expect(await distributionsOf(await folderOf(stray))).not.toEqual(expected);
+  });
+
+  it.each([NAME, "model.embed_tokens.weight", "lm_head.weight", "model.norm.weight"])(
+    "without %s are refused",
+    async (name) => {
+      const folder = await folderOf((weights) => weights.delete(name));
+      expect(await complaint(() => LocalModel.open(folder))).toBe(
+        `${folder} holds no weight ${name}, which its config.json calls for.`,
+      );
+    },
+  );
+
+  it("of another shape are refused with both shapes, also when the numbers are as many", async () => {
+    const folder = await folderOf((weights) => {
+      weights.set(NAME, { data: weights.get(NAME)!.data, shape: [4, 16] });
+    });
+    expect(await complaint(() => LocalModel.open(folder), folder)).toBe(
+      `model.safetensors holds ${NAME} with shape [4, 16], its config.json calls for [8, 8].`,
+    );
+  });
+
+  it("cut off, or not there, or no folder at all", async () => {
+    const folder = temporaryFolder();
+    cpSync(join(MODEL, "config.json"), join(folder, "config.json"));
+    expect(await complaint(() => LocalModel.open(folder), folder)).toContain("model.safetensors does not exist");
+    const bytes = readFileSync(join(MODEL, "model.safetensors"));
+    writeFileSync(join(folder, "model.safetensors"), bytes.subarray(0, bytes.length - 100));
+    expect(await complaint(() => LocalModel.open(folder), folder)).toContain("it was cut off; fetch or write it again");
+    mkdirSync(join(folder, "empty"));
+    expect(await complaint(() => LocalModel.open(join(folder, "none")))).toContain(
+      "none does not exist; give a Hugging",
+    );
+  });
+});
+
+it("a model reads up to its last position, and says where that is", async () => {
+  const folder = await folderOf(() => {});
+  const model = await LocalModel.open(folder, { threads: 1 });
+  const tokens = Array.from({ length: TINY.maxPositions + 2 }, (_, i) => i % 12);
+  const [rows] = await model.sampler().distributions([everyToken(tokens.slice(0, -1))]);
+  expect(rows!.shape).toEqual([TINY.maxPositions, 12]);
+  expect(await complaint(() => model.sampler().distributions([everyToken(tokens)]))).toBe(
+    "datum 0 has 33 tokens, the model reads at most 32; shorten or split it.",
+  );
+  await model.close();
+});
