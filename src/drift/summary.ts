@@ -67,7 +67,7 @@ function conclude(runs: readonly SummaryRun[]): string {
   // The geometric mean wants both: a run that learns nothing keeps everything.
   const balance = (run: SummaryRun) => Math.sqrt(Math.min(1, run.retention!) * run.task!);
   const [best] = scored.filter(({ weight }) => weight > 0).sort((a, b) => balance(b) - balance(a));
-  if (!free || !best) return runs.map(concludeAlone).join(" ");
+  if (!free || !best) return [...new Set(runs.map(concludeAlone))].join(" ");
   const says = (run: SummaryRun) =>
     `keeps ${percent(run.retention!)} of the base's skills and scores ${percent(run.task!)} on the new task`;
   const verdict = balance(best) > balance(free) ? "the best balance" : "no regularizer balances better, the nearest";
