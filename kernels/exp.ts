@@ -20,40 +20,62 @@ export function temperature(inverse: f64): void {
   constant(2, 1 / step);
   constant(3, stepHigh);
   constant(4, step - <f64>stepHigh);
+  // e^r = 1 + r·(minimax polynomial) on |r| ≤ ln 2 / 2, within 1e-7, for r = t·(what is left of x).
   const t2 = inverse * inverse;
-  // e^r − 1 = r + r²·(minimax polynomial) on |r| ≤ ln 2 / 2, within 3e-9 of e^r, for r = t·(what is left of x).
-  constant(5, inverse);
-  constant(6, t2 * 0.4999999345169259);
-  constant(7, t2 * inverse * 0.1666652068978633);
-  constant(8, t2 * t2 * 0.04166838736450559);
-  constant(9, t2 * t2 * inverse * 0.008368709828482647);
-  constant(10, t2 * t2 * t2 * 0.0013814613099839134);
-  constant(11, ROUNDER);
+  constant(5, inverse * 0.9999997036718916);
+  constant(6, t2 * 0.49999142757393183);
+  constant(7, t2 * inverse * 0.16667643941797897);
+  constant(8, t2 * t2 * 0.04189885126346397);
+  constant(9, t2 * t2 * inverse * 0.008290144181695843);
+  constant(10, ROUNDER);
 }
 
+/** A constant as four equal lanes. */
 @inline
 function constant(which: usize, value: f64): void {
   v128.store(CONSTANTS + 16 * which, f32x4.splat(<f32>value));
 }
 
 /**
- * t·x = n·ln 2 + r with a whole n and |r| ≤ ln 2 / 2, so e^(t·x) = 2^n · e^r. n·(ln 2 / t) is taken from x in two parts, the
- * first of so few bits that the product is exact, and the polynomial has t in its coefficients: neither a large x nor the
- * temperature costs digits. Short chains of operations matter more here than few of them.
- *
- * 0 where float32 has no normal number (below e^−88; −∞ too). NaN stays NaN. Above e^87 it stays at some e^87: too large to
- * be used, which callers see in the sum.
+ * e^(t·x). 0 where float32 has no normal number (below e^−88; −∞ too). NaN stays NaN. Above e^87 it stays at some e^87: too
+ * large to be used, which callers see in the sum.
  */
 @inline
 export function exp(x: v128): v128 {
   // pmax and pmin, not max and min: one instruction each, and in this order of arguments NaN passes.
   const within = f32x4.pmin(f32x4.pmax(x, v128.load(CONSTANTS)), v128.load(CONSTANTS, 16));
-  const bits = madd(within, v128.load(CONSTANTS, 32), v128.load(CONSTANTS, 176));
-  const n = f32x4.sub(bits, v128.load(CONSTANTS, 176));
-  const r = nmadd(n, v128.load(CONSTANTS, 64), nmadd(n, v128.load(CONSTANTS, 48), within));
+  return power(within, exponent(within));
+}
+
+/** t·x = n·ln 2 + r with a whole n and |r| ≤ ln 2 / 2: n + 127 as the low bits of a float32. */
+@inline
+export function exponent(x: v128): v128 {
+  return madd(x, v128.load(CONSTANTS, 32), v128.load(CONSTANTS, 160));
+}
+
+/**
+ * e^(t·x) = 2^n · e^r, of an x whose exponent fits.
+ *
+ * n·(ln 2 / t) is taken from x in two parts, the first of so few bits that the product is exact, and the polynomial has t in
+ * its coefficients: neither a large x nor the temperature costs digits. Its form is the one of the shortest chain.
+ */
+@inline
+export function power(x: v128, exponent: v128): v128 {
+  const n = f32x4.sub(exponent, v128.load(CONSTANTS, 160));
+  const r = nmadd(n, v128.load(CONSTANTS, 64), nmadd(n, v128.load(CONSTANTS, 48), x));
   const r2 = f32x4.mul(r, r);
-  const low = madd(r2, madd(r, v128.load(CONSTANTS, 112), v128.load(CONSTANTS, 96)), f32x4.mul(r, v128.load(CONSTANTS, 80)));
-  const high = madd(r2, v128.load(CONSTANTS, 160), madd(r, v128.load(CONSTANTS, 144), v128.load(CONSTANTS, 128)));
-  const series = f32x4.add(one(), madd(f32x4.mul(r2, r2), high, low));
-  return f32x4.mul(series, i32x4.shl(bits, 23));
+  const low = madd(r, v128.load(CONSTANTS, 80), one());
+  const middle = madd(r, v128.load(CONSTANTS, 112), v128.load(CONSTANTS, 96));
+  const high = madd(r, v128.load(CONSTANTS, 144), v128.load(CONSTANTS, 128));
+  const series = madd(r2, madd(r2, high, middle), low);
+  return f32x4.mul(series, i32x4.shl(exponent, 23));
+}
+
+const FITTING = memory.data<i32>([0x4b400000, 0x4b400000, 0x4b400000, 0x4b400000], 16);
+const BEYOND = memory.data<i32>([-256, -256, -256, -256], 16);
+
+/** Whether all exponents fitted that were ORed into `seen`: the numbers were finite, and e^(t·x) within float32's range. */
+@inline
+export function allFit(seen: v128): bool {
+  return !v128.any_true(v128.and(v128.xor(seen, v128.load(FITTING)), v128.load(BEYOND)));
 }

@@ -1,7 +1,15 @@
-import { exp } from "./exp";
-import { addToResult, BLOCK, BLOCK_BYTES, clearResults, end, F, wherePossible } from "./lanes";
+import { allFit, exp, exponent, power } from "./exp";
+import { addToResult, BLOCK, BLOCK_BYTES, clearResults, end, F, one, wherePossible } from "./lanes";
 
-/** @file First passes over a row: exponentials, kept for the passes after it, and their sums. */
+/**
+ * @file First passes over a row: exponentials, kept for the passes after it, and their sums.
+ *
+ * Nearly all blocks are of finite numbers whose exponentials float32 has. That is found out on the way, by one operation
+ * instead of the four that bring other numbers to order; a block that turns out otherwise is done again with those.
+ */
+
+/** Counts the blocks that were done again. */
+const IRREGULAR = 3;
 
 /** Of one row x: eˣ = exp(t·x) into `ex`, and the results 0: Σ eˣ, 1: Σ eˣ·x. */
 export function sumsOfOne(x: usize, ex: usize, size: i32): void {
@@ -23,6 +31,27 @@ export function sumsOfOne(x: usize, ex: usize, size: i32): void {
 function blockOfOne(x: usize, ex: usize, bytes: usize): void {
   let sum = f32x4.splat(0);
   let moment = f32x4.splat(0);
+  let seen = i32x4.splat(0x4b400000);
+  for (let i: usize = 0; i < bytes; i += 16) {
+    const z = v128.load(x + i);
+    const bits = exponent(z);
+    const e = power(z, bits);
+    v128.store(ex + i, e);
+    seen = v128.or(seen, bits);
+    sum = f32x4.add(sum, e);
+    moment = f32x4.add(moment, f32x4.mul(e, z));
+  }
+  if (!allFit(seen)) {
+    irregularBlockOfOne(x, ex, bytes);
+    return;
+  }
+  addToResult(0, sum);
+  addToResult(1, moment);
+}
+
+function irregularBlockOfOne(x: usize, ex: usize, bytes: usize): void {
+  let sum = f32x4.splat(0);
+  let moment = f32x4.splat(0);
   for (let i: usize = 0; i < bytes; i += 16) {
     const z = v128.load(x + i);
     const e = exp(z);
@@ -32,11 +61,13 @@ function blockOfOne(x: usize, ex: usize, bytes: usize): void {
   }
   addToResult(0, sum);
   addToResult(1, moment);
+  addToResult(IRREGULAR, one());
 }
 
 /**
  * Of two rows: eˣ = exp(t·x) into `ex`, e^y = exp(t·y) into `ey`, and the results
- * 0: Σ eˣ, 1: Σ e^y, 2: Σ eˣ·(x − y), which is not finite where only y is impossible.
+ * 0: Σ eˣ, 1: Σ e^y, 2: Σ eˣ·(x − y), which is not finite where only y is impossible,
+ * 3: above 0 if some numbers were not finite, or so small that their exponential is 0.
  */
 export function sumsOfTwo(x: usize, y: usize, ex: usize, ey: usize, size: i32): void {
   clearResults();
@@ -64,6 +95,35 @@ function blockOfTwo(x: usize, y: usize, ex: usize, ey: usize, bytes: usize): voi
   let sumX = f32x4.splat(0);
   let sumY = f32x4.splat(0);
   let moment = f32x4.splat(0);
+  let seen = i32x4.splat(0x4b400000);
+  for (let i: usize = 0; i < bytes; i += 16) {
+    const zx = v128.load(x + i);
+    const zy = v128.load(y + i);
+    const bitsX = exponent(zx);
+    const e = power(zx, bitsX);
+    v128.store(ex + i, e);
+    seen = v128.or(seen, bitsX);
+    sumX = f32x4.add(sumX, e);
+    moment = f32x4.add(moment, f32x4.mul(e, f32x4.sub(zx, zy)));
+    const bitsY = exponent(zy);
+    const f = power(zy, bitsY);
+    v128.store(ey + i, f);
+    seen = v128.or(seen, bitsY);
+    sumY = f32x4.add(sumY, f);
+  }
+  if (!allFit(seen)) {
+    irregularBlockOfTwo(x, y, ex, ey, bytes);
+    return;
+  }
+  addToResult(0, sumX);
+  addToResult(1, sumY);
+  addToResult(2, moment);
+}
+
+function irregularBlockOfTwo(x: usize, y: usize, ex: usize, ey: usize, bytes: usize): void {
+  let sumX = f32x4.splat(0);
+  let sumY = f32x4.splat(0);
+  let moment = f32x4.splat(0);
   for (let i: usize = 0; i < bytes; i += 16) {
     const zx = v128.load(x + i);
     const zy = v128.load(y + i);
@@ -78,6 +138,7 @@ function blockOfTwo(x: usize, y: usize, ex: usize, ey: usize, bytes: usize): voi
   addToResult(0, sumX);
   addToResult(1, sumY);
   addToResult(2, moment);
+  addToResult(IRREGULAR, one());
 }
 
 /** x − shift into `to`: the way back into the range of float32's exponentials. `to` has room for whole lanes. */

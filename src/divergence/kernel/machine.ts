@@ -11,9 +11,18 @@ export interface Kernels {
   shifted(to: number, x: number, size: number, shift: number): void;
   pair(t: number, a: number, b: number): void;
   offset(high: number, low: number): void;
-  closeKL(x: number, y: number, ex: number, ey: number, size: number): void;
+  closeKL(x: number, y: number, ex: number, ey: number, size: number, careful: boolean): void;
   gradientOfExp(g: number, ex: number, size: number, scale: number, add: boolean): void;
-  gradientOfRatio(g: number, x: number, y: number, ex: number, size: number, scale: number, add: boolean): void;
+  gradientOfRatio(
+    g: number,
+    x: number,
+    y: number,
+    ex: number,
+    size: number,
+    scale: number,
+    add: boolean,
+    careful: boolean,
+  ): void;
   gradientOfTwo(g: number, ex: number, ey: number, size: number, a: number, b: number, add: boolean): void;
 }
 

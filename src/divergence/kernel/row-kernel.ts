@@ -32,9 +32,12 @@ export interface RowKernel {
 
 /**
  * Below this, in nats, values are computed once more, by sums in which nothing cancels. Above it the error of float32,
- * some 1e-8 of a nat, is below the 1e-6 that are promised.
+ * some 1e-7 of a nat, is below the 1e-6 that are promised.
  */
-const CLOSE = 0.1;
+const CLOSE = 0.25;
+
+/** The same for what depends on the largest probability of a row alone. */
+const CONFIDENT = 0.5;
 
 /** Sums of exponentials outside of this have lost digits to float32's range, or are about to. */
 const [SMALLEST, LARGEST] = [1e-17, 1e30];
@@ -85,7 +88,7 @@ function shift({ machine, size }: PlacedRow, from: number, to: number): number {
 export function klKernel(reverse: boolean): RowKernel {
   // Of the row at hand, from `value` to `gradient`.
   let [sumP, sumQ, logRatio, kl, error] = [0, 0, 0, 0, 0];
-  let close = false;
+  let [close, careful] = [false, false];
   return {
     value(row) {
       const { machine, size, t } = row;
@@ -95,12 +98,14 @@ export function klKernel(reverse: boolean): RowKernel {
       // log p − log q = t·(x − y) − log (Σ eˣ / Σ e^y)
       logRatio = Math.log(sumP / sumQ);
       kl = (t * results[2]!) / sumP - logRatio;
+      // Numbers that are not finite, or rows so far apart that x − y has lost digits of what is left of it.
+      careful = results[3]! > 0 || Math.abs(logRatio) > 4 * Math.sqrt(Math.max(0, kl));
       close = kl < Math.max(CLOSE, Math.abs(logRatio) / 2);
       if (!close) return kl;
       kernels.pair(t, 1 / sumP, 1 / sumQ);
       kernels.offset(...split(logRatio / t));
-      if (reverse) kernels.closeKL(row.y, row.x, row.ey, row.ex, size);
-      else kernels.closeKL(row.x, row.y, row.ex, row.ey, size);
+      if (reverse) kernels.closeKL(row.y, row.x, row.ey, row.ex, size, careful);
+      else kernels.closeKL(row.x, row.y, row.ex, row.ey, size, careful);
       // Both distributions sum to 1; where Σ (q − p) is not 0 the log-ratio was off, by as much as float32 sums are.
       const excess = results[0]! + results[1]!;
       error = Math.log1p(excess);
@@ -112,7 +117,7 @@ export function klKernel(reverse: boolean): RowKernel {
       const { kernels } = machine;
       if (!reverse) {
         kernels.offset(...split((logRatio + kl) / t));
-        kernels.gradientOfRatio(g, x, y, ex, size, (factor * t) / sumP, add);
+        kernels.gradientOfRatio(g, x, y, ex, size, (factor * t) / sumP, add, careful);
       } else if (close) {
         // ex holds q − p, of a q that is too large by the error.
         const [ofP, ofDifference] = [Math.expm1(-error), Math.exp(-error)];
@@ -136,7 +141,7 @@ export function crossEntropyKernel(targets: Int32Array): RowKernel {
       total = machine.results[0]!;
       const logit = machine.floats[row.x / 4 + target]!;
       loss = Math.log(total) - t * logit;
-      if (loss < CLOSE) {
+      if (loss < CONFIDENT) {
         const most = machine.kernels.largest(row.x, size);
         machine.kernels.sumsBelow(row.x, size, most);
         loss = Math.log1p(machine.results[0]! + machine.results[2]! - 1) + t * (most - logit);
