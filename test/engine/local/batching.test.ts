@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Datum, rowCount, sliceRows } from "../../../src/data/datum.ts";
 import type { CustomLoss } from "../../../src/engine/contract.ts";
+import { splitBatches } from "../../../src/engine/local/batch.ts";
 import { LocalModel } from "../../../src/engine/local/model.ts";
 import type { LocalTrainingClient } from "../../../src/engine/local/training-client.ts";
 import { complaint } from "../../data/folders.ts";
@@ -114,6 +115,20 @@ describe("company and padding change nothing", () => {
     }
   });
 
+  it("no more tokens go through at once than allowed, padding included, but for a datum that is longer alone", () => {
+    for (const limit of [1, 9, 20, 60, 1000]) {
+      const batches = splitBatches(DATA, model.config, limit);
+      for (const { data, indices, length, tokens } of batches) {
+        expect(tokens.length).toBe(data.length * length);
+        expect(data).toEqual(indices.map((i) => DATA[i]));
+        expect(length).toBe(Math.max(...data.map(({ modelInput }) => modelInput.length)));
+        if (data.length > 1) expect(tokens.length).toBeLessThanOrEqual(limit);
+      }
+      expect(batches.flatMap(({ indices }) => indices).sort()).toEqual([...DATA.keys()]);
+    }
+    expect(splitBatches(DATA, model.config, 1000)).toHaveLength(1);
+  });
+
   it("a loss sees every row once, never more at once than allowed, each with what belongs to it", async () => {
     const small = tinyModel({}, { rowsAtOnce: 5, tokensAtOnce: 24 });
     const smallClient = await small.trainingClient();
@@ -222,6 +237,9 @@ describe("rows", () => {
       add(alone);
     }
     expect(found.loss).toBeCloseTo(expected.loss, 4);
+    // A weight below 0, as linearized losses have it, counts as it is.
+    const likelihood = found.logprobs[1]!.data.reduce((sum, logprob, i) => sum + weights[i]! * logprob, 0);
+    expect(found.loss - (await pass([DATA[2]!])).loss).toBeCloseTo(-likelihood, 4);
     expect(relativeDistance(found.gradient, expected.gradient)).toBeLessThan(GRADIENT_TOLERANCE);
     const [rows] = await model.sampler().distributions([datum]);
     const [all] = await model.sampler().distributions([long]);

@@ -200,7 +200,11 @@ describe("what is refused", () => {
 
 describe("calls at once", () => {
   it("on one model, with and without adapters, give what they give one after the other, and it stays", async () => {
+    // Few rows at once make many turns out of each call, between which the others could come.
+    const model = await LocalModel.open(MODEL, { threads: 1, rowsAtOnce: 7 });
+    const client = await model.trainingClient({ adapter: `${FIXTURE}adapter-init` });
     const other = await model.trainingClient({ adapter: `${FIXTURE}adapter-final-mr` });
+    const sampler = client.sampler("current");
     const samplers = [sampler, model.sampler(), other.sampler("current"), client.sampler("base")];
     const data = randomData([12, 5, 20], 320);
     const texts = PROMPTS.slice(1);
@@ -224,7 +228,7 @@ describe("calls at once", () => {
     await sampler.distributions(randomData([30, 30], 320, 2));
     expect(atOnce).toEqual(expected);
     for (const [i, one] of atOnce.entries()) if (i >= 3) expect(one).not.toEqual(atOnce[i % 3]);
-    await other.close();
+    for (const each of [client, other, model]) await each.close();
   });
 
   it("a text is drawn from the weights of one moment: an update waits for it", async () => {
