@@ -28,6 +28,7 @@ export function temperature(inverse: f64): void {
   constant(8, t2 * t2 * 0.04189885126346397);
   constant(9, t2 * t2 * inverse * 0.008290144181695843);
   constant(10, ROUNDER);
+  constant(11, -1100 * step);
 }
 
 /** A constant as four equal lanes. */
@@ -69,6 +70,12 @@ export function power(x: v128, exponent: v128): v128 {
   const high = madd(r, v128.load(CONSTANTS, 144), v128.load(CONSTANTS, 128));
   const series = madd(r2, madd(r2, high, middle), low);
   return f32x4.mul(series, i32x4.shl(exponent, 23));
+}
+
+/** An x whose exponential is 0 in float64 too. */
+@inline
+export function nothing(): v128 {
+  return v128.load(CONSTANTS, 176);
 }
 
 const FITTING = memory.data<i32>([0x4b400000, 0x4b400000, 0x4b400000, 0x4b400000], 16);

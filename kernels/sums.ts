@@ -1,4 +1,4 @@
-import { allFit, exp, exponent, power } from "./exp";
+import { allFit, exp, exponent, nothing, power } from "./exp";
 import { addToResult, BLOCK, BLOCK_BYTES, clearResults, end, F, one, wherePossible } from "./lanes";
 
 /**
@@ -124,6 +124,7 @@ function irregularBlockOfTwo(x: usize, y: usize, ex: usize, ey: usize, bytes: us
   let sumX = f32x4.splat(0);
   let sumY = f32x4.splat(0);
   let moment = f32x4.splat(0);
+  let far = i32x4.splat(0);
   for (let i: usize = 0; i < bytes; i += 16) {
     const zx = v128.load(x + i);
     const zy = v128.load(y + i);
@@ -133,11 +134,15 @@ function irregularBlockOfTwo(x: usize, y: usize, ex: usize, ey: usize, bytes: us
     v128.store(ey + i, f);
     sumX = f32x4.add(sumX, e);
     sumY = f32x4.add(sumY, f);
-    moment = f32x4.add(moment, f32x4.mul(e, wherePossible(f32x4.sub(zx, zy), zx)));
+    const difference = f32x4.sub(zx, zy);
+    moment = f32x4.add(moment, f32x4.mul(e, wherePossible(difference, zx)));
+    const isFar = f32x4.gt(f32x4.abs(difference), f32x4.splat(1e20));
+    far = v128.or(far, v128.and(isFar, f32x4.gt(zx, nothing())));
   }
   addToResult(0, sumX);
   addToResult(1, sumY);
-  addToResult(2, moment);
+  // Too small a probability for float32, times too large a ratio to be nothing: left to the caller.
+  addToResult(2, v128.any_true(far) ? f32x4.splat(NaN) : moment);
   addToResult(IRREGULAR, one());
 }
 

@@ -125,6 +125,21 @@ describe.each([false, true])("KL, reverse: %s", (reverse) => {
     expect(of(holed, holed.slice()).value).toBe(0);
     expect(of(whole.fill(Number.NaN), holed).value).toBeNaN();
   });
+
+  test("a probability below float32's range, where the other side has a finite mask", () => {
+    const size = 128;
+    for (const depth of [89, 95, 100]) {
+      for (const mask of [-3.4e38, -1e30, -1e30 * depth]) {
+        const [over, under] = [new Float32Array(size), new Float32Array(size)];
+        over[5] = -depth;
+        under[5] = mask;
+        const [x, y] = reverse ? [under, over] : [over, under];
+        const value = klDivergence(tensor(x, [1, size]), tensor(y, [1, size]), { direction, input: "logits" });
+        const wanted = expected(x, y, reverse).value;
+        expect(Math.abs(value / wanted - 1), `e^-${depth} against ${mask}`).toBeLessThan(2e-6);
+      }
+    }
+  });
 });
 
 test.each(SIZES)("cross-entropy of %i outcomes: value and gradient", (size) => {
