@@ -1,14 +1,15 @@
+import { type InTurn, inTurn } from "../in-turn.ts";
 import type { ServedClient, ServedEngine, TrainingOptions } from "./engine.ts";
 import type { Futures, Result } from "./futures.ts";
 import { HttpError } from "./http.ts";
-import { Lane, Once, Sequence } from "./lane.ts";
+import { Once, Sequence } from "./numbered.ts";
 
 /** A model under training, and the order of the work on it. */
 export interface Model {
   readonly id: string;
   readonly options: TrainingOptions;
   client: Promise<ServedClient>;
-  readonly lane: Lane;
+  readonly alone: InTurn;
   readonly sequence: Sequence;
   readonly once: Once<number>;
 }
@@ -28,8 +29,8 @@ export class Models {
   /** Opens a model under `id`; gives the id of the promise. */
   create(id: string, options: TrainingOptions): string {
     const client = this.#engine.createTrainingClient(options);
-    const lane = new Lane();
-    this.#models.set(id, { id, options, client, lane, sequence: new Sequence(lane), once: new Once() });
+    const alone = inTurn();
+    this.#models.set(id, { id, options, client, alone, sequence: new Sequence(alone), once: new Once() });
     return this.#futures.add(client.then(() => ({ model_id: id, type: "create_model" })));
   }
 
@@ -59,8 +60,8 @@ export class Models {
   /** Lets what is running end, and frees the models. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    const free = async ({ lane, client }: Model) => {
-      await lane.run(async () => undefined);
+    const free = async ({ alone, client }: Model) => {
+      await alone(async () => undefined);
       await (await client.catch(() => undefined))?.close?.();
     };
     await Promise.all([...this.#models.values()].map(free));

@@ -1,14 +1,15 @@
 import type { SamplingClient } from "../engine/contract.ts";
 import { encodeSampleResponse } from "../engine/tinker/wire/sample.ts";
 import { UserError } from "../errors.ts";
+import { type InTurn, inTurn } from "../in-turn.ts";
 import type { Futures, Result } from "./futures.ts";
 import { HttpError, type HttpRequest } from "./http.ts";
-import { Lane, Once } from "./lane.ts";
+import { Once } from "./numbered.ts";
 import { parseBody, sample, sampleContent } from "./requests.ts";
 
 interface Session {
   readonly sampler: SamplingClient;
-  readonly lane: Lane;
+  readonly alone: InTurn;
   readonly once: Once<number>;
 }
 
@@ -28,7 +29,7 @@ export class Samplers {
   }
 
   add(id: string, sampler: SamplingClient): string {
-    if (!this.#sessions.has(id)) this.#sessions.set(id, { sampler, lane: new Lane(), once: new Once() });
+    if (!this.#sessions.has(id)) this.#sessions.set(id, { sampler, alone: inTurn(), once: new Once() });
     return id;
   }
 
@@ -47,18 +48,18 @@ export class Samplers {
     const session = this.#sessions.get(sampling_session_id);
     if (!session)
       throw new HttpError(404, `there is no sampling session ${sampling_session_id} here (any more): create one first`);
-    const { sampler, lane, once } = session;
+    const { sampler, alone, once } = session;
     const work = async () => {
       if (this.#isClosed) throw new Error("the server is closing");
       return draw(sampler, request);
     };
-    return { request_id: once.answer(seq_id, request.body, () => this.#futures.add(lane.run(work))) };
+    return { request_id: once.answer(seq_id, request.body, () => this.#futures.add(alone(work))) };
   }
 
   /** Lets what is running end. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    await Promise.all([...this.#sessions.values()].map(({ lane }) => lane.run(async () => undefined)));
+    await Promise.all([...this.#sessions.values()].map(({ alone }) => alone(async () => undefined)));
   }
 }
 

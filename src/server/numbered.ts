@@ -1,16 +1,6 @@
 import { createHash } from "node:crypto";
+import type { InTurn } from "../in-turn.ts";
 import { HttpError } from "./http.ts";
-
-/** Work that must not overlap: one piece after the other. */
-export class Lane {
-  #last: Promise<unknown> = Promise.resolve();
-
-  run<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#last.then(work);
-    this.#last = result.catch(() => undefined);
-    return result;
-  }
-}
 
 /** Accepts each number once: sent again with the same body it is the same request, with another one a conflict. */
 export class Once<Id> {
@@ -32,17 +22,17 @@ export class Once<Id> {
  * part of a batch last. Each piece is accepted at once and waits for the numbers before it.
  */
 export class Sequence {
-  readonly #lane: Lane;
+  readonly #inTurn: InTurn;
   readonly #waiting = new Map<number, () => void>();
   #next = 1;
 
-  constructor(lane: Lane) {
-    this.#lane = lane;
+  constructor(inTurn: InTurn) {
+    this.#inTurn = inTurn;
   }
 
   run<T>(number: number, work: () => Promise<T>): Promise<T> {
     return new Promise((resolve) => {
-      this.#waiting.set(number, () => resolve(this.#lane.run(work)));
+      this.#waiting.set(number, () => resolve(this.#inTurn(work)));
       for (let start = this.#waiting.get(this.#next); start; start = this.#waiting.get(this.#next)) {
         this.#waiting.delete(this.#next++);
         start();
