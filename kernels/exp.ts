@@ -7,7 +7,7 @@ const ROUNDER: f32 = 12582912 + 127;
 const LN2: f64 = 0.6931471805599453;
 
 /** Where the constants lie that depend on the temperature, each as four equal lanes. */
-const CONSTANTS: usize = 512;
+const CONSTANTS: usize = 768;
 
 /** Sets the temperature of everything that follows, as its inverse. */
 export function temperature(inverse: f64): void {

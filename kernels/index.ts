@@ -1,4 +1,6 @@
 export { temperature } from "./exp";
-export { gradientOfExp, largest, sumsBelow } from "./one";
+export { mixed, mixture, shape } from "./mixture";
+export { centered, gradientOfCentered, gradientOfExp, largest, sumsBelow } from "./one";
 export { closeKL, gradientOfRatio, gradientOfTwo, offset, pair } from "./ratio";
-export { shifted, sumsOfOne, sumsOfTwo } from "./sums";
+export { selectLargest, sum } from "./selection";
+export { sumsOfOne, sumsOfTwo } from "./sums";

@@ -1,5 +1,5 @@
-import { exp } from "./exp";
 import { addToResult, BLOCK, BLOCK_BYTES, clearResults, end, F, lanes, one, parameter, wherePossible } from "./lanes";
+import { K_HIGH, K_LOW, SCALE } from "./ratio";
 
 /** @file Later passes over one row. */
 
@@ -18,31 +18,32 @@ export function largest(x: usize, size: i32): f32 {
 
 /**
  * A confident row, without its largest number m, in which the digits of the others would drown:
- * 0: Σ exp(t·(x − m)) over x < m, 1: Σ exp(t·(x − m))·(x − m), 2: how many are m.
+ * 0: Σ eˣ over x < m, 1: Σ eˣ·(x − m), 2: how many are m.
  */
-export function sumsBelow(x: usize, size: i32, most: f32): void {
+export function sumsBelow(x: usize, ex: usize, size: i32, most: f32): void {
   clearResults();
   lanes(0, most);
   for (; size >= BLOCK; size -= BLOCK) {
-    blockBelow(x, BLOCK_BYTES);
+    blockBelow(x, ex, BLOCK_BYTES);
     x += BLOCK_BYTES;
+    ex += BLOCK_BYTES;
   }
   const rest = size & 3;
   const bytes = <usize>(size - rest) * F;
-  blockBelow(x, bytes);
-  if (rest > 0) blockBelow(end(0, x + bytes, rest, -Infinity), 16);
+  blockBelow(x, ex, bytes);
+  if (rest > 0) blockBelow(end(0, x + bytes, rest, -Infinity), end(1, ex + bytes, rest), 16);
 }
 
-function blockBelow(x: usize, bytes: usize): void {
+function blockBelow(x: usize, ex: usize, bytes: usize): void {
   let sum = f32x4.splat(0);
   let moment = f32x4.splat(0);
   let count = f32x4.splat(0);
   for (let i: usize = 0; i < bytes; i += 16) {
-    const z = f32x4.sub(v128.load(x + i), parameter(0));
-    const below = f32x4.lt(z, f32x4.splat(0));
-    const e = v128.and(exp(z), below);
+    const z = v128.load(x + i);
+    const below = f32x4.lt(z, parameter(0));
+    const e = v128.and(v128.load(ex + i), below);
     sum = f32x4.add(sum, e);
-    moment = f32x4.add(moment, f32x4.mul(e, wherePossible(z, z)));
+    moment = f32x4.add(moment, f32x4.mul(e, wherePossible(f32x4.sub(z, parameter(0)), z)));
     count = f32x4.add(count, v128.andnot(one(), below));
   }
   addToResult(0, sum);
@@ -65,6 +66,47 @@ export function gradientOfExp(g: usize, ex: usize, size: i32, scale: f32, add: b
 function spanOfExp(g: usize, ex: usize, bytes: usize, add: bool): void {
   for (let i: usize = 0; i < bytes; i += 16) {
     let gradient = f32x4.mul(v128.load(ex + i), parameter(0));
+    if (add) gradient = f32x4.add(gradient, v128.load(g + i));
+    v128.store(g + i, gradient);
+  }
+}
+
+/** to = t·(x − k): log-probabilities, or logits moved near 0. */
+export function centered(to: usize, x: usize, size: i32, t: f32): void {
+  lanes(SCALE, t);
+  const rest = size & 3;
+  const bytes = <usize>(size - rest) * F;
+  spanOfCentered(to, x, bytes);
+  if (rest == 0) return;
+  const endX = end(0, x + bytes, rest);
+  spanOfCentered(endX, endX, 16);
+  memory.copy(to + bytes, endX, <usize>rest * F);
+}
+
+function spanOfCentered(to: usize, x: usize, bytes: usize): void {
+  for (let i: usize = 0; i < bytes; i += 16) {
+    const z = f32x4.sub(f32x4.sub(v128.load(x + i), parameter(K_HIGH)), parameter(K_LOW));
+    v128.store(to + i, f32x4.mul(z, parameter(SCALE)));
+  }
+}
+
+/** g = (g if `add`) + scale·eˣ·(z − k), 0 where z is −∞: the gradients of entropy (z = x) and of a mixture (z = log p − log m). */
+export function gradientOfCentered(g: usize, z: usize, ex: usize, size: i32, scale: f32, add: bool): void {
+  lanes(SCALE, scale);
+  const rest = size & 3;
+  const bytes = <usize>(size - rest) * F;
+  spanOfGradientOfCentered(g, z, ex, bytes, add);
+  if (rest == 0) return;
+  const endG = end(0, g + bytes, rest);
+  spanOfGradientOfCentered(endG, end(1, z + bytes, rest), end(2, ex + bytes, rest), 16, add);
+  memory.copy(g + bytes, endG, <usize>rest * F);
+}
+
+function spanOfGradientOfCentered(g: usize, z: usize, ex: usize, bytes: usize, add: bool): void {
+  for (let i: usize = 0; i < bytes; i += 16) {
+    const at = v128.load(z + i);
+    const centered = f32x4.sub(f32x4.sub(at, parameter(K_HIGH)), parameter(K_LOW));
+    let gradient = f32x4.mul(f32x4.mul(v128.load(ex + i), parameter(SCALE)), wherePossible(centered, at));
     if (add) gradient = f32x4.add(gradient, v128.load(g + i));
     v128.store(g + i, gradient);
   }

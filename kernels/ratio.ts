@@ -6,12 +6,12 @@ import { addToResult, BLOCK, BLOCK_BYTES, clearResults, end, F, lanes, madd, par
  */
 
 // Parameters, as lanes.
-const A = 0;
-const B = 1;
-const K_HIGH = 2;
-const K_LOW = 3;
-const MINUS_T = 4;
-const SCALE = 5;
+export const A: usize = 0;
+const B: usize = 1;
+export const K_HIGH: usize = 2;
+export const K_LOW: usize = 3;
+export const MINUS_T: usize = 4;
+export const SCALE: usize = 5;
 
 /** What belongs to a pair of rows; k is the sum of its two parts. */
 export function pair(t: f32, a: f32, b: f32): void {
@@ -32,7 +32,7 @@ export function offset(high: f32, low: f32): void {
  * where x is impossible.
  */
 @inline
-function logRatio(x: v128, y: v128, careful: bool): v128 {
+export function logRatio(x: v128, y: v128, careful: bool): v128 {
   if (!careful) return f32x4.sub(f32x4.sub(x, y), parameter(K_HIGH));
   const rounded = f32x4.sub(x, y);
   const ofX = f32x4.sub(rounded, x);

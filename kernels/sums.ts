@@ -145,9 +145,3 @@ function irregularBlockOfTwo(x: usize, y: usize, ex: usize, ey: usize, bytes: us
   addToResult(2, v128.any_true(far) ? f32x4.splat(NaN) : moment);
   addToResult(IRREGULAR, one());
 }
-
-/** x − shift into `to`: the way back into the range of float32's exponentials. `to` has room for whole lanes. */
-export function shifted(to: usize, x: usize, size: i32, shift: f32): void {
-  const bytes = <usize>size * F;
-  for (let i: usize = 0; i < bytes; i += F) store<f32>(to + i, load<f32>(x + i) - shift);
-}

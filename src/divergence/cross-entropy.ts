@@ -1,4 +1,4 @@
-import { crossEntropyKernel } from "./kernel/row-kernel.ts";
+import { crossEntropyKernel } from "./kernel/cross-entropy-kernel.ts";
 import type { GradientOptions, Reduced, Reduction, RowOptions, WithGradient } from "./options.ts";
 import type { Row, RowFormula } from "./row.ts";
 import { overRows } from "./rows.ts";

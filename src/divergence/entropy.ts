@@ -1,3 +1,4 @@
+import { entropyKernel } from "./kernel/entropy-kernel.ts";
 import type { GradientOptions, Reduced, Reduction, RowOptions, WithGradient } from "./options.ts";
 import { notNegative, type Row } from "./row.ts";
 import { overRows } from "./rows.ts";
@@ -26,3 +27,4 @@ function entropyRow({ p, logP, gradient }: Row): number {
   if (gradient) for (let i = 0; i < p.length; i++) gradient[i] = p[i] === 0 ? 0 : -p[i]! * (logP[i]! + entropy);
   return notNegative(entropy);
 }
+entropyRow.kernel = entropyKernel;

@@ -1,4 +1,5 @@
 import { type Divergence, divergence } from "./divergence.ts";
+import { jensenShannonKernel } from "./kernel/jensen-shannon-kernel.ts";
 import { within } from "./options.ts";
 import { notNegative, type Row, type RowFormula } from "./row.ts";
 
@@ -31,7 +32,7 @@ export const jensenShannon: Divergence<JensenShannonOptions> = /* @__PURE__ */ d
 export function jensenShannonRow(beta: number): RowFormula {
   // At both ends the mixture is one of the two, and the divergence 0 whatever they are; NaN stays NaN.
   if (beta === 0 || beta === 1) return nothing;
-  return ({ p, logP, q, logQ, gradient }) => {
+  const formula = ({ p, logP, q, logQ, gradient }: Row) => {
     let fromP = 0;
     let fromQ = 0;
     for (let i = 0; i < p.length; i++) {
@@ -51,6 +52,7 @@ export function jensenShannonRow(beta: number): RowFormula {
       for (let i = 0; i < p.length; i++) gradient[i] = p[i] === 0 ? 0 : beta * p[i]! * (gradient[i]! - fromP);
     return notNegative(beta * fromP + (1 - beta) * fromQ);
   };
+  return Object.assign(formula, { kernel: jensenShannonKernel(beta) });
 }
 
 function nothing({ p, q, gradient }: Row): number {

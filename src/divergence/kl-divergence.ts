@@ -1,6 +1,6 @@
 import { type Divergence, divergence } from "./divergence.ts";
 import { jensenShannonRow } from "./jensen-shannon.ts";
-import { klKernel } from "./kernel/row-kernel.ts";
+import { klKernel } from "./kernel/kl-kernel.ts";
 import { oneOf } from "./options.ts";
 import { notNegative, type Row } from "./row.ts";
 

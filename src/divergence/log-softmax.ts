@@ -1,4 +1,6 @@
-import { checkTemperature } from "./options.ts";
+import { KernelRows } from "./kernel/kernel-rows.ts";
+import { logSoftmaxKernel } from "./kernel/log-softmax-kernel.ts";
+import { settings } from "./options.ts";
 import { loadRow, rowScratch } from "./row.ts";
 import { formatShape, type Tensor } from "./tensor.ts";
 
@@ -15,20 +17,27 @@ export function logSoftmax(
   logits: Tensor,
   { temperature = 1, out }: { readonly temperature?: number; readonly out?: Tensor } = {},
 ): Tensor {
-  checkTemperature(temperature);
+  const set = settings({ temperature, input: "logits" });
   const size = logits.shape.at(-1);
   if (!size)
     throw new RangeError(
       `a softmax needs at least one outcome along the last axis, found shape ${formatShape(logits.shape)}`,
     );
+  const kernel = logSoftmaxKernel();
+  KernelRows.makeRoom(kernel, size);
   const result = out ?? { data: new Float32Array(logits.data.length), shape: logits.shape };
   if (result.data.length !== logits.data.length) {
     throw new RangeError(`out holds ${result.data.length} numbers, expected ${logits.data.length}`);
   }
   const { p, logP } = rowScratch(size, false);
-  for (let from = 0; from < logits.data.length; from += size) {
-    loadRow(logits.data, from, logP, p, 1 / temperature, true);
-    result.data.set(logP, from);
+  const fast = KernelRows.open(kernel, logits, undefined, set);
+  for (let r = 0; r < logits.data.length / size; r++) {
+    if (fast?.value(r) !== undefined) {
+      fast.gradient(result.data, 1, false);
+      continue;
+    }
+    loadRow(logits.data, r * size, logP, p, set.inverseTemperature, true);
+    result.data.set(logP, r * size);
   }
   return result;
 }

@@ -77,7 +77,12 @@ export function settings({
 }: DivergenceOptions): Settings {
   oneOf("reduction", reduction, ["mean", "sum", "none"]);
   oneOf("input", input, ["logprobs", "logits"]);
-  checkTemperature(temperature);
+  within(
+    "temperature",
+    temperature,
+    temperature > 0 && temperature < Number.POSITIVE_INFINITY,
+    "a finite number above 0",
+  );
   within("epsilon", epsilon, epsilon >= 0 && epsilon < 1, "a number from 0 to below 1");
   within("clip", clip, clip > 0, "a number of nats above 0");
   if (totalWeight !== undefined) {
@@ -106,12 +111,6 @@ export function oneOf<T extends string>(name: string, value: T, allowed: readonl
       `${name} is ${JSON.stringify(value)}, expected ${allowed.map((each) => `"${each}"`).join(" or ")}`,
     );
   }
-}
-
-/** @throws RangeError unless it is a finite number above 0. */
-export function checkTemperature(temperature: number): void {
-  const holds = temperature > 0 && temperature < Number.POSITIVE_INFINITY;
-  within("temperature", temperature, holds, "a finite number above 0");
 }
 
 /** @throws RangeError unless the setting `holds`. */

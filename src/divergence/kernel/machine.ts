@@ -6,12 +6,18 @@ export interface Kernels {
   temperature(inverse: number): void;
   sumsOfOne(x: number, ex: number, size: number): void;
   sumsOfTwo(x: number, y: number, ex: number, ey: number, size: number): void;
-  sumsBelow(x: number, size: number, most: number): void;
+  sumsBelow(x: number, ex: number, size: number, most: number): void;
   largest(x: number, size: number): number;
-  shifted(to: number, x: number, size: number, shift: number): void;
+  centered(to: number, x: number, size: number, t: number): void;
   pair(t: number, a: number, b: number): void;
   offset(high: number, low: number): void;
   closeKL(x: number, y: number, ex: number, ey: number, size: number, careful: boolean): void;
+  selectLargest(x: number, size: number, k: number, numbers: number, ids: number): void;
+  sum(x: number, size: number): void;
+  mixture(beta: number): void;
+  shape(i: number, coefficient: number): void;
+  mixed(x: number, y: number, ex: number, ey: number, size: number, careful: boolean): void;
+  gradientOfCentered(g: number, z: number, ex: number, size: number, scale: number, add: boolean): void;
   gradientOfExp(g: number, ex: number, size: number, scale: number, add: boolean): void;
   gradientOfRatio(
     g: number,

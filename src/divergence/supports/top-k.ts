@@ -1,4 +1,6 @@
-import { checkTemperature, within } from "../options.ts";
+import { KernelRows } from "../kernel/kernel-rows.ts";
+import { topKKernel } from "../kernel/top-k-kernel.ts";
+import { settings, within } from "../options.ts";
 import { loadRow, rowScratch } from "../row.ts";
 import { formatShape, type IntTensor, sameShape, type Tensor } from "../tensor.ts";
 
@@ -54,15 +56,19 @@ export function topK(tokens: IntTensor, logprobs: Tensor, { tail }: { readonly t
 export function selectTopK(p: Tensor, k: number, { temperature = 1 }: { readonly temperature?: number } = {}): TopK {
   const size = p.shape.at(-1) ?? 0;
   within("k", k, Number.isInteger(k) && k >= 1 && k <= size, `a whole number from 1 to the vocabulary's ${size}`);
-  checkTemperature(temperature);
+  const set = settings({ temperature, input: "logits" });
   const outer = p.shape.slice(0, -1);
   const rows = p.data.length / size;
   const tokens = new Int32Array(rows * k);
   const logprobs = new Float32Array(rows * k);
   const tail = new Float32Array(rows);
+  const kernel = topKKernel(k, { tokens, logprobs, tail });
+  KernelRows.makeRoom(kernel, size);
+  const fast = KernelRows.open(kernel, p, undefined, set);
   const row = rowScratch(size, false);
   for (let r = 0; r < rows; r++) {
-    loadRow(p.data, r * size, row.logP, row.p, 1 / temperature, true);
+    if (fast?.value(r) !== undefined) continue;
+    loadRow(p.data, r * size, row.logP, row.p, set.inverseTemperature, true);
     const best = tokens.subarray(r * k, r * k + k);
     for (let id = 0; id < size; id++) insert(best, Math.min(id, k), id, row.logP);
     for (const [i, id] of best.entries()) {

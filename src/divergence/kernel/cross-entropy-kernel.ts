@@ -1,0 +1,29 @@
+import { CONFIDENT, confidentSums, type RowKernel, sumsOfOne } from "./row-kernel.ts";
+
+/** −log p[target] of each row. */
+export function crossEntropyKernel(targets: Int32Array): RowKernel {
+  let [total, loss] = [0, 0];
+  return {
+    value(row) {
+      const { machine, size, t, index } = row;
+      const target = targets[index]!;
+      if (!(target >= 0 && target < size)) return Number.NaN;
+      sumsOfOne(row);
+      total = machine.results[0]!;
+      const logit = machine.floats[row.x / 4 + target]!;
+      loss = Math.log(total) - t * logit;
+      if (loss < CONFIDENT) {
+        const { most, above } = confidentSums(row);
+        loss = above + (most - t * logit);
+      }
+      return loss;
+    },
+    gradient({ machine, ex, size, index }, g, factor, add) {
+      const { floats, kernels } = machine;
+      const at = g / 4 + targets[index]!;
+      const before = add ? floats[at]! : 0;
+      kernels.gradientOfExp(g, ex, size, factor / total, add);
+      floats[at] = before + factor * Math.expm1(-loss);
+    },
+  };
+}

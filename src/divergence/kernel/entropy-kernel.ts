@@ -1,0 +1,28 @@
+import { CONFIDENT, confidentSums, type RowKernel, split, sumsOfOne } from "./row-kernel.ts";
+
+/** −Σ p·log p. */
+export const entropyKernel: RowKernel = /* @__PURE__ */ createEntropyKernel();
+
+function createEntropyKernel(): RowKernel {
+  // Of the row at hand, from `value` to `gradient`: its entropy, Σ eˣ as eˣ was kept, and log Σ exp(t·x).
+  let [entropy, total, logSum] = [0, 0, 0];
+  return {
+    value(row) {
+      const { machine, t } = row;
+      sumsOfOne(row);
+      total = machine.results[0]!;
+      logSum = Math.log(total);
+      entropy = logSum - (t * machine.results[1]!) / total;
+      if (entropy < Math.max(CONFIDENT, Math.abs(logSum) / 2)) {
+        const { most, above, mean } = confidentSums(row);
+        logSum = most + above;
+        entropy = above - t * mean;
+      }
+      return entropy;
+    },
+    gradient({ machine, x, ex, size, t }, g, factor, add) {
+      machine.kernels.offset(...split((logSum - entropy) / t));
+      machine.kernels.gradientOfCentered(g, x, ex, size, (-factor * t) / total, add);
+    },
+  };
+}

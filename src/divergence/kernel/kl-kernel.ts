@@ -1,0 +1,73 @@
+import { CLOSE, type PlacedRow, type RowKernel, split, sumsOfTwo } from "./row-kernel.ts";
+
+/** A pair of rows, as far as it is known before their divergence: below, p is always the side that is summed over. */
+export interface Pair {
+  /** Σ eˣ of p's row, Σ e^y of q's. */
+  readonly sumP: number;
+  readonly sumQ: number;
+  /** log (sumP / sumQ): log p − log q = t·(x − y) − logRatio. */
+  readonly logRatio: number;
+  /** KL(p‖q), by sums in which digits cancel. */
+  readonly roughKL: number;
+  /** Some numbers are not finite, or the rows so far apart that x − y has lost digits of what is left of it. */
+  readonly careful: boolean;
+}
+
+/** The first pass over a pair of rows; with `reverse` the reference's is p. */
+export function pairOf(row: PlacedRow, reverse: boolean): Pair {
+  sumsOfTwo(row, reverse);
+  const { results } = row.machine;
+  const [sumP, sumQ] = [results[0]!, results[1]!];
+  const logRatio = Math.log(sumP / sumQ);
+  const roughKL = (row.t * results[2]!) / sumP - logRatio;
+  const careful = results[3]! > 0 || Math.abs(logRatio) > 4 * Math.sqrt(Math.max(0, roughKL));
+  return { sumP, sumQ, logRatio, roughKL, careful };
+}
+
+/**
+ * KL(p‖q) by sums in which nothing cancels, and the error of the log-ratio. In place of q's exponentials it leaves q − p, of a
+ * q that is too large by that error.
+ */
+export function closeKL(row: PlacedRow, { sumP, sumQ, logRatio, careful }: Pair, reverse: boolean) {
+  const { machine, size, t } = row;
+  const { kernels, results } = machine;
+  kernels.pair(t, 1 / sumP, 1 / sumQ);
+  kernels.offset(...split(logRatio / t));
+  if (reverse) kernels.closeKL(row.y, row.x, row.ey, row.ex, size, careful);
+  else kernels.closeKL(row.x, row.y, row.ex, row.ey, size, careful);
+  // Both distributions sum to 1; where Σ (q − p) is not 0 the log-ratio was off, by as much as float32 sums are.
+  const excess = results[0]! + results[1]!;
+  const error = Math.log1p(excess);
+  return { kl: Math.max(0, results[0]! - (excess - error)), error };
+}
+
+/** KL(p‖q), or with `reverse` KL(q‖p). */
+export function klKernel(reverse: boolean): RowKernel {
+  // Of the row at hand, from `value` to `gradient`.
+  let pair: Pair;
+  let kl = 0;
+  let error = 0;
+  let close = false;
+  return {
+    value(row) {
+      pair = pairOf(row, reverse);
+      close = pair.roughKL < Math.max(CLOSE, Math.abs(pair.logRatio) / 2);
+      if (close) ({ kl, error } = closeKL(row, pair, reverse));
+      else [kl, error] = [pair.roughKL, 0];
+      return kl;
+    },
+    gradient({ machine, x, y, ex, ey, size, t }, g, factor, add) {
+      const { kernels } = machine;
+      const { sumP, sumQ, logRatio, careful } = pair;
+      if (!reverse) {
+        kernels.offset(...split((logRatio - error + kl) / t));
+        kernels.gradientOfRatio(g, x, y, ex, size, (factor * t) / sumP, add, careful);
+      } else if (close) {
+        const [ofP, ofDifference] = [Math.expm1(-error), Math.exp(-error)];
+        kernels.gradientOfTwo(g, ey, ex, size, (factor * ofP) / sumP, factor * ofDifference, add);
+      } else {
+        kernels.gradientOfTwo(g, ex, ey, size, factor / sumQ, -factor / sumP, add);
+      }
+    },
+  };
+}

@@ -1,0 +1,21 @@
+import { CONFIDENT, confidentSums, type RowKernel, split, sumsOfOne } from "./row-kernel.ts";
+
+/** The value is log Σ exp(t·x); in the place of a gradient, the log-probabilities are written. */
+export function logSoftmaxKernel(): RowKernel {
+  let logSum = 0;
+  return {
+    value(row) {
+      sumsOfOne(row);
+      logSum = Math.log(row.machine.results[0]!);
+      if (logSum - row.t * row.machine.kernels.largest(row.x, row.size) < CONFIDENT) {
+        const { most, above } = confidentSums(row);
+        logSum = most + above;
+      }
+      return logSum;
+    },
+    gradient({ machine, x, size, t }, to) {
+      machine.kernels.offset(...split(logSum / t));
+      machine.kernels.centered(to, x, size, t);
+    },
+  };
+}

@@ -1,0 +1,202 @@
+import fc from "fast-check";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import {
+  allocate,
+  crossEntropy,
+  entropy,
+  jensenShannon,
+  klDivergence,
+  logSoftmax,
+  NotNormalizedError,
+  selectTopK,
+  type Tensor,
+  type WithGradient,
+} from "../../src/divergence/index.ts";
+import { KernelRows } from "../../src/divergence/kernel/kernel-rows.ts";
+import { createRandom, type Random } from "../../src/random.ts";
+
+/** @file The kernels against the float64 formulas that they stand for: same calls, same semantics, the same numbers. */
+
+afterEach(() => vi.restoreAllMocks());
+
+/** The same without kernels: everything is left to the formulas. */
+function byFormula<T>(compute: () => T): T {
+  const open = vi.spyOn(KernelRows, "open").mockReturnValue(undefined);
+  try {
+    return compute();
+  } finally {
+    open.mockRestore();
+  }
+}
+
+interface Case {
+  readonly p: Tensor;
+  readonly q: Tensor;
+  readonly targets: { data: Int32Array; shape: number[] };
+  readonly options: { temperature: number; input: "logits"; reduction: "none" };
+}
+
+const normal = (random: Random) => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+
+/** Rows of logits around any offset, flat or steep, near to each other or not, of any length. */
+const cases: fc.Arbitrary<Case> = fc
+  .record({
+    seed: fc.nat(),
+    rows: fc.integer({ min: 1, max: 3 }),
+    size: fc.oneof(fc.integer({ min: 64, max: 70 }), fc.integer({ min: 64, max: 1500 })),
+    spread: fc.constantFrom(0.01, 1, 5, 40),
+    distance: fc.constantFrom(1e-3, 0.03, 0.5, 3),
+    offset: fc.constantFrom(0, 30, 200, -90),
+    temperature: fc.constantFrom(1, 0.5, 2.3),
+  })
+  .map(({ seed, rows, size, spread, distance, offset, temperature }) => {
+    const random = createRandom(seed);
+    const shape = [rows, size];
+    const p = { data: Float32Array.from({ length: rows * size }, () => spread * normal(random) + offset), shape };
+    const q = { data: p.data.map((x) => x - 0.7 * offset + distance * normal(random)), shape };
+    const targets = { data: Int32Array.from({ length: rows }, () => Math.floor(random() * size)), shape: [rows] };
+    return { p, q, targets, options: { temperature, input: "logits", reduction: "none" } };
+  });
+
+type Function = (c: Case) => WithGradient;
+const FUNCTIONS: Record<string, Function> = {
+  "KL(p‖q)": ({ p, q, options }) => klDivergence.withGradient(p, q, options),
+  "KL(q‖p)": ({ p, q, options }) => klDivergence.withGradient(p, q, { ...options, direction: "reverse" }),
+  "Jensen–Shannon": ({ p, q, options }) => jensenShannon.withGradient(p, q, options),
+  "skewed Jensen–Shannon": ({ p, q, options }) => jensenShannon.withGradient(p, q, { ...options, beta: 0.2 }),
+  entropy: ({ p, options }) => entropy.withGradient(p, options),
+  "cross-entropy": ({ p, targets, options }) => crossEntropy.withGradient(p, targets, options),
+};
+
+const rowOf = ({ data, shape }: Tensor, r: number) => data.subarray(r * shape[1]!, (r + 1) * shape[1]!);
+const largest = (row: Float32Array) => row.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+
+describe.each(Object.entries(FUNCTIONS))("%s", (name, f) => {
+  test("value and gradient are the formula's, within float32", () => {
+    fc.assert(
+      fc.property(cases, (c) => {
+        const [fast, exact] = [f(c), byFormula(() => f(c))];
+        // A value that hangs on one or two outcomes has the error of their exponentials, several times where they are subtracted.
+        const tolerance = name.includes("Jensen") ? 5e-6 : 2e-6;
+        exact.perRow.data.forEach((value, r) => {
+          expect(Math.abs(fast.perRow.data[r]! - value)).toBeLessThanOrEqual(tolerance * Math.abs(value) + 1e-12);
+          const [found, wanted] = [rowOf(fast.gradient, r), rowOf(exact.gradient, r)];
+          const scale = largest(wanted);
+          const apart = largest(found.map((g, i) => g - wanted[i]!));
+          // Slopes may be small differences of numbers of size p, which float32 has within some 1e-7.
+          expect(apart).toBeLessThanOrEqual(5e-6 * scale + 2e-6 * Math.min(1, value) + 1e-10);
+        });
+      }),
+      { numRuns: 120 },
+    );
+  });
+
+  test("what is not finite is what the formula says", () => {
+    const special = fc.constantFrom(Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, -200, -1e30, 1e30);
+    const change = fc.record({ inP: fc.boolean(), at: fc.nat(), value: special });
+    fc.assert(
+      fc.property(cases, fc.array(change, { minLength: 1, maxLength: 4 }), (c, changes) => {
+        const [p, q] = [
+          { ...c.p, data: c.p.data.slice() },
+          { ...c.q, data: c.q.data.slice() },
+        ];
+        for (const { inP, at, value } of changes) (inP ? p : q).data[at % p.data.length] = value;
+        const [fast, exact] = [f({ ...c, p, q }), byFormula(() => f({ ...c, p, q }))];
+        exact.perRow.data.forEach((value, r) => {
+          if (Number.isFinite(value)) {
+            expect(Math.abs(fast.perRow.data[r]! - value)).toBeLessThanOrEqual(5e-6 * Math.abs(value) + 1e-12);
+          } else {
+            expect(fast.perRow.data[r]).toEqual(value);
+            expect(rowOf(fast.gradient, r)).toEqual(rowOf(exact.gradient, r));
+          }
+        });
+      }),
+      { numRuns: 120 },
+    );
+  });
+
+  test("weights, totals, caps and reductions", () => {
+    fc.assert(
+      fc.property(
+        cases,
+        fc.constantFrom("mean", "sum"),
+        fc.double({ min: 0.01, max: 2, noNaN: true }),
+        (c, reduction, clip) => {
+          const weights = Array.from({ length: c.p.shape[0]! }, (_, r) => (r === 1 ? 0 : r + 0.5));
+          const options = { ...c.options, reduction, weights, totalWeight: 7, clip } as unknown as Case["options"];
+          const [fast, exact] = [f({ ...c, options }), byFormula(() => f({ ...c, options }))];
+          // A row whose value is the cap's within rounding may fall on either side of it.
+          if (exact.perRow.data.some((value) => Math.abs(value - clip) < 1e-4)) return;
+          expect(fast.value as unknown as number).toBeCloseTo(exact.value as unknown as number, 4);
+          expect(fast.clippedShare).toBe(exact.clippedShare);
+          const apart = largest(fast.gradient.data.map((g, i) => g - exact.gradient.data[i]!));
+          expect(apart).toBeLessThanOrEqual(5e-6 * largest(exact.gradient.data) + 1e-6);
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  test("tensors in the kernels' memory give the same to the last bit, in place as well", () => {
+    fc.assert(
+      fc.property(cases, (c) => {
+        const [p, q] = [allocate(c.p.shape), allocate(c.q.shape)];
+        p.data.set(c.p.data);
+        q.data.set(c.q.data);
+        const plain = f(c);
+        const home = f({ ...c, p, q });
+        expect(home.perRow.data).toEqual(plain.perRow.data);
+        expect(home.gradient.data).toEqual(plain.gradient.data);
+        const inPlace = f({ ...c, p, q, options: { ...c.options, out: { gradient: p } } as Case["options"] });
+        expect(inPlace.gradient.data).toEqual(plain.gradient.data);
+      }),
+      { numRuns: 30 },
+    );
+  });
+});
+
+test("a row of log-probabilities that does not sum to 1 is refused as the formula refuses it", () => {
+  const random = createRandom(5);
+  const good = logSoftmax({ data: Float32Array.from({ length: 300 }, () => normal(random)), shape: [3, 100] });
+  const bad = { ...good, data: good.data.map((x, i) => (i >= 200 ? x + 0.01 : x)) };
+  expect(() => klDivergence(good, bad)).toThrow(NotNormalizedError);
+  expect(() => klDivergence(good, bad)).toThrow("row 2 of q sums to 1.01");
+  expect(klDivergence(good, good)).toBe(0);
+});
+
+test("rows that are equal: 0 in value, and in gradient at most 1e-7", () => {
+  fc.assert(
+    fc.property(cases, ({ p, options }) => {
+      for (const f of [klDivergence, jensenShannon]) {
+        const { perRow, gradient } = f.withGradient(p, { ...p, data: p.data.slice() }, options);
+        expect([...perRow.data]).toEqual(perRow.shape[0] ? [...perRow.data].map(() => 0) : []);
+        expect(largest(gradient.data)).toBeLessThanOrEqual(1e-7);
+      }
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test("log-probabilities, and the most probable of them", () => {
+  fc.assert(
+    fc.property(cases, fc.integer({ min: 1, max: 64 }), ({ p, options: { temperature } }, k) => {
+      // Some are equal, some impossible.
+      p.data.copyWithin(0, 3, 9);
+      p.data[10] = Number.NEGATIVE_INFINITY;
+      const compute = () => ({ all: logSoftmax(p, { temperature }), top: selectTopK(p, k, { temperature }) });
+      const [fast, exact] = [compute(), byFormula(compute)];
+      expect(fast.top.tokens).toEqual(exact.top.tokens);
+      const near = (found: Float32Array, wanted: Float32Array, floor: number) =>
+        wanted.forEach((x, i) => {
+          if (!Number.isFinite(x)) expect(found[i]).toBe(x);
+          else expect(Math.abs(found[i]! - x)).toBeLessThanOrEqual(1e-6 * Math.max(floor, Math.abs(x)) + 1e-13);
+        });
+      near(fast.all.data, exact.all.data, 0);
+      near(fast.top.logprobs.data, exact.top.logprobs.data, 0);
+      // A tail that float32 has no number for is none.
+      const tail = (x: Tensor) => x.data.map((log) => Math.exp(log));
+      near(tail(fast.top.tail!), tail(exact.top.tail!), 1e-6);
+    }),
+    { numRuns: 100 },
+  );
+});
