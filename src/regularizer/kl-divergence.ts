@@ -72,7 +72,7 @@ export class KLDivergence implements Regularizer {
 
   /** @inheritdoc */
   async compute(data: readonly Datum[], logprobs: readonly Tensor[], options: ComputeOptions = {}): Promise<KLPenalty> {
-    const reference = await this.reference.resolve(data);
+    const reference = await this.reference.resolve(data, options);
     const { description } = this.reference;
     checkShapes("KL divergence", data, logprobs, reference, description);
 
