@@ -28,6 +28,8 @@ export interface Datum {
   readonly lossInputs: LossInputs;
   /** Where the datum came from, for messages: `train.jsonl:12`. */
   readonly source?: string;
+  /** The datum that this one's rows were cut from, and the first of them there: how what is known of the whole is found again. */
+  readonly cutFrom?: { readonly datum: Datum; readonly row: number };
 }
 
 /** How many rows the datum asks to be predicted. */
@@ -54,7 +56,8 @@ export function sliceRows(datum: Datum, from: number, to: number): Datum {
     shape: [modelInput.length],
   };
   const fields = Object.entries({ ...lossInputs, positions }).map(([name, field]) => [name, field && cut(field)]);
-  return { ...datum, lossInputs: Object.fromEntries(fields) as LossInputs };
+  const { datum: whole, row } = datum.cutFrom ?? { datum, row: 0 };
+  return { ...datum, lossInputs: Object.fromEntries(fields) as LossInputs, cutFrom: { datum: whole, row: row + from } };
 }
 
 /** A datum that asks for every token of a text but the first, with weight 1. */

@@ -1,3 +1,4 @@
+import type { Tensor } from "../divergence/tensor.ts";
 import type { SamplingClient } from "../engine/contract.ts";
 import { computedReference } from "./computed.ts";
 import type { Reference } from "./contract.ts";
@@ -8,6 +9,6 @@ import type { Reference } from "./contract.ts";
  *
  * @example new KLDivergence({ reference: baseReference(engine.sampler("base")) })
  */
-export function baseReference(base: Pick<SamplingClient, "distributions">): Reference {
+export function baseReference(base: Pick<SamplingClient, "distributions">): Reference<Tensor> {
   return computedReference((data) => base.distributions(data), { description: "base", keepLatest: true });
 }

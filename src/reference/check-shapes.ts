@@ -1,10 +1,11 @@
 import { type Datum, rowCount } from "../data/datum.ts";
 import { formatShape, sameShape, type Tensor } from "../divergence/tensor.ts";
 import { UserError } from "../errors.ts";
+import { isTopK, type ReferenceRows } from "./contract.ts";
 import { formatDatum } from "./format-datum.ts";
 
 /**
- * Holds a reference to the exact shapes of the model's log-probabilities, [M, V] for each datum.
+ * Holds a reference to the shapes of the model's log-probabilities, [M, V] for each datum: exactly, or of a top-k its rows.
  *
  * @param what the regularizer, for messages: `KL divergence`.
  * @throws UserError that names the datum and shows both shapes.
@@ -13,7 +14,7 @@ export function checkShapes(
   what: string,
   data: readonly Datum[],
   logprobs: readonly Tensor[],
-  reference: readonly Tensor[],
+  reference: readonly ReferenceRows[],
   description: string,
 ): void {
   if (logprobs.length !== data.length) {
@@ -27,26 +28,26 @@ export function checkShapes(
     );
   }
   data.forEach((datum, i) => {
-    const [model, given] = [logprobs[i]!, reference[i]!];
+    const model = logprobs[i]!;
+    const found = reference[i]!;
+    const sparse = isTopK(found);
+    const given = sparse ? found.logprobs : found;
     const rows = rowCount(datum);
     const mismatch = (advice: string) =>
       new UserError(
         `shape mismatch in ${what}, ${formatDatum(datum, i)}: model log-probabilities ${formatShape(model.shape)}, ` +
-          `reference (${description}) ${formatShape(given.shape)}; ${advice}`,
+          `reference (${description}) ${formatShape(given.shape)}${sparse ? " of the top-k" : ""}; ${advice}`,
       );
     if (model.shape.length !== 2 || given.shape.length !== 2) {
       throw mismatch(
         "each must be [M, V], the whole vocabulary in every row: log-probabilities of the target tokens alone are not a distribution",
       );
     }
-    if (!sameShape(model.shape, given.shape)) {
-      const rowsDiffer = model.shape[0] !== given.shape[0];
-      throw mismatch(
-        rowsDiffer
-          ? "the reference needs one row per predicted token of the datum"
-          : "both must be over the same vocabulary",
-      );
+    if (model.shape[0] !== given.shape[0]) {
+      throw mismatch("the reference needs one row per predicted token of the datum");
     }
+    // Which tokens a top-k knows is checked where they are used.
+    if (!sparse && !sameShape(model.shape, given.shape)) throw mismatch("both must be over the same vocabulary");
     if (model.shape[0] !== rows) throw mismatch(`the datum has ${rows} target tokens, one row for each`);
     const weights = datum.lossInputs.weights.data.length;
     if (weights !== rows)

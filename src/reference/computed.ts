@@ -1,10 +1,12 @@
 import type { Datum } from "../data/datum.ts";
 import type { Tensor } from "../divergence/tensor.ts";
 import { UserError } from "../errors.ts";
-import type { Reference } from "./contract.ts";
+import type { Reference, ReferenceRows } from "./contract.ts";
 
-/** Computes the reference of a batch: log-probabilities [M, V] per datum, in the order of the data. */
-export type ComputeReference = (data: readonly Datum[]) => readonly Tensor[] | Promise<readonly Tensor[]>;
+/** Computes the reference of a batch: log-probabilities [M, V] (or a `topK`) per datum, in the order of the data. */
+export type ComputeReference<Rows extends ReferenceRows = ReferenceRows> = (
+  data: readonly Datum[],
+) => readonly Rows[] | Promise<readonly Rows[]>;
 
 export interface ComputedOptions {
   /** For messages. Default `computeReference`. */
@@ -17,16 +19,16 @@ export interface ComputedOptions {
  * A reference computed on demand. Regularizers that share it and ask for the same data while it is being computed share
  * one call. A failure is passed on with the reference's name, and not remembered.
  */
-export function computedReference(
-  compute: ComputeReference,
+export function computedReference<Rows extends ReferenceRows = Tensor>(
+  compute: ComputeReference<Rows>,
   { description = "computeReference", keepLatest = false }: ComputedOptions = {},
-): Reference {
-  let latest: { readonly data: readonly Datum[]; readonly answer: Promise<readonly Tensor[]> } | undefined;
-  const call = async (data: readonly Datum[]): Promise<readonly Tensor[]> => {
+): Reference<Rows> {
+  let latest: { readonly data: readonly Datum[]; readonly answer: Promise<readonly Rows[]> } | undefined;
+  const call = async (data: readonly Datum[]): Promise<readonly Rows[]> => {
     try {
       const answer: unknown = await compute(data);
       if (!Array.isArray(answer)) throw new UserError("expected a list with one tensor per datum");
-      return answer as readonly Tensor[];
+      return answer as readonly Rows[];
     } catch (cause) {
       const message = `the reference ${description} failed: ${cause instanceof Error ? cause.message : String(cause)}`;
       throw cause instanceof UserError ? new UserError(message, { cause }) : new Error(message, { cause });

@@ -4,7 +4,7 @@ import type { Reference } from "./contract.ts";
 import { formatDatum } from "./format-datum.ts";
 
 /** A reference that every datum carries itself, as the loss input `name`: log-probabilities [M, V]. */
-export function fieldReference(name: string): Reference {
+export function fieldReference(name: string): Reference<Tensor> {
   return {
     description: `field "${name}"`,
     resolve: async (data) =>

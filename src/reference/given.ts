@@ -11,7 +11,7 @@ import { formatDatum } from "./format-datum.ts";
 export type GivenLogprobs = Tensor | readonly Tensor[] | ReadonlyMap<Datum, Tensor>;
 
 /** A reference that is known already. */
-export function givenReference(logprobs: GivenLogprobs, description = "referenceLogprobs"): Reference {
+export function givenReference(logprobs: GivenLogprobs, description = "referenceLogprobs"): Reference<Tensor> {
   return {
     description,
     resolve: async (data) =>

@@ -8,6 +8,10 @@ export interface ComputeOptions {
    * whole batch's total, so that the parts add up to the same loss.
    */
   readonly totalWeight?: number;
+  /** The whole batch, where `data` is a part of it: what is costly can be asked for once for all. Default: `data`. */
+  readonly batch?: readonly Datum[] | undefined;
+  /** Ends work early: `compute` then rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
   /**
    * Add `scale` · gradient to these tensors, one per datum, and return them as `gradient`, instead of allocating others.
    * Saves memory where several penalties meet. Loss and metrics are not scaled. A regularizer may ignore this.

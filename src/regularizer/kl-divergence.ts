@@ -4,7 +4,7 @@ import type { Reduction } from "../divergence/options.ts";
 import type { Tensor } from "../divergence/tensor.ts";
 import { UserError } from "../errors.ts";
 import { checkShapes } from "../reference/check-shapes.ts";
-import type { Reference } from "../reference/contract.ts";
+import { isTopK, type Reference } from "../reference/contract.ts";
 import { type ReferenceOptions, resolveReference } from "../reference/resolve.ts";
 import type { ComputeOptions, Penalty, Regularizer } from "./contract.ts";
 import { gradientSum } from "./gradient-sum.ts";
@@ -40,6 +40,10 @@ export interface KLPenalty extends Penalty {
  * Metrics, in nats over the rows of weight above 0: `kl_divergence`, the weighted mean (whatever the reduction), `kl_max` and
  * `kl_min` (absent when no row counts), and with `clip` the capped share of the weight, `kl_clipped`.
  *
+ * A reference may know its k most probable tokens only (a `topK`). All other tokens then count as one outcome, which makes
+ * every value a lower bound of the divergence over the whole vocabulary; `kl_coverage`, the weighted mean of the
+ * reference's probability of its k tokens, says how much was compared token by token.
+ *
  * @throws UserError when constructed with no or more than one reference, or with settings that mean nothing; from `compute`,
  * naming the datum, for a reference of another shape, one that is no distribution, or a divergence that is not finite.
  * @example
@@ -68,7 +72,7 @@ export class KLDivergence implements Regularizer {
 
   /** @inheritdoc */
   async compute(data: readonly Datum[], logprobs: readonly Tensor[], options: ComputeOptions = {}): Promise<KLPenalty> {
-    const reference = await this.reference.resolve(data);
+    const reference = await this.reference.resolve(data, options);
     const { description } = this.reference;
     checkShapes("KL divergence", data, logprobs, reference, description);
 
@@ -77,7 +81,7 @@ export class KLDivergence implements Regularizer {
     const sum = gradientSum(options.addTo, logprobs);
     // A row's share of the loss is weight / total, or with a sum its weight.
     const scale = reduction === "sum" ? sum.scale * total : sum.scale;
-    let [mean, clipped, max, min] = [0, 0, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
+    let [mean, clipped, covered, max, min] = [0, 0, 0, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
     const perRow = data.map((datum, i) => {
       const { weights } = datum.lossInputs;
       const addTo = { gradient: sum.gradient[i]!, scale };
@@ -90,6 +94,7 @@ export class KLDivergence implements Regularizer {
       );
       mean += part.value;
       clipped += part.clippedShare;
+      covered += "coverage" in part ? part.coverage : totalWeight([datum]) / (total || 1);
       part.perRow.data.forEach((value, row) => {
         if (weights.data[row] === 0) return;
         if (!Number.isFinite(value))
@@ -106,6 +111,7 @@ export class KLDivergence implements Regularizer {
         kl_divergence: mean,
         ...(max >= min && { kl_max: max, kl_min: min }),
         ...(how.clip < Number.POSITIVE_INFINITY && { kl_clipped: clipped }),
+        ...(reference.some(isTopK) && { kl_coverage: covered }),
       },
       perRow,
     };

@@ -1,5 +1,7 @@
 import { z } from "zod";
 import { UserError } from "../errors.ts";
+import { regularizer } from "./config-regularizers.ts";
+import { flag, group, notNegative, path, positive, share, unset, whole } from "./config-values.ts";
 
 /**
  * @file What a training configuration may say. Every default lives here, and only here: types, help and the annotated
@@ -14,33 +16,6 @@ export const LORA_DEFAULTS: LoraSettings = { rank: 8, alpha: 16, target_modules:
 
 /** How long a run is whose configuration gives neither steps nor epochs. */
 const DEFAULT_STEPS = 300;
-
-const text = (expected: string) => z.string({ error: expected }).min(1, { error: expected });
-/** A path: made absolute when the configuration is read. */
-const path = (expected: string) => text(`the path of ${expected}`).meta({ path: true });
-const flag = z.boolean({ error: "true or false" });
-
-function whole(least: number) {
-  const error = `a whole number of at least ${least}`;
-  return z.int({ error }).min(least, { error });
-}
-
-function numberThat(holds: (value: number) => boolean, error: string) {
-  return z.number({ error }).refine(holds, { error });
-}
-
-const positive = numberThat((value) => value > 0, "a finite number above 0");
-const notNegative = numberThat((value) => value >= 0, "a finite number of at least 0");
-const share = numberThat((value) => value >= 0 && value < 1, "a number from 0 to below 1");
-
-function group<Shape extends z.ZodRawShape>(shape: Shape) {
-  return z.strictObject(shape, { error: `a group of settings, such as { ${Object.keys(shape)[0]}: … }` });
-}
-
-/** A key that may stay unwritten, then null. */
-function unset<Schema extends z.ZodType>(schema: Schema) {
-  return schema.nullable().default(null);
-}
 
 const data = group({
   train: path("a JSON Lines file")
@@ -114,63 +89,6 @@ const optimizer = group({
   warmup_steps: whole(0).default(0).describe("steps over which the learning rate rises from 0"),
 }).describe("AdamW");
 
-const anchorRows = whole(1).default(16).describe("samples or texts per step");
-
-const on = z.union(
-  [
-    z.literal("completions"),
-    group({
-      samples: whole(1).describe("how many texts to draw from the base before training"),
-      rows: anchorRows,
-      max_tokens: whole(1).default(36).describe("the most tokens of a sample"),
-      temperature: positive.default(1).describe("sampling temperature"),
-      seed: unset(whole(0)).describe("seed of the samples (default: train.seed)"),
-    }),
-    group({ file: path("a JSON Lines file of texts"), rows: anchorRows }),
-  ],
-  { error: "completions, { samples: NUMBER } or { file: PATH }" },
-);
-
-const reference = z.union(
-  [
-    z.literal("base"),
-    group({ field: text("the name of a key in each line of the data") }),
-    group({ file: path("a file of log-probabilities") }),
-  ],
-  { error: "base, { field: NAME } or { file: PATH }" },
-);
-
-const klDivergence = group({
-  type: z
-    .literal("kl_divergence", { error: "kl_divergence" })
-    .default("kl_divergence")
-    .describe("holds the model p to a reference q, in nats per token"),
-  name: unset(text("a name")).describe("names its metrics (default: kl_divergence)"),
-  weight: notNegative.default(0.1).describe("the loss is cross-entropy + weight · divergence"),
-  direction: z
-    .enum(["forward", "reverse"], { error: "forward, KL(model‖reference), or reverse, KL(reference‖model)" })
-    .default("forward")
-    .describe("forward is KL(model‖reference), reverse is KL(reference‖model)"),
-  symmetric: flag.default(false).describe("the Jensen–Shannon divergence instead"),
-  reduction: z
-    .enum(["mean", "sum"], { error: "mean or sum" })
-    .default("mean")
-    .describe("over the tokens of a batch: their weighted mean, or sum"),
-  epsilon: share.default(0).describe("smooths the reference: q ← (1 − ε)·q + ε / vocabulary"),
-  clip: unset(positive).describe("the most nats a token may count (default: no limit)"),
-  on: on
-    .default("completions")
-    .describe(
-      "completions, { samples: NUMBER } drawn from the base (also rows, max_tokens, temperature, seed), or { file: PATH } (also rows)",
-    ),
-  reference: reference
-    .default("base")
-    .describe("base, { field: NAME } of the data's lines, or { file: PATH } of log-probabilities"),
-}).superRefine(({ on, reference }, context) => {
-  if (typeof on === "string" || !("samples" in on) || reference === "base") return;
-  context.addIssue({ code: "custom", path: ["reference"], message: "base, the only reference there is for samples" });
-});
-
 const evaluate = group({
   task: unset(path("a JSON Lines file of prompts and completions"))
     .describe("prompts and completions of the new task, scored by exact match (default: none)")
@@ -207,7 +125,7 @@ export const configSchema = group({
   train: train.prefault({}),
   optimizer: optimizer.prefault({}),
   regularizers: z
-    .array(klDivergence, { error: "a list of regularizers, such as [{ type: kl_divergence }]" })
+    .array(regularizer, { error: "a list of regularizers, such as [{ type: kl_divergence }]" })
     .default([])
     .describe("what holds the model back; an empty list is plain fine-tuning"),
   evaluate: evaluate.prefault({}),

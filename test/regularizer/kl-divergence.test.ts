@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { logSoftmax, type Tensor, tensor } from "../../src/divergence/index.ts";
+import { logSoftmax, selectTopK, type Tensor, tensor, topK } from "../../src/divergence/index.ts";
 import { UserError } from "../../src/errors.ts";
+import { computedReference } from "../../src/reference/index.ts";
 import { KLDivergence, type KLDivergenceOptions } from "../../src/regularizer/index.ts";
 import * as oracle from "../divergence/oracle.ts";
 import { datumOf } from "./datums.ts";
@@ -342,5 +343,65 @@ describe("construction refuses what means nothing", () => {
       /no reference distribution is given: .*referenceLogprobs.*referenceField.*computeReference/,
     );
     expect(() => regularizer({ referenceField: "base" })).toThrow("referenceLogprobs and referenceField are given");
+  });
+});
+
+describe("a reference known at k tokens", () => {
+  const known = (k: number) => REFERENCE.map((rows) => selectTopK(rows, k));
+  const all = { direction: "reverse" } as const;
+
+  test("the value is a lower bound, the bound rises with k to the whole vocabulary, and coverage says how much is known", async () => {
+    const whole = await regularizer(all).compute(DATA, MODEL);
+    let below = 0;
+    let covered = 0;
+    for (const k of [1, 2, 3, 4]) {
+      const reference = computedReference(async () => known(k));
+      const { loss, metrics } = await new KLDivergence({ reference, ...all }).compute(DATA, MODEL);
+      expect(loss).toBeGreaterThanOrEqual(below);
+      expect(loss).toBeLessThanOrEqual(whole.loss + 1e-7);
+      expect(metrics.kl_coverage).toBeGreaterThan(covered);
+      below = loss;
+      covered = metrics.kl_coverage!;
+    }
+    expect(below).toBeCloseTo(whole.loss, 6);
+    expect(covered).toBeCloseTo(1, 6);
+    expect(whole.metrics).not.toHaveProperty("kl_coverage");
+  });
+
+  test("coverage is the weighted mean of Σq, and that of parts adds up", async () => {
+    const reference = (i: number) => computedReference(async () => [known(2)[i]!]);
+    const parts = await Promise.all(
+      DATA.map((datum, i) =>
+        new KLDivergence({ reference: reference(i) }).compute([datum], [MODEL[i]!], { totalWeight: 3.5 }),
+      ),
+    );
+    const expected = WEIGHTS.flatMap((weights, d) =>
+      weights.map((weight, r) => {
+        const best = oracle.softmax(row(REFERENCE[d]!, r)).sort((a, b) => b - a);
+        return (weight * (best[0]! + best[1]!)) / 3.5;
+      }),
+    );
+    expect(parts[0]!.metrics.kl_coverage! + parts[1]!.metrics.kl_coverage!).toBeCloseTo(
+      expected.reduce((a, b) => a + b),
+      6,
+    );
+  });
+
+  test("rows that are missing, and a rest that the reference holds impossible, are named", async () => {
+    const one = selectTopK(REFERENCE[1]!, 2);
+    const shifted = computedReference(async () => [one, one]);
+    await expect(new KLDivergence({ reference: shifted }).compute(DATA, MODEL)).rejects.toThrow(
+      "datum 0 (train.jsonl:1): model log-probabilities [3, 4], reference (computeReference) [2, 2] of the top-k; the reference needs one row per predicted token",
+    );
+    const sure = topK(
+      { data: Int32Array.of(2), shape: [1, 1] },
+      { data: Float32Array.of(0), shape: [1, 1] },
+      { tail: { data: Float32Array.of(Number.NEGATIVE_INFINITY), shape: [1] } },
+    );
+    const reference = computedReference(async () => [sure]);
+    const model = logSoftmax(oracle.matrix([[0, 0, 0, 0]]));
+    await expect(new KLDivergence({ reference }).compute([datumOf([1])], [model])).rejects.toThrow(
+      "the model gives the tokens outside its top-k the probability 0.750",
+    );
   });
 });

@@ -1,0 +1,30 @@
+import { z } from "zod";
+
+/** @file The values that settings are made of. Each one's `error` says what is expected. */
+
+export const text = (expected: string) => z.string({ error: expected }).min(1, { error: expected });
+/** A path: made absolute when the configuration is read. */
+export const path = (expected: string) => text(`the path of ${expected}`).meta({ path: true });
+export const flag = z.boolean({ error: "true or false" });
+
+export function whole(least: number) {
+  const error = `a whole number of at least ${least}`;
+  return z.int({ error }).min(least, { error });
+}
+
+export function numberThat(holds: (value: number) => boolean, error: string) {
+  return z.number({ error }).refine(holds, { error });
+}
+
+export const positive = numberThat((value) => value > 0, "a finite number above 0");
+export const notNegative = numberThat((value) => value >= 0, "a finite number of at least 0");
+export const share = numberThat((value) => value >= 0 && value < 1, "a number from 0 to below 1");
+
+export function group<Shape extends z.ZodRawShape>(shape: Shape) {
+  return z.strictObject(shape, { error: `a group of settings, such as { ${Object.keys(shape)[0]}: … }` });
+}
+
+/** A key that may stay unwritten, then null. */
+export function unset<Schema extends z.ZodType>(schema: Schema) {
+  return schema.nullable().default(null);
+}
