@@ -3,4 +3,4 @@ export { mixed, mixture, shape } from "./mixture";
 export { centered, gradientOfCentered, gradientOfExp, largest, sumsBelow } from "./one";
 export { closeKL, gradientOfRatio, gradientOfTwo, offset, pair } from "./ratio";
 export { selectLargest, sum } from "./selection";
-export { sumsOfOne, sumsOfTwo } from "./sums";
+export { sumsAgainst, sumsOfOne, sumsOfTwo } from "./sums";

@@ -1,5 +1,5 @@
 import { allFit, exp, exponent, nothing, power } from "./exp";
-import { addToResult, BLOCK, BLOCK_BYTES, clearResults, end, F, one, wherePossible } from "./lanes";
+import { addToResult, BLOCK, BLOCK_BYTES, clearResults, end, F, lanes, one, parameter, wherePossible } from "./lanes";
 
 /**
  * @file First passes over a row: exponentials, kept for the passes after it, and their sums.
@@ -136,12 +136,84 @@ function irregularBlockOfTwo(x: usize, y: usize, ex: usize, ey: usize, bytes: us
     sumY = f32x4.add(sumY, f);
     const difference = f32x4.sub(zx, zy);
     moment = f32x4.add(moment, f32x4.mul(e, wherePossible(difference, zx)));
-    const isFar = f32x4.gt(f32x4.abs(difference), f32x4.splat(1e20));
-    far = v128.or(far, v128.and(isFar, f32x4.gt(zx, nothing())));
+    far = v128.or(far, isFar(difference, zx));
   }
   addToResult(0, sumX);
   addToResult(1, sumY);
   // Too small a probability for float32, times too large a ratio to be nothing: left to the caller.
   addToResult(2, v128.any_true(far) ? f32x4.splat(NaN) : moment);
   addToResult(IRREGULAR, one());
+}
+/**
+ * Of a row x and log-probabilities y that sum to 1, with z = x − k: e^z into `ez`, e^z·(z − y) into `w`, and the results
+ * 0: Σ e^z, 1: Σ e^z·(z − y), which is not finite where only y is impossible.
+ */
+export function sumsAgainst(x: usize, y: usize, ez: usize, w: usize, size: i32, k: f32): void {
+  clearResults();
+  lanes(0, k);
+  for (; size >= BLOCK; size -= BLOCK) {
+    blockAgainst(x, y, ez, w, BLOCK_BYTES);
+    x += BLOCK_BYTES;
+    y += BLOCK_BYTES;
+    ez += BLOCK_BYTES;
+    w += BLOCK_BYTES;
+  }
+  const rest = size & 3;
+  const bytes = <usize>(size - rest) * F;
+  blockAgainst(x, y, ez, w, bytes);
+  if (rest == 0) return;
+  const endEz = end(2, ez + bytes, rest);
+  const endW = end(3, w + bytes, rest);
+  blockAgainst(end(0, x + bytes, rest, -Infinity), end(1, y + bytes, rest, -Infinity), endEz, endW, 16);
+  memory.copy(ez + bytes, endEz, <usize>rest * F);
+  memory.copy(w + bytes, endW, <usize>rest * F);
+}
+
+function blockAgainst(x: usize, y: usize, ez: usize, w: usize, bytes: usize): void {
+  let sum = f32x4.splat(0);
+  let moment = f32x4.splat(0);
+  let seen = i32x4.splat(0x4b400000);
+  for (let i: usize = 0; i < bytes; i += 16) {
+    const z = f32x4.sub(v128.load(x + i), parameter(0));
+    const bits = exponent(z);
+    const e = power(z, bits);
+    v128.store(ez + i, e);
+    seen = v128.or(seen, bits);
+    sum = f32x4.add(sum, e);
+    const share = f32x4.mul(e, f32x4.sub(z, v128.load(y + i)));
+    v128.store(w + i, share);
+    moment = f32x4.add(moment, share);
+  }
+  if (!allFit(seen)) {
+    irregularBlockAgainst(x, y, ez, w, bytes);
+    return;
+  }
+  addToResult(0, sum);
+  addToResult(1, moment);
+}
+
+function irregularBlockAgainst(x: usize, y: usize, ez: usize, w: usize, bytes: usize): void {
+  let sum = f32x4.splat(0);
+  let moment = f32x4.splat(0);
+  let far = i32x4.splat(0);
+  for (let i: usize = 0; i < bytes; i += 16) {
+    const z = f32x4.sub(v128.load(x + i), parameter(0));
+    const e = exp(z);
+    v128.store(ez + i, e);
+    sum = f32x4.add(sum, e);
+    const difference = f32x4.sub(z, v128.load(y + i));
+    const share = f32x4.mul(e, wherePossible(difference, z));
+    v128.store(w + i, share);
+    moment = f32x4.add(moment, share);
+    far = v128.or(far, isFar(difference, z));
+  }
+  addToResult(0, sum);
+  // Too small a probability for float32, times too large a ratio to be nothing: left to the caller.
+  addToResult(1, v128.any_true(far) ? f32x4.splat(NaN) : moment);
+}
+
+/** Where a probability may be too small for float32 and its ratio too large to be nothing. */
+@inline
+function isFar(difference: v128, z: v128): v128 {
+  return v128.and(f32x4.gt(f32x4.abs(difference), f32x4.splat(1e20)), f32x4.gt(z, nothing()));
 }

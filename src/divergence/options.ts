@@ -6,6 +6,9 @@ export type Reduction = "mean" | "sum" | "none";
 /** What a reduction leaves: a number, or with `"none"` the values of the rows. */
 export type Reduced<R extends Reduction> = R extends "none" ? Tensor : number;
 
+/** Natural log-probabilities, or numbers whose softmax is the distribution. */
+export type Input = "logprobs" | "logits";
+
 /** Settings shared by everything that is computed row by row from one distribution. Values are in nats. */
 export interface RowOptions<R extends Reduction = Reduction> {
   /** `"mean"`: Σ w·value / Σ w. `"sum"`: Σ w·value. `"none"`: the values themselves, unweighted. Default `"mean"`. */
@@ -17,10 +20,16 @@ export interface RowOptions<R extends Reduction = Reduction> {
   /** Divides the logits (of log-probabilities: softens and normalizes again), on both sides. Default 1. */
   readonly temperature?: number;
   /**
-   * What the inputs are. `"logprobs"` (default) are checked to sum to 1 within 1e-3 and normalized to the last digit;
-   * `"logits"` are normalized. Either way a gradient is with respect to the input read as logits.
+   * What the inputs are: the same on both sides, or `{ p: "logits", q: "logprobs" }`. `"logprobs"` (default) are checked to sum
+   * to 1 within 1e-3 and normalized to the last digit; `"logits"` are normalized. Either way a gradient is with respect to
+   * the input read as logits.
    */
-  readonly input?: "logprobs" | "logits";
+  readonly input?: Input | { readonly p: Input; readonly q: Input };
+  /**
+   * Whether log-probabilities are checked to sum to 1. Default true. With false you vouch for it, and KL(p‖q) may take those of q
+   * as they are, which saves an exponential per outcome: its error is then |log Σ q|, absolute.
+   */
+  readonly check?: boolean;
   /** Tensors to overwrite with the results of the same names, instead of allocating them. An earlier result will do, and for the gradient p itself. */
   readonly out?: { readonly perRow?: Tensor; readonly gradient?: Tensor };
 }
@@ -60,7 +69,9 @@ export interface Settings {
   readonly weights: ArrayLike<number> | undefined;
   readonly totalWeight: number | undefined;
   readonly inverseTemperature: number;
-  readonly logits: boolean;
+  /** Whether each side is logits. */
+  readonly logits: { readonly p: boolean; readonly q: boolean };
+  readonly check: boolean;
   readonly epsilon: number;
   readonly clip: number;
 }
@@ -72,11 +83,14 @@ export function settings({
   totalWeight,
   temperature = 1,
   input = "logprobs",
+  check = true,
   epsilon = 0,
   clip = Number.POSITIVE_INFINITY,
 }: DivergenceOptions): Settings {
   oneOf("reduction", reduction, ["mean", "sum", "none"]);
-  oneOf("input", input, ["logprobs", "logits"]);
+  const { p, q } = typeof input === "string" ? { p: input, q: input } : input;
+  oneOf("input", p, ["logprobs", "logits"]);
+  oneOf("input", q, ["logprobs", "logits"]);
   within(
     "temperature",
     temperature,
@@ -98,7 +112,8 @@ export function settings({
     weights: weights && "data" in weights ? weights.data : weights,
     totalWeight,
     inverseTemperature: 1 / temperature,
-    logits: input === "logits",
+    logits: { p: p === "logits", q: q === "logits" },
+    check,
     epsilon,
     clip,
   };

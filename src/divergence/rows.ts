@@ -115,11 +115,12 @@ function load(
   probability: Float64Array,
   set: Settings,
 ): void {
-  const { logits, inverseTemperature } = set;
+  const { check, inverseTemperature } = set;
+  const logits = set.logits[side];
   const from = row * log.length;
   const tempered = inverseTemperature !== 1;
   const loaded = loadRow(source.data, from, log, probability, inverseTemperature, logits || tempered);
-  if (logits) return;
+  if (logits || !check) return;
   const sum = tempered ? sumOfRow(source, from, log.length) : loaded;
   if (Math.abs(sum - 1) > NORMALIZATION_TOLERANCE) throw new NotNormalizedError(side, row, sum);
 }

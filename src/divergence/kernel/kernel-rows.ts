@@ -28,7 +28,7 @@ export class KernelRows {
   readonly #kernel: RowKernel;
   readonly #p: Tensor;
   readonly #q: Tensor | undefined;
-  readonly #logits: boolean;
+  readonly #set: Settings;
   readonly #machine: Machine;
   readonly #row: PlacedRow;
   readonly #copyG: number;
@@ -43,7 +43,7 @@ export class KernelRows {
     const size = p.shape.at(-1)!;
     if (!kernel || size < SMALLEST_VOCABULARY || set.epsilon > 0) return undefined;
     // What log-probabilities sum to is known before the temperature, not after.
-    if (!set.logits && set.inverseTemperature !== 1) return undefined;
+    if (set.inverseTemperature !== 1 && !(set.logits.p && (!q || set.logits.q))) return undefined;
     if (!(p.data instanceof Float32Array) || (q && !(q.data instanceof Float32Array))) return undefined;
     const machine = theMachine();
     return machine && new KernelRows(machine, kernel, p, q, set);
@@ -58,7 +58,7 @@ export class KernelRows {
     this.#kernel = kernel;
     this.#p = p;
     this.#q = q;
-    this.#logits = set.logits;
+    this.#set = set;
     this.#copyG = copyG!;
     this.#row = {
       machine,
@@ -73,6 +73,8 @@ export class KernelRows {
       ey: ey!,
       sumX: 1,
       sumY: 1,
+      logitsX: set.logits.p,
+      vouchedY: !set.check && !set.logits.q,
     };
     machine.kernels.temperature(t);
   }
@@ -85,7 +87,9 @@ export class KernelRows {
     if (this.#q) row.y = this.#place(this.#q.data, r, row.copyY);
     const value = this.#kernel.value(row);
     if (!Number.isFinite(value)) return undefined;
-    if (!this.#logits && !(sumsToOne(row.sumX) && (!this.#q || sumsToOne(row.sumY)))) return undefined;
+    const { check, logits } = this.#set;
+    if (check && !logits.p && !sumsToOne(row.sumX)) return undefined;
+    if (check && !logits.q && this.#q && !sumsToOne(row.sumY)) return undefined;
     return value;
   }
 

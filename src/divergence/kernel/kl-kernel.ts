@@ -43,6 +43,7 @@ export function closeKL(row: PlacedRow, { sumP, sumQ, logRatio, careful }: Pair,
 
 /** KL(p‖q), or with `reverse` KL(q‖p). */
 export function klKernel(reverse: boolean): RowKernel {
+  const against = klAgainstKernel();
   // Of the row at hand, from `value` to `gradient`.
   let pair: Pair;
   let kl = 0;
@@ -50,13 +51,16 @@ export function klKernel(reverse: boolean): RowKernel {
   let close = false;
   return {
     value(row) {
+      if (row.vouchedY && !reverse) return against.value(row);
       pair = pairOf(row, reverse);
       close = pair.roughKL < Math.max(CLOSE, Math.abs(pair.logRatio) / 2);
       if (close) ({ kl, error } = closeKL(row, pair, reverse));
       else [kl, error] = [pair.roughKL, 0];
       return kl;
     },
-    gradient({ machine, x, y, ex, ey, size, t }, g, factor, add) {
+    gradient(row, g, factor, add) {
+      if (row.vouchedY && !reverse) return against.gradient(row, g, factor, add);
+      const { machine, x, y, ex, ey, size, t } = row;
       const { kernels } = machine;
       const { sumP, sumQ, logRatio, careful } = pair;
       if (!reverse) {
@@ -68,6 +72,27 @@ export function klKernel(reverse: boolean): RowKernel {
       } else {
         kernels.gradientOfTwo(g, ex, ey, size, factor / sumQ, -factor / sumP, add);
       }
+    },
+  };
+}
+
+/** KL(p‖q) against log-probabilities of q that are known to sum to 1: none of its exponentials is needed. */
+function klAgainstKernel(): RowKernel {
+  // Of the row at hand, from `value` to `gradient`: Σ e^z and by how much log p − log q is less than z − y, plus the KL.
+  let [sum, offset] = [1, 0];
+  return {
+    value(row) {
+      const { machine, x, y, ex, ey, size, logitsX } = row;
+      const { kernels, results } = machine;
+      kernels.sumsAgainst(x, y, ex, ey, size, logitsX ? kernels.largest(x, size) : 0);
+      sum = results[0]!;
+      const logSum = Math.log(sum);
+      const kl = results[1]! / sum - logSum;
+      offset = logSum + kl;
+      return Math.max(0, kl);
+    },
+    gradient({ machine, ex, ey, size }, g, factor, add) {
+      machine.kernels.gradientOfTwo(g, ey, ex, size, factor / sum, (-factor * offset) / sum, add);
     },
   };
 }

@@ -6,6 +6,7 @@ export interface Kernels {
   temperature(inverse: number): void;
   sumsOfOne(x: number, ex: number, size: number): void;
   sumsOfTwo(x: number, y: number, ex: number, ey: number, size: number): void;
+  sumsAgainst(x: number, y: number, ex: number, w: number, size: number, k: number): void;
   sumsBelow(x: number, ex: number, size: number, most: number): void;
   largest(x: number, size: number): number;
   centered(to: number, x: number, size: number, t: number): void;

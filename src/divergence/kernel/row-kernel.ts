@@ -20,6 +20,9 @@ export interface PlacedRow {
   /** Σ exp(t·x) and Σ exp(t·y) as given: of log-probabilities, what their probabilities sum to. */
   sumX: number;
   sumY: number;
+  /** Whether x is logits, and whether y is log-probabilities of which the caller vouches that they sum to 1. */
+  readonly logitsX: boolean;
+  readonly vouchedY: boolean;
 }
 
 /** The fast form of a `RowFormula`. */
