@@ -8,7 +8,15 @@ export { allocate } from "./kernel/machine.ts";
 export { type Direction, type KLOptions, klDivergence } from "./kl-divergence.ts";
 export { logSoftmax } from "./log-softmax.ts";
 export { NotNormalizedError } from "./not-normalized.ts";
-export type { DivergenceOptions, GradientOptions, Reduced, Reduction, RowOptions, WithGradient } from "./options.ts";
+export type {
+  DivergenceOptions,
+  GradientOptions,
+  Input,
+  Reduced,
+  Reduction,
+  RowOptions,
+  WithGradient,
+} from "./options.ts";
 export { type Packed, pack, unpack } from "./pack.ts";
 export { type RenyiOptions, renyi } from "./renyi.ts";
 export { type DrawnFromModel, drawnFromModel } from "./supports/drawn-from-model.ts";

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import {
   crossEntropy,
   entropy,
+  type Input,
   jeffreys,
   jensenShannon,
   klDivergence,
@@ -18,7 +19,7 @@ import * as oracle from "./oracle.ts";
 /** @file Every divergence × input × temperature × reduction: value = definition, gradient = its finite differences in float64. */
 
 interface Options {
-  readonly input: "logprobs" | "logits";
+  readonly input: Input | { readonly p: Input; readonly q: Input };
   readonly temperature: number;
   readonly reduction: Reduction;
   readonly weights: readonly number[];
@@ -70,12 +71,14 @@ const rows = (scale: number) =>
   Array.from({ length: 3 }, () => Array.from({ length: 5 }, () => scale * (random() - 0.5)));
 const WEIGHTS = [0.5, 0, 2];
 
-describe.each(["logprobs", "logits"] as const)("from %s", (input) => {
+describe.each(["logprobs", "logits", "logits and logprobs"] as const)("from %s", (from) => {
+  const input = from === "logits and logprobs" ? ({ p: "logits", q: "logprobs" } as const) : from;
   describe.each([1, 0.5, 3])("at temperature %d", (temperature) => {
     describe.each(["mean", "sum", "none"] as const)("reduced to %s", (reduction) => {
       test.each(CASES)("$name", ({ definition, withGradient }) => {
-        const read = (z: number[][]) => (input === "logits" ? oracle.matrix(z) : logSoftmax(oracle.matrix(z)));
-        const [p, q] = [read(rows(4)), read(rows(4))];
+        const read = (as: Input, z: number[][]) => (as === "logits" ? oracle.matrix(z) : logSoftmax(oracle.matrix(z)));
+        const sides = typeof input === "string" ? { p: input, q: input } : input;
+        const [p, q] = [read(sides.p, rows(4)), read(sides.q, rows(4))];
         const found = withGradient(p, q, { input, temperature, reduction, weights: WEIGHTS });
         const row = ({ data }: Tensor, r: number) => [...data.subarray(r * 5, r * 5 + 5)];
         const value = (r: number) => (z: readonly number[]) =>
@@ -104,7 +107,7 @@ describe.each(["logprobs", "logits"] as const)("from %s", (input) => {
 
   test("cross-entropy at target tokens", () => {
     const z = oracle.matrix(rows(6));
-    const p = input === "logits" ? z : logSoftmax(z);
+    const p = input === "logprobs" ? logSoftmax(z) : z;
     const { value, gradient } = crossEntropy.withGradient(p, TARGETS, { input, weights: WEIGHTS });
     let total = 0;
     for (const [r, weight] of WEIGHTS.entries()) {

@@ -86,7 +86,8 @@ function klAgainstKernel(): RowKernel {
       const { kernels, results } = machine;
       kernels.sumsAgainst(x, y, ex, ey, size, logitsX ? kernels.largest(x, size) : 0);
       sum = results[0]!;
-      const logSum = Math.log(sum);
+      // Log-probabilities of p are vouched for as well: equal ones have exactly 0.
+      const logSum = logitsX ? Math.log(sum) : 0;
       const kl = results[1]! / sum - logSum;
       offset = logSum + kl;
       return Math.max(0, kl);
