@@ -10,3 +10,7 @@ export type { Weight } from "./weight.ts";
 export { type AdaptiveOptions, adaptiveWeight } from "./weight-adaptive.ts";
 export { type BudgetOptions, budgetWeight } from "./weight-budget.ts";
 export { cosineWeight, linearWeight, piecewiseWeight, type Ramp, warmupWeight } from "./weight-schedules.ts";
+export { Consistency, type ConsistencyOptions } from "./consistency.ts";
+export { Entropy, type EntropyOptions } from "./entropy.ts";
+export { JensenShannon, type JensenShannonOptions } from "./jensen-shannon.ts";
+export { type NoiseOptions, tokenDropout, tokenReplacement, type View } from "./view.ts";

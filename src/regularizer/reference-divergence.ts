@@ -28,6 +28,15 @@ export function measureOf<Own extends object>(divergence: Divergence<Own>, own: 
   return (p, q, options) => divergence.withGradient<"mean", ReferenceRows>(p, q!, { ...own, ...options });
 }
 
+/** The settings of its rows, with every default filled in. */
+export function settingsOf({
+  reduction = "mean",
+  epsilon = 0,
+  clip = Number.POSITIVE_INFINITY,
+}: Pick<ReferenceDivergenceOptions, "reduction" | "epsilon" | "clip">): RowSettings {
+  return { reduction, epsilon, clip };
+}
+
 /**
  * Holds the model to a reference distribution: Σ w·D / Σ w over the rows of a batch, with w the rows' loss weights and D a
  * divergence of the model from the reference. What `KLDivergence`, `JensenShannon` and `Consistency` are.
@@ -46,14 +55,13 @@ export class ReferenceDivergence implements Regularizer {
   readonly name: string;
   readonly reference: Reference;
   readonly #measure: Measure;
-  readonly #settings: Required<RowSettings>;
+  readonly #settings: RowSettings;
 
   constructor(measure: Measure, options: ReferenceDivergenceOptions & { readonly name: string }) {
-    const { name, reduction = "mean", epsilon = 0, clip = Number.POSITIVE_INFINITY } = options;
-    this.name = name;
+    this.name = options.name;
     this.reference = resolveReference(options);
     this.#measure = measure;
-    this.#settings = { reduction, epsilon, clip };
+    this.#settings = settingsOf(options);
     checkSettings(measure, this.#settings);
   }
 
