@@ -6,7 +6,6 @@ import { formatShape, type Tensor } from "../divergence/tensor.ts";
 import { UserError } from "../errors.ts";
 import { isTopK, type ReferenceRows } from "../reference/contract.ts";
 import { formatDatum } from "../reference/format-datum.ts";
-import { formatDatum } from "../reference/format-datum.ts";
 import type { ComputeOptions, Penalty } from "./contract.ts";
 import { gradientSum } from "./gradient-sum.ts";
 import { namingDatum } from "./naming-datum.ts";
@@ -77,7 +76,6 @@ export function rowPenalty(
   options: ComputeOptions,
 ): RowsPenalty {
   if (!reference) checkModel(what, data, logprobs);
-  if (!reference) checkModel(what, data, logprobs);
   const total = options.totalWeight ?? totalWeight(data);
   const sum = gradientSum(options.addTo, logprobs);
   const description = reference?.description ?? "none";
@@ -121,17 +119,6 @@ export function rowPenalty(
     perRow,
     rows: { [prefix]: { values: perRow, weights: data.map(({ lossInputs }) => lossInputs.weights) } },
   };
-}
-
-/** @throws UserError unless there is a whole distribution for every row; with a reference, `checkShapes` says so. */
-function checkModel(what: string, data: readonly Datum[], logprobs: readonly Tensor[]): void {
-  for (const [i, datum] of data.entries()) {
-    const shape = logprobs[i]?.shape ?? [];
-    if (shape.length === 2 && shape[0] === rowCount(datum)) continue;
-    throw new UserError(
-      `shape mismatch in ${what}, ${formatDatum(datum, i)}: model log-probabilities ${formatShape(shape)}, expected [${rowCount(datum)}, V], the whole vocabulary for each target token`,
-    );
-  }
 }
 
 /** @throws UserError unless there is a whole distribution for every row; with a reference, `checkShapes` says so. */
