@@ -21,6 +21,7 @@ import { floats, Program } from "../src/engine/local/program.ts";
 import type { LocalTrainingClient } from "../src/engine/local/training-client.ts";
 import { createRandom } from "../src/random.ts";
 import { baseReference } from "../src/reference/base.ts";
+import { compose } from "../src/regularizer/compose.ts";
 import { KLDivergence } from "../src/regularizer/kl-divergence.ts";
 import { completionsLoss, type Held } from "../src/train/objective.ts";
 
@@ -111,7 +112,9 @@ await client.close();
 await model.close();
 
 async function step(client: LocalTrainingClient, data: readonly Datum[], held: readonly Held[]): Promise<void> {
-  await client.forwardBackwardCustom(data, completionsLoss(data, held));
+  const regularizer = held.length > 0 ? compose(held) : undefined;
+  const loss = completionsLoss(data, regularizer, { step: 1, full: false, onPart: () => {} });
+  await client.forwardBackwardCustom(data, loss);
   await client.optimStep({
     learning_rate: 1e-3,
     beta1: 0.9,

@@ -16,7 +16,7 @@ import { runSettings } from "../src/cli/describe.ts";
 import { summarize } from "../src/drift/summary.ts";
 import { loadConfig } from "../src/train/config-file.ts";
 import { type RunResult, runTraining } from "../src/train/run.ts";
-import { writeFileAtomic } from "../src/train/run-folder.ts";
+import { writeFileAtomic } from "../src/write-file-atomic.ts";
 import { type EvidenceLine, identity, RECORD, readRecord } from "./evidence/record.ts";
 import { SETS, type Setting } from "./evidence/settings.ts";
 import { fillTables } from "./evidence/tables.ts";

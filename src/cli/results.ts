@@ -4,7 +4,7 @@ import type { Evaluation } from "../drift/evaluation.ts";
 import { type Summary, type SummaryRow, summarize } from "../drift/summary.ts";
 import { type ReportData, writeReport } from "../report/index.ts";
 import type { RunResult } from "../train/run.ts";
-import { writeFileAtomic } from "../train/run-folder.ts";
+import { writeFileAtomic } from "../write-file-atomic.ts";
 import { describeRegularizers, runSettings } from "./describe.ts";
 import { shownPath } from "./shell.ts";
 import { version } from "./version.ts";

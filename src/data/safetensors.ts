@@ -1,6 +1,7 @@
 import { type FileHandle, open, rename, writeFile } from "node:fs/promises";
 import type { Tensor } from "../divergence/tensor.ts";
 import { UserError } from "../errors.ts";
+import { fromHalves, toHalves } from "./half.ts";
 
 /**
  * An open safetensors file: an 8-byte header length, a JSON header, then the numbers.
@@ -109,7 +110,10 @@ export async function writeSafetensors(
   const parts: Uint8Array[] = [];
   let offset = 0;
   for (const [name, { data, shape }] of tensors) {
-    const bytes = dtype === "F16" ? halves(data) : new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    const bytes =
+      dtype === "F16"
+        ? new Uint8Array(toHalves(data).buffer)
+        : new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
     header[name] = { dtype, shape, data_offsets: [offset, offset + bytes.length] };
     parts.push(bytes);
     offset += bytes.length;
@@ -167,41 +171,5 @@ function toFloat32({ buffer }: Buffer, dtype: string): Float32Array {
     for (let i = 0; i < halfs.length; i++) bits[i] = halfs[i]! << 16;
     return new Float32Array(bits.buffer);
   }
-  return Float32Array.from(halfs, fromHalf);
-}
-
-/** IEEE 754 half precision: 1 sign, 5 exponent, 10 fraction bits. */
-function fromHalf(half: number): number {
-  const exponent = (half >> 10) & 31;
-  const fraction = half & 1023;
-  const size =
-    exponent === 0
-      ? fraction * 2 ** -24
-      : exponent === 31
-        ? fraction === 0
-          ? Number.POSITIVE_INFINITY
-          : Number.NaN
-        : (1 + fraction / 1024) * 2 ** (exponent - 15);
-  return half & 0x8000 ? -size : size;
-}
-
-/** Rounds to the nearest half, ties to even; too large becomes infinite. */
-function halves(data: Float32Array): Uint8Array {
-  const out = new Uint16Array(data.length);
-  for (let i = 0; i < data.length; i++) {
-    const size = Math.abs(data[i]!);
-    const sign = data[i]! < 0 || Object.is(data[i], -0) ? 0x8000 : 0;
-    if (Number.isNaN(size)) out[i] = 0x7e00;
-    else if (size >= 65520) out[i] = sign | 0x7c00;
-    else {
-      const exponent = Math.max(-14, Math.floor(Math.log2(size)));
-      const steps = size / 2 ** (exponent - 10);
-      const down = Math.floor(steps);
-      const rest = steps - down;
-      const rounded = down + (rest > 0.5 || (rest === 0.5 && down % 2 === 1) ? 1 : 0);
-      // 1024 steps make the leading bit, and a carry flows into the exponent by itself.
-      out[i] = sign | (rounded + (exponent + 14) * 1024);
-    }
-  }
-  return new Uint8Array(out.buffer);
+  return fromHalves(halfs);
 }

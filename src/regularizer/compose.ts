@@ -1,19 +1,26 @@
 import type { Datum } from "../data/datum.ts";
 import type { Tensor } from "../divergence/tensor.ts";
 import { UserError } from "../errors.ts";
-import type { ComputeOptions, GradientSum, Penalty, Regularizer } from "./contract.ts";
-import { addGradient, gradientSum } from "./gradient-sum.ts";
+import type { ComputeOptions, FullReport, GradientSum, Penalty, Regularizer, RowValues } from "./contract.ts";
+import { addGradient, gradientSum, innerProduct, zerosLike } from "./gradient-sum.ts";
+import { SUMS } from "./merge.ts";
+import { type Weight, weightAt } from "./weight.ts";
 
-/** A regularizer and its weight in a composition: finite, at least 0. Weight 0 measures without training. */
+/**
+ * A regularizer and its weight in a composition: a number, finite and at least 0, or what gives one for each step. Weight 0
+ * measures without training.
+ */
 export interface Weighted {
   readonly regularizer: Regularizer;
-  readonly weight: number;
+  readonly weight: number | Weight;
 }
 
 /**
  * A weighted sum of regularizers, which is a regularizer again: Σ weightᵢ · regularizerᵢ.
  *
- * All members are computed at the same time, into one gradient. Each one's metrics come as `name/metric`.
+ * All members are computed at the same time, into one gradient. Each one's metrics come as `name/metric`, and besides its
+ * own it has `value`, its loss, `weight`, that of the step, and `contribution`, weight · value. With `report`, each one's
+ * gradient is measured before it is added to the sum.
  *
  * @param name of the composition itself, for when it is composed in turn. Default `"composition"`.
  * @throws UserError for a weight that is negative or not finite, or a name used twice; from `compute`, the error of the
@@ -30,11 +37,7 @@ export function compose(
 ): Regularizer {
   const names = new Set<string>();
   for (const { regularizer, weight } of members) {
-    if (!(weight >= 0 && weight < Number.POSITIVE_INFINITY)) {
-      throw new UserError(
-        `the weight of the regularizer "${regularizer.name}" is ${weight}, expected a finite number of at least 0`,
-      );
-    }
+    weightAt(weight, 1, regularizer.name);
     if (names.has(regularizer.name)) {
       throw new UserError(
         `two regularizers are named "${regularizer.name}": give each its own name, since names tell their metrics apart`,
@@ -46,24 +49,59 @@ export function compose(
     name,
     compute: async (data, logprobs, options = {}) => {
       const sum = gradientSum(options.addTo, logprobs);
+      const weights = members.map(({ regularizer, weight }) => weightAt(weight, options.step ?? 1, regularizer.name));
+      const { report } = options;
       const penalties = await Promise.all(
-        members.map(({ regularizer, weight }) => {
-          const addTo = { gradient: sum.gradient, scale: sum.scale * weight };
+        members.map(({ regularizer }, i) => {
+          const addTo = report
+            ? { gradient: zerosLike(logprobs), scale: 1 }
+            : { gradient: sum.gradient, scale: sum.scale * weights[i]! };
           return computeNamed(regularizer, data, logprobs, { ...options, addTo });
         }),
       );
-      const losses = members.map(({ weight }, i) => weight * penalties[i]!.loss);
-      const metrics = members.flatMap(({ regularizer }, i) =>
-        Object.entries(penalties[i]!.metrics).map(
-          ([metric, value]) => [`${regularizer.name}/${metric}`, value] as const,
-        ),
-      );
-      return { loss: losses.reduce((a, b) => a + b, 0), gradient: sum.gradient, metrics: Object.fromEntries(metrics) };
+      const measured = penalties.map(({ gradient }) => (report ? measureGradient(gradient, report) : {}));
+      if (report) {
+        for (const [i, { gradient }] of penalties.entries())
+          addGradient({ gradient: sum.gradient, scale: sum.scale * weights[i]! }, gradient);
+      }
+      let total = 0;
+      const metrics: Record<string, number> = {};
+      const rows: Record<string, RowValues> = {};
+      for (const [i, { regularizer }] of members.entries()) {
+        const { loss: value, metrics: own, rows: ownRows = {} } = penalties[i]!;
+        const [weight, prefix] = [weights[i]!, `${regularizer.name}/`];
+        const contribution = weight * value;
+        total += contribution;
+        const all = { ...own, value, weight, contribution, ...measured[i] };
+        for (const [metric, number] of Object.entries(all)) metrics[prefix + metric] = number;
+        for (const [row, values] of Object.entries(ownRows)) rows[prefix + row] = values;
+      }
+      return { loss: total, gradient: sum.gradient, metrics, rows };
+    },
+    observe: (step, measured) => {
+      for (const { regularizer, weight } of members) {
+        const prefix = `${regularizer.name}/`;
+        const own = Object.fromEntries(
+          Object.entries(measured).flatMap(([name, value]) =>
+            name.startsWith(prefix) ? [[name.slice(prefix.length), value] as const] : [],
+          ),
+        );
+        regularizer.observe?.(step, own);
+        if (typeof weight !== "number") weight.observe?.(step, own);
+      }
     },
   };
 }
 
-/** One member's penalty, its gradient added to the sum, whether it did that itself or not. */
+/** The sums from which `reportOf` makes a gradient's norm and its cosine to the task's. */
+function measureGradient(gradient: readonly Tensor[], { taskGradient }: FullReport): Record<string, number> {
+  return {
+    [SUMS.own]: innerProduct(gradient, gradient),
+    ...(taskGradient && { [SUMS.product]: innerProduct(gradient, taskGradient) }),
+  };
+}
+
+/** One member's penalty, its gradient in `addTo`, whether it put it there itself or not. */
 async function computeNamed(
   regularizer: Regularizer,
   data: readonly Datum[],
@@ -74,11 +112,10 @@ async function computeNamed(
   try {
     const penalty = await regularizer.compute(data, logprobs, options);
     if (!Number.isFinite(penalty.loss)) throw new UserError(`its loss is ${penalty.loss}, expected a finite number`);
-    if (penalty.gradient !== addTo.gradient) {
-      checkGradient(penalty.gradient, logprobs);
-      addGradient(addTo, penalty.gradient);
-    }
-    return penalty;
+    if (penalty.gradient === addTo.gradient) return penalty;
+    checkGradient(penalty.gradient, logprobs);
+    addGradient(addTo, penalty.gradient);
+    return { ...penalty, gradient: addTo.gradient };
   } catch (cause) {
     const message = `regularizer "${regularizer.name}": ${cause instanceof Error ? cause.message : String(cause)}`;
     throw cause instanceof UserError ? new UserError(message, { cause }) : new Error(message, { cause });

@@ -12,6 +12,10 @@ export interface ComputeOptions {
   readonly batch?: readonly Datum[] | undefined;
   /** Ends work early: `compute` then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
+  /** The step of training, counted from 1: what weights that change go by. Default 1. */
+  readonly step?: number;
+  /** Given in steps that are reported in full: what costs more than a look is measured too. */
+  readonly report?: FullReport | undefined;
   /**
    * Add `scale` · gradient to these tensors, one per datum, and return them as `gradient`, instead of allocating others.
    * Saves memory where several penalties meet. Loss and metrics are not scaled. A regularizer may ignore this.
@@ -25,6 +29,18 @@ export interface GradientSum {
   readonly scale: number;
 }
 
+/** What a full report is made against. */
+export interface FullReport {
+  /** The gradient of the task's own loss, one tensor [M, V] per datum; absent where there is no task, as on an anchor. */
+  readonly taskGradient?: readonly Tensor[];
+}
+
+/** Each row's own value [M], one tensor per datum, and how much each row counts. */
+export interface RowValues {
+  readonly values: readonly Tensor[];
+  readonly weights: readonly Tensor[];
+}
+
 /** What a regularizer, or any loss over log-probabilities, returns. */
 export interface Penalty {
   /** The scalar that training minimizes, in nats. */
@@ -34,8 +50,10 @@ export interface Penalty {
    * (log-probabilities are logits too, so it is right for both, and zero where the loss is at its minimum).
    */
   readonly gradient: readonly Tensor[];
-  /** Numbers to log. Parts of a batch merge by name: `*_max` and `*_min` by maximum and minimum, all others by sum. */
+  /** Numbers to log. Parts of a batch merge by name, see `mergePenaltyMetrics`: extremes, or else sums. */
   readonly metrics: Readonly<Record<string, number>>;
+  /** What each row contributes, by name, for what no merging of numbers gives: quantiles, and the worst tokens. */
+  readonly rows?: Readonly<Record<string, RowValues>> | undefined;
 }
 
 /**
@@ -46,4 +64,6 @@ export interface Regularizer {
   /** Unique in a composition; prefixes its metrics there. */
   readonly name: string;
   compute(data: readonly Datum[], logprobs: readonly Tensor[], options?: ComputeOptions): Promise<Penalty>;
+  /** Hears of each step once, with what was measured of it over the whole batch. What has a state may change it here. */
+  observe?(step: number, measured: Readonly<Record<string, number>>): void;
 }

@@ -20,3 +20,13 @@ export function addGradient(sum: GradientSum, gradient: readonly Tensor[]): void
     for (let k = 0; k < data.length; k++) into[k]! += scale * data[k]!;
   });
 }
+
+/** Σ over all numbers of one · other, in float64. */
+export function innerProduct(one: readonly Tensor[], other: readonly Tensor[]): number {
+  let sum = 0;
+  for (const [i, { data }] of one.entries()) {
+    const against = other[i]!.data;
+    for (let k = 0; k < data.length; k++) sum += data[k]! * against[k]!;
+  }
+  return sum;
+}

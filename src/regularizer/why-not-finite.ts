@@ -4,22 +4,25 @@ import type { Tensor } from "../divergence/tensor.ts";
 import { isTopK, type ReferenceRows } from "../reference/contract.ts";
 import { formatDatum } from "../reference/format-datum.ts";
 
-/** A row of a divergence that came out as +∞ or NaN. */
+/** A row whose value came out as infinite or NaN. */
 interface Failure {
   readonly datum: Datum;
   readonly index: number;
   readonly row: number;
   /** Log-probabilities [M, V] of the model. */
   readonly p: Tensor;
-  readonly q: ReferenceRows;
-  readonly direction: Direction;
-  readonly symmetric: boolean;
+  /** Where there is a reference. */
+  readonly q: ReferenceRows | undefined;
+  /** Of what was computed. */
+  readonly formula: string;
+  /** Which way it looks, if an outcome can be impossible on the other side. */
+  readonly direction: Direction | undefined;
   /** What the reference calls itself. */
   readonly description: string;
 }
 
 /** Finds the token to blame, and says in one sentence what is wrong with it and what to do. */
-export function whyNotFinite({ datum, index, row, p, q, direction, symmetric, description }: Failure): string {
+export function whyNotFinite({ datum, index, row, p, q, formula, direction, description }: Failure): string {
   const outcomes = outcomesOf(p, q, row);
   const position = datum.lossInputs.positions?.data[row] ?? row;
   const where = `${formatDatum(datum, index)}, row ${row} (position ${position})`;
@@ -32,15 +35,10 @@ export function whyNotFinite({ datum, index, row, p, q, direction, symmetric, de
   }
   const [over, under] = direction === "forward" ? (["p", "q"] as const) : (["q", "p"] as const);
   const [holder, denier] = direction === "forward" ? ["the model", "the reference"] : ["the reference", "the model"];
-  const formula = symmetric
-    ? "the Jensen–Shannon divergence"
-    : direction === "forward"
-      ? "KL(model‖reference)"
-      : "KL(reference‖model)";
   const impossible = outcomes.find(
     (outcome) => outcome[under] === Number.NEGATIVE_INFINITY && outcome[over] > Number.NEGATIVE_INFINITY,
   );
-  if (!impossible) return `${formula} is not a finite number at ${where}`;
+  if (!direction || !impossible) return `${formula} is not a finite number at ${where}`;
   // Smoothing touches the reference alone.
   const remedy =
     direction === "forward"
@@ -53,10 +51,11 @@ export function whyNotFinite({ datum, index, row, p, q, direction, symmetric, de
 }
 
 /** The outcomes of one row with their log-probabilities: all tokens, or those of a top-k and the rest. */
-function outcomesOf(p: Tensor, q: ReferenceRows, row: number): { name: string; p: number; q: number }[] {
+function outcomesOf(p: Tensor, q: ReferenceRows | undefined, row: number): { name: string; p: number; q: number }[] {
   const size = p.shape[1]!;
   const model = p.data.subarray(row * size, (row + 1) * size);
   const named = (token: number, logprob: number) => ({ name: `token ${token}`, p: model[token]!, q: logprob });
+  if (!q) return [...model].map((logprob, i) => ({ name: `token ${i}`, p: logprob, q: 0 }));
   if (!isTopK(q)) return [...q.data.subarray(row * size, (row + 1) * size)].map((logprob, i) => named(i, logprob));
   const k = q.tokens.shape.at(-1)!;
   const tokens = [...q.tokens.data.subarray(row * k, (row + 1) * k)];

@@ -9,6 +9,11 @@ export interface StepMetrics {
   readonly kl_divergence?: number;
   readonly kl_max?: number;
   readonly kl_min?: number;
+  readonly kl_median?: number;
+  readonly kl_p95?: number;
+  readonly kl_p99?: number;
+  /** The weight of that regularizer in this step. */
+  readonly weight?: number;
   /** Global L2 norm of the gradients of all trained matrices, before clipping; NaN where a server does not tell. */
   readonly grad_norm: number;
   readonly learning_rate: number;
@@ -17,11 +22,11 @@ export interface StepMetrics {
   readonly [name: string]: number | undefined;
 }
 
-const KL = ["kl_divergence", "kl_max", "kl_min"] as const;
+const PLAIN = ["kl_divergence", "kl_max", "kl_min", "kl_median", "kl_p95", "kl_p99", "weight"] as const;
 
 /**
  * The names of a step's metrics. Each regularizer's come as `name/metric`; a single one's lose the prefix, with several
- * the plain `kl_…` are those of the first that measures a KL.
+ * the plain `kl_…` and `weight` are those of the first that measures a KL.
  */
 export function nameMetrics(
   measured: Readonly<Record<string, number>>,
@@ -39,6 +44,9 @@ export function nameMetrics(
     );
   }
   const first = names.find((name) => `${name}/kl_divergence` in measured);
-  const plain = first ? KL.map((metric) => [metric, measured[`${first}/${metric}`]!] as const) : [];
+  const plain = PLAIN.flatMap((metric) => {
+    const value = measured[`${first}/${metric}`];
+    return value === undefined ? [] : [[metric, value] as const];
+  });
   return { ...Object.fromEntries(plain), ...measured };
 }

@@ -1,15 +1,14 @@
 import { type Datum, totalWeight } from "../data/datum.ts";
 import type { CustomLoss } from "../engine/contract.ts";
-import { compose } from "../regularizer/compose.ts";
-import type { Regularizer } from "../regularizer/contract.ts";
+import type { Weighted } from "../regularizer/compose.ts";
+import type { Penalty, Regularizer } from "../regularizer/contract.ts";
 import { type CrossEntropyPenalty, crossEntropyLoss } from "../regularizer/cross-entropy.ts";
+import { innerProduct } from "../regularizer/gradient-sum.ts";
+import { type MeasuredPart, SUMS } from "../regularizer/merge.ts";
 import type { WorstDatum } from "./diverged.ts";
 
 /** A regularizer, its weight in the loss, and the text it works on: the batch's own rows, or an anchor's. */
-export interface Held {
-  readonly regularizer: Regularizer;
-  /** 0 measures without training. */
-  readonly weight: number;
+export interface Held extends Weighted {
   readonly anchor?: Anchor;
 }
 
@@ -21,44 +20,69 @@ export interface Anchor {
   readonly seed: number;
 }
 
+/** The step that a loss is computed for. */
+export interface StepOptions {
+  /** Counted from 1. */
+  readonly step: number;
+  /** Whether gradients, and whatever else is not free, are measured in this step. */
+  readonly full: boolean;
+  /** Hears of each part of the batch, once it is computed. */
+  readonly onPart: (part: MeasuredPart) => void;
+}
+
 /**
  * Σ w·CE / Σ w + Σ weightᵢ · regularizerᵢ over one batch. The engine may bring it in parts: all divide by the whole
  * batch's weight, so the parts add up.
  *
+ * @param regularizer the composition of all that hold the model on the batch's own rows, if any.
  * @param onWorst hears of each datum that is predicted worse than those before it.
  */
 export function completionsLoss(
   batch: readonly Datum[],
-  held: readonly Held[],
+  regularizer: Regularizer | undefined,
+  options: StepOptions,
   onWorst?: (worst: WorstDatum) => void,
 ): CustomLoss {
-  const options = { totalWeight: totalWeight(batch) };
-  const regularizer = held.length > 0 ? compose(held) : undefined;
+  const shared = { totalWeight: totalWeight(batch), batch, step: options.step };
   let worst = Number.NEGATIVE_INFINITY;
-  return {
-    support: "vocabulary",
-    compute: async (part, logprobs) => {
-      const task = crossEntropyLoss(part, logprobs, options);
-      for (const [i, datum] of part.entries()) {
-        const loss = meanOfRows(datum, task.perRow[i]!);
-        if (loss <= worst) continue;
-        worst = Number.isNaN(loss) ? Number.POSITIVE_INFINITY : loss;
-        onWorst?.({ source: datum.source ?? `datum ${batch.indexOf(datum)}`, loss });
-      }
-      // What a regularizer would say of a broken model is beside the point.
-      if (!regularizer || !Number.isFinite(task.loss)) return task;
-      const addTo = { gradient: task.gradient, scale: 1 };
-      const { loss, metrics } = await regularizer.compute(part, logprobs, { ...options, addTo });
-      return { loss: task.loss + loss, gradient: task.gradient, metrics: { ...task.metrics, ...metrics } };
-    },
-  };
+  return inParts(options, async (part, logprobs) => {
+    const task = crossEntropyLoss(part, logprobs, shared);
+    for (const [i, datum] of part.entries()) {
+      const loss = meanOfRows(datum, task.perRow[i]!);
+      if (loss <= worst) continue;
+      worst = Number.isNaN(loss) ? Number.POSITIVE_INFINITY : loss;
+      onWorst?.({ source: datum.source ?? `datum ${batch.indexOf(datum)}`, loss });
+    }
+    // What a regularizer would say of a broken model is beside the point.
+    if (!regularizer || !Number.isFinite(task.loss)) return task;
+    const { gradient } = task;
+    const square = options.full ? { [SUMS.task]: innerProduct(gradient, gradient) } : {};
+    const { loss, metrics, rows } = await regularizer.compute(part, logprobs, {
+      ...shared,
+      addTo: { gradient, scale: 1 },
+      ...(options.full && { report: { taskGradient: gradient } }),
+    });
+    return { loss: task.loss + loss, gradient, metrics: { ...task.metrics, ...square, ...metrics }, rows };
+  });
 }
 
 /** weight · regularizer over a batch of an anchor: no labels, no cross-entropy. */
-export function anchorLoss(batch: readonly Datum[], held: Held): CustomLoss {
-  const options = { totalWeight: totalWeight(batch) };
-  const regularizer = compose([held]);
-  return { support: "vocabulary", compute: (part, logprobs) => regularizer.compute(part, logprobs, options) };
+export function anchorLoss(batch: readonly Datum[], regularizer: Regularizer, options: StepOptions): CustomLoss {
+  const { step, full } = options;
+  const shared = { totalWeight: totalWeight(batch), batch, step, ...(full && { report: {} }) };
+  return inParts(options, (part, logprobs) => regularizer.compute(part, logprobs, shared));
+}
+
+function inParts({ onPart }: StepOptions, compute: (...part: Parameters<CustomLoss["compute"]>) => Promise<Penalty>) {
+  const loss: CustomLoss = {
+    support: "vocabulary",
+    compute: async (data, logprobs) => {
+      const penalty = await compute(data, logprobs);
+      onPart({ data, metrics: penalty.metrics, rows: penalty.rows });
+      return penalty;
+    },
+  };
+  return loss;
 }
 
 /** Σ w·x / Σ w of one datum's rows, in nats. */

@@ -3,18 +3,17 @@ import {
   closeSync,
   constants,
   existsSync,
-  fsyncSync,
   mkdirSync,
   openSync,
   renameSync,
   rmSync,
   statSync,
-  writeFileSync,
   writeSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
 import type { TrainingClient } from "../engine/contract.ts";
 import { UserError } from "../errors.ts";
+import { writeFileAtomic } from "../write-file-atomic.ts";
 
 /** What one run leaves behind: `config.yaml`, `metrics.jsonl`, `adapter/` and whatever else is written into it. */
 export interface RunFolder {
@@ -84,17 +83,4 @@ export function nextFreeFolder(path: string): string {
     const candidate = n === 1 ? path : `${path}-${n}`;
     if (!existsSync(candidate)) return candidate;
   }
-}
-
-/** Writes a file so that a reader finds the old content or the new, never a part. */
-export function writeFileAtomic(path: string, content: string | Uint8Array): void {
-  const temporary = `${path}.${process.pid}.tmp`;
-  const file = openSync(temporary, "w");
-  try {
-    writeFileSync(file, content);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-  renameSync(temporary, path);
 }

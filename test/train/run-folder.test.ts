@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, expect, test } from "vitest";
 import { UserError } from "../../src/errors.ts";
-import { createRunFolder, nextFreeFolder, writeFileAtomic } from "../../src/train/run-folder.ts";
+import { createRunFolder, nextFreeFolder } from "../../src/train/run-folder.ts";
+import { writeFileAtomic } from "../../src/write-file-atomic.ts";
 
 let folder: string;
 beforeEach(() => {

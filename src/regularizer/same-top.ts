@@ -1,0 +1,32 @@
+import type { Tensor } from "../divergence/tensor.ts";
+import { isTopK, type ReferenceRows } from "../reference/contract.ts";
+
+/**
+ * The weight of the rows [M] whose most probable token is the same in model and reference; of equal ones the lower id
+ * counts.
+ *
+ * @param p the model's log-probabilities, [M, V].
+ */
+export function sameTopWeight(p: Tensor, q: ReferenceRows, weights: Tensor): number {
+  let same = 0;
+  for (const [row, weight] of weights.data.entries())
+    if (weight > 0 && topOf(p, row) === topOfReference(q, row)) same += weight;
+  return same;
+}
+
+function topOfReference(q: ReferenceRows, row: number): number {
+  if (!isTopK(q)) return topOf(q, row);
+  const k = q.tokens.shape.at(-1)!;
+  const ids = q.tokens.data.subarray(row * k, (row + 1) * k);
+  const logprobs = q.logprobs.data.subarray(row * k, (row + 1) * k);
+  const most = Math.max(...logprobs);
+  return Math.min(...ids.filter((_, i) => logprobs[i] === most));
+}
+
+function topOf({ data, shape }: Tensor, row: number): number {
+  const size = shape.at(-1)!;
+  const from = row * size;
+  let top = from;
+  for (let i = from + 1; i < from + size; i++) if (data[i]! > data[top]!) top = i;
+  return top - from;
+}
