@@ -38,9 +38,11 @@ export function checkShapes(
         `shape mismatch in ${what}, ${formatDatum(datum, i)}: model log-probabilities ${formatShape(model.shape)}, ` +
           `reference (${description}) ${formatShape(given.shape)}${sparse ? " of the top-k" : ""}; ${advice}`,
       );
-    if (model.shape.length !== 2 || given.shape.length !== 2) {
+    const single = !sparse && model.shape.length === 2 && given.data.length === rows && model.shape[1] !== 1;
+    if (model.shape.length !== 2 || given.shape.length !== 2 || single) {
       throw mismatch(
-        "each must be [M, V], the whole vocabulary in every row: log-probabilities of the target tokens alone are not a distribution",
+        "each must be [M, V], the whole vocabulary in every row: log-probabilities of the target tokens alone are not a distribution" +
+          (single ? "; if there are no others, declare them with { sampled: true }" : ""),
       );
     }
     if (model.shape[0] !== given.shape[0]) {

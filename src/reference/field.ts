@@ -2,13 +2,23 @@ import type { Tensor } from "../divergence/tensor.ts";
 import { UserError } from "../errors.ts";
 import type { Reference } from "./contract.ts";
 import { formatDatum } from "./format-datum.ts";
+import { type Declared, intake } from "./intake.ts";
+
+export interface FieldOptions extends Declared {
+  /** For messages. Default `field "NAME"`. */
+  readonly description?: string | undefined;
+}
 
 /** A reference that every datum carries itself, as the loss input `name`: log-probabilities [M, V]. */
-export function fieldReference(name: string): Reference<Tensor> {
+export function fieldReference(
+  name: string,
+  { description = `field "${name}"`, ...declared }: FieldOptions = {},
+): Reference {
+  const takeIn = intake(description, declared);
   return {
-    description: `field "${name}"`,
+    description,
     resolve: async (data) =>
-      data.map((datum, i): Tensor => {
+      data.map((datum, i) => {
         const value = datum.lossInputs[name];
         if (!value) {
           const fields = Object.keys(datum.lossInputs).join(", ");
@@ -21,7 +31,7 @@ export function fieldReference(name: string): Reference<Tensor> {
             `the field "${name}" of ${formatDatum(datum, i)} holds token ids, expected the reference's log-probabilities [M, V]`,
           );
         }
-        return value as Tensor;
+        return takeIn(datum, i, value as Tensor);
       }),
   };
 }

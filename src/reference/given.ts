@@ -1,47 +1,58 @@
 import type { Datum } from "../data/datum.ts";
-import type { Tensor } from "../divergence/tensor.ts";
 import { UserError } from "../errors.ts";
-import type { Reference } from "./contract.ts";
+import type { Reference, ReferenceRows } from "./contract.ts";
 import { formatDatum } from "./format-datum.ts";
+import { type Declared, intake } from "./intake.ts";
+import { rowsOf } from "./rows-of.ts";
 
 /**
- * Log-probabilities computed before: one tensor [M, V] per datum, in the order of the data, or a map that knows each datum.
- * A tensor alone is the list of one. The map is the form for training, where batches and their parts change.
+ * Log-probabilities computed before: one tensor [M, V] (or `topK`) per datum, in the order of the batch, or a map that knows
+ * each datum. One alone is the list of one. The map is the form for training, where batches change.
  */
-export type GivenLogprobs = Tensor | readonly Tensor[] | ReadonlyMap<Datum, Tensor>;
+export type GivenLogprobs = ReferenceRows | readonly ReferenceRows[] | ReadonlyMap<Datum, ReferenceRows>;
 
-/** A reference that is known already. */
-export function givenReference(logprobs: GivenLogprobs, description = "referenceLogprobs"): Reference<Tensor> {
+export interface GivenOptions extends Declared {
+  /** For messages. Default `referenceLogprobs`. */
+  readonly description?: string | undefined;
+}
+
+/**
+ * A reference that is known already. Rows cut from a datum get their part of what is given for it.
+ *
+ * @throws UserError from `resolve`: for a datum of which nothing is given, or rows that are no log-probabilities.
+ */
+export function givenReference(
+  logprobs: GivenLogprobs,
+  { description = "referenceLogprobs", ...declared }: GivenOptions = {},
+): Reference {
+  const takeIn = intake(description, declared);
   return {
     description,
-    resolve: async (data) =>
-      logprobs instanceof Map
-        ? fromMap(logprobs, data, description)
-        : fromList(logprobs as Tensor | readonly Tensor[], data, description),
+    resolve: async (data, { batch = data } = {}) => {
+      const known = asMap(logprobs, batch, description);
+      return data.map((datum, i) => {
+        const found = rowsOf(datum, (whole) => {
+          const rows = known.get(whole);
+          return rows && takeIn(whole, batch.indexOf(whole), rows);
+        });
+        if (found) return found;
+        throw new UserError(
+          `${description} has no log-probabilities for ${formatDatum(datum, i)}: put them into the map under that datum`,
+        );
+      });
+    },
   };
 }
 
-function fromMap(logprobs: ReadonlyMap<Datum, Tensor>, data: readonly Datum[], description: string): Tensor[] {
-  return data.map((datum, i) => {
-    const found = logprobs.get(datum);
-    if (!found)
-      throw new UserError(
-        `${description} has no log-probabilities for ${formatDatum(datum, i)}: put them into the map under that datum`,
-      );
-    return found;
-  });
-}
-
-function fromList(
-  logprobs: Tensor | readonly Tensor[],
-  data: readonly Datum[],
+function asMap(
+  logprobs: GivenLogprobs,
+  batch: readonly Datum[],
   description: string,
-): readonly Tensor[] {
-  const list = "shape" in logprobs ? [logprobs] : logprobs;
-  if (list.length !== data.length) {
-    throw new UserError(
-      `${description} has ${list.length} tensors for ${data.length} datums: give one per datum, or a Map from datum to tensor when batches change`,
-    );
-  }
-  return list;
+): ReadonlyMap<Datum, ReferenceRows> {
+  if (logprobs instanceof Map) return logprobs;
+  const list = Array.isArray(logprobs) ? (logprobs as readonly ReferenceRows[]) : [logprobs as ReferenceRows];
+  if (list.length === batch.length) return new Map(batch.map((datum, i) => [datum, list[i]!]));
+  throw new UserError(
+    `${description} has ${list.length} tensors for ${batch.length} datums: give one per datum, or a Map from datum to tensor when batches change`,
+  );
 }

@@ -2,6 +2,8 @@
 export { baseReference } from "./base.ts";
 export { type ComputedOptions, type ComputeReference, computedReference } from "./computed.ts";
 export { isTopK, type Reference, type ReferenceRows, type ResolveOptions } from "./contract.ts";
-export { fieldReference } from "./field.ts";
-export { type GivenLogprobs, givenReference } from "./given.ts";
+export { type FieldOptions, fieldReference } from "./field.ts";
+export { type GivenLogprobs, type GivenOptions, givenReference } from "./given.ts";
+export type { Declared } from "./intake.ts";
 export { type ReferenceOptions, resolveReference } from "./resolve.ts";
+export type { RetryOptions } from "./retry.ts";

@@ -3,6 +3,7 @@ import { type ComputeReference, computedReference } from "./computed.ts";
 import type { Reference } from "./contract.ts";
 import { fieldReference } from "./field.ts";
 import { type GivenLogprobs, givenReference } from "./given.ts";
+import type { Declared } from "./intake.ts";
 
 /** Where the reference comes from: exactly one of these. */
 export interface ReferenceOptions {
@@ -10,10 +11,12 @@ export interface ReferenceOptions {
   readonly referenceLogprobs?: GivenLogprobs | undefined;
   /** The name of the loss input in which every datum carries its own. */
   readonly referenceField?: string | undefined;
-  /** A function that computes them for a batch, called once per batch. */
+  /** A function that computes them for a batch, called once per batch; with other than the default time limit: `computedReference`. */
   readonly computeReference?: ComputeReference | undefined;
   /** Any other, such as `baseReference(…)`; shared by several regularizers it is computed once for all. */
   readonly reference?: Reference | undefined;
+  /** What the log-probabilities are, where they are not the whole vocabulary's at temperature 1. Not with `reference`. */
+  readonly declared?: Declared | undefined;
 }
 
 /**
@@ -26,6 +29,7 @@ export function resolveReference({
   referenceField,
   computeReference,
   reference,
+  declared,
 }: ReferenceOptions): Reference {
   const given = Object.entries({ referenceLogprobs, referenceField, computeReference, reference }).filter(
     ([, value]) => value != null,
@@ -41,8 +45,13 @@ export function resolveReference({
       `${given.map(([name]) => name).join(" and ")} are given, and only one can be the reference: take the others out`,
     );
   }
-  if (referenceLogprobs) return givenReference(referenceLogprobs);
-  if (referenceField != null) return fieldReference(referenceField);
-  if (computeReference) return computedReference(computeReference);
+  if (referenceLogprobs) return givenReference(referenceLogprobs, declared);
+  if (referenceField != null) return fieldReference(referenceField, declared);
+  if (computeReference) return computedReference(computeReference, declared);
+  if (declared) {
+    throw new UserError(
+      "`declared` says what log-probabilities from outside are, and `reference` knows that itself: give it to where the reference is made, as in fieldReference(name, declared)",
+    );
+  }
   return reference!;
 }

@@ -47,7 +47,7 @@ export async function buildRegularizers(
       reduction,
       epsilon,
       clip: clip ?? undefined,
-      reference: field === null ? base : { ...fieldReference(field), ...(file && { description: file }) },
+      reference: field === null ? base : fieldReference(field, file === null ? {} : { description: file }),
     });
     held.push({ regularizer, weight, ...(anchor && { anchor }) });
   }

@@ -1,0 +1,137 @@
+import { describe, expect, test } from "vitest";
+import { klDivergence } from "../../src/divergence/kl-divergence.ts";
+import { type TopK, topK } from "../../src/divergence/supports/top-k.ts";
+import { type Tensor, tensor } from "../../src/divergence/tensor.ts";
+import { UserError } from "../../src/errors.ts";
+import { fieldReference, KLDivergence } from "../../src/index.ts";
+import { type Declared, intake } from "../../src/reference/intake.ts";
+import { logprobs } from "../divergence/oracle.ts";
+import { datumOf } from "../regularizer/datums.ts";
+
+const PROBABILITIES = [
+  [0.4, 0.3, 0.2, 0.1],
+  [0.7, 0.1, 0.1, 0.1],
+  [0.05, 0.05, 0.1, 0.8],
+];
+const Q = logprobs(PROBABILITIES);
+const DATUM = datumOf([1, 0, 1], { source: "train.jsonl:3", targets: [0, 1, 3] });
+
+const mapped = (change: (x: number, i: number) => number): Tensor => tensor(Q.data.map(change), Q.shape);
+/** Softmax at temperature T of what has the distributions Q at 1. */
+const tempered = (T: number): Tensor =>
+  logprobs(
+    PROBABILITIES.map((row) => {
+      const powers = row.map((p) => p ** (1 / T));
+      const sum = powers.reduce((a, b) => a + b, 0);
+      return powers.map((x) => x / sum);
+    }),
+  );
+
+const take = (rows: Tensor | TopK, declared?: Declared) => intake("teacher", declared)(DATUM, 2, rows);
+
+describe("rows that are log-probabilities", () => {
+  test("come back as they are", () => {
+    expect(take(Q)).toBe(Q);
+    const some = topK({ data: Int32Array.of(0, 3, 1), shape: [3, 1] }, tensor([-0.9, -0.4, -0.3], [3, 1]));
+    expect(take(some)).toBe(some);
+  });
+
+  test("may hold impossible tokens, and anything in rows that do not count", () => {
+    const certain = tensor([0, -Infinity, -Infinity, -Infinity, NaN, 7, 7, 7, ...Q.data.subarray(8)], Q.shape);
+    expect(take(certain)).toBe(certain);
+  });
+
+  test("of another shape are left to who knows the model's", () => {
+    const other = tensor([5, 5], [2, 1]);
+    expect(take(other)).toBe(other);
+  });
+});
+
+describe("rows that are none are refused: datum, row, what was found, what it looks like", () => {
+  test.each([
+    [
+      "logits",
+      mapped((x) => x + 2),
+      "row 0: the probabilities sum to 7.389, expected 1 within 0.001: some are above 0, as logits are",
+    ],
+    ["probabilities", mapped(Math.exp), "they look like probabilities: give their logarithms"],
+    [
+      "divided by 2",
+      mapped((x) => x / 2),
+      "divided by a temperature of 2: give them at temperature 1, or declare temperature 2",
+    ],
+    ["divided by 0.7", mapped((x) => x / 0.7), "divided by a temperature of 0.7:"],
+    [
+      "filtered",
+      mapped((x, i) => (i % 4 === 2 ? -Infinity : x)),
+      "row 0: the probabilities sum to 0.8, expected 1 within 0.001: give log-probabilities over the whole vocabulary, not logits, not tempered, filtered",
+    ],
+    [
+      "not a number",
+      mapped((x, i) => (i === 9 ? NaN : x)),
+      "hold NaN at datum 2 (train.jsonl:3), row 2 (position 2), token 1: expected numbers",
+    ],
+    ["+∞", mapped((x, i) => (i === 9 ? Infinity : x)), "row 2: the probabilities sum to Infinity"],
+  ])("%s", (_, rows, message) => {
+    expect(() => take(rows)).toThrow(UserError);
+    expect(() => take(rows)).toThrow("the reference (teacher)");
+    expect(() => take(rows)).toThrow("datum 2 (train.jsonl:3), row");
+    expect(() => take(rows)).toThrow(message);
+  });
+
+  test("a top-k with more than everything, or that is not numbers", () => {
+    const ids = { data: Int32Array.of(0, 3, 0, 3, 0, 3), shape: [3, 2] };
+    const known = (last: number) => topK(ids, tensor([-1, -1, -1, -1, -0.2, last], [3, 2]));
+    expect(take(known(-3))).toEqual(known(-3));
+    expect(() => take(known(-0.2))).toThrow(
+      "the reference (teacher), datum 2 (train.jsonl:3), row 2: the probabilities of the 2 tokens sum to 1.637, expected at most 1: give log-probabilities in the whole vocabulary",
+    );
+    expect(() => take(known(NaN))).toThrow("row 2 (position 2), token 3: expected numbers");
+  });
+});
+
+describe("declared", () => {
+  test.each([0.5, 2, 3])("a temperature of %d is taken back, normalized at it or only divided by it", (T) => {
+    const expected = klDivergence(logprobs(PROBABILITIES.toReversed()), Q, { reduction: "none" });
+    for (const rows of [tempered(T), mapped((x) => x / T)]) {
+      const restored = take(rows, { temperature: T }) as Tensor;
+      const found = klDivergence(logprobs(PROBABILITIES.toReversed()), restored, { reduction: "none" });
+      for (const row of [0, 2]) expect(found.data[row]).toBeCloseTo(expected.data[row]!, 5);
+    }
+  });
+
+  test("sampled: each row knows its target and the rest, and the divergence is a lower bound", async () => {
+    const targets = [...DATUM.lossInputs.target_tokens.data];
+    const own = tensor(
+      targets.map((token, row) => Q.data[row * 4 + token]!),
+      [3],
+    );
+    const datum = { ...DATUM, lossInputs: { ...DATUM.lossInputs, own } };
+    const p = logprobs(PROBABILITIES.toReversed());
+    const found = await new KLDivergence({ referenceField: "own", declared: { sampled: true } }).compute([datum], [p]);
+    const binary = (a: number, b: number) => a * Math.log(a / b) + (1 - a) * Math.log((1 - a) / (1 - b));
+    const expected = [binary(0.05, 0.4), binary(0.1, 0.8)];
+    expect(found.loss).toBeCloseTo((expected[0]! + expected[1]!) / 2, 5);
+    expect(found.perRow[0]!.data[0]).toBeLessThan(klDivergence(p, Q, { reduction: "none" }).data[0]!);
+    // Undeclared, the same numbers are refused.
+    await expect(new KLDivergence({ referenceField: "own" }).compute([datum], [p])).rejects.toThrow(
+      "log-probabilities of the target tokens alone are not a distribution; if there are no others, declare them with { sampled: true }",
+    );
+  });
+
+  test("what is not as declared is refused", () => {
+    expect(() => take(Q, { sampled: true })).toThrow(
+      "the reference (teacher), datum 2 (train.jsonl:3), is declared as sampled, expected [3], one number a target token, found [3, 4]",
+    );
+    const some = topK({ data: Int32Array.of(0, 3, 1), shape: [3, 1] }, tensor([-0.9, -0.4, -0.3], [3, 1]));
+    expect(() => take(some, { sampled: true })).toThrow("found a top-k [3, 1]");
+    expect(() => take(some, { temperature: 2 })).toThrow("cannot be taken back without the rest of the vocabulary");
+    expect(() => intake("teacher", { temperature: 0 })).toThrow("temperature is 0, expected a finite number above 0");
+    expect(() => intake("teacher", { temperature: 2, sampled: true })).toThrow(
+      "cannot be taken back from single tokens",
+    );
+    expect(() => new KLDivergence({ reference: fieldReference("x"), declared: { temperature: 2 } })).toThrow(
+      "`declared` says what log-probabilities from outside are",
+    );
+  });
+});
