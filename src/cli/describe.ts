@@ -1,10 +1,24 @@
+import type { Direction } from "../divergence/kl-divergence.ts";
 import type { SummaryInput } from "../drift/summary.ts";
 import type { Config, RegularizerConfig } from "../train/config.ts";
 
-/** The divergence as a formula. */
-export function formula({ direction, symmetric }: Pick<RegularizerConfig, "direction" | "symmetric">): string {
-  if (symmetric) return "JS(model, reference)";
-  return direction === "forward" ? "KL(model‖reference)" : "KL(reference‖model)";
+/** What a regularizer measures, as a formula. */
+export function formula(settings: RegularizerConfig): string {
+  switch (settings.type) {
+    case "kl_divergence":
+      return divergence(settings, "reference");
+    case "jensen_shannon":
+      return settings.beta === 0.5 ? "JS(model, reference)" : `JS(model, reference; β ${settings.beta})`;
+    case "entropy":
+      return settings.mode === "bonus" ? "−H(model)" : "H(model)";
+    case "consistency":
+      return divergence(settings, "view");
+  }
+}
+
+function divergence({ direction, symmetric }: { direction: Direction; symmetric: boolean }, other: string): string {
+  if (symmetric) return `JS(model, ${other})`;
+  return direction === "forward" ? `KL(model‖${other})` : `KL(${other}‖model)`;
 }
 
 /** What a regularizer holds the model on, in words. */
@@ -24,9 +38,10 @@ export function describeRegularizers(regularizers: Config["regularizers"]): stri
 export function runSettings({ regularizers }: Config): Pick<SummaryInput, "weight" | "direction" | "on"> {
   const [main] = [...regularizers].sort((a, b) => b.weight - a.weight);
   if (!main) return { weight: 0, direction: null, on: null };
+  const symmetric = "symmetric" in main ? main.symmetric : main.type === "jensen_shannon";
   return {
     weight: main.weight,
-    direction: main.symmetric ? "symmetric" : main.direction,
+    direction: symmetric ? "symmetric" : "direction" in main ? main.direction : null,
     on: main.on === "completions" ? "completions" : "anchor",
   };
 }

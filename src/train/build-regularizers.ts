@@ -7,13 +7,15 @@ import { UserError } from "../errors.ts";
 import { baseReference } from "../reference/base.ts";
 import { fieldReference } from "../reference/field.ts";
 import { attachReference } from "../reference/file.ts";
-import { KLDivergence } from "../regularizer/kl-divergence.ts";
 import type { Config, RegularizerConfig } from "./config.ts";
+import { makeRegularizer } from "./make-regularizer.ts";
 import type { Anchor, Held } from "./objective.ts";
 
 /** What regularizers are built from. */
 export interface Surroundings {
   readonly base: SamplingClient;
+  /** The model as training leaves it at each moment. */
+  readonly model: SamplingClient;
   readonly tokenizer: Tokenizer;
   readonly vocabSize: number;
   readonly maxLength: number;
@@ -31,8 +33,10 @@ export async function buildRegularizers(
   const names = uniqueNames(config.regularizers);
   const held: Held[] = [];
   for (const [i, settings] of config.regularizers.entries()) {
-    const { weight, direction, symmetric, reduction, epsilon, clip, reference } = settings;
-    const field = referenceField(settings, names[i]!);
+    const { weight } = settings;
+    const name = names[i]!;
+    const reference = referenceOf(settings);
+    const field = referenceField(reference, name);
     let anchor = await drawAnchor(settings, config, surroundings);
     const file = typeof reference === "object" && "file" in reference ? reference.file : null;
     if (file !== null) {
@@ -40,13 +44,10 @@ export async function buildRegularizers(
       if (anchor) anchor = { ...anchor, data: await attach(anchor.data) };
       else data = await attach(data);
     }
-    const regularizer = new KLDivergence({
-      name: names[i],
-      direction,
-      symmetric,
-      reduction,
-      epsilon,
-      clip: clip ?? undefined,
+    const regularizer = makeRegularizer(settings, {
+      name,
+      model: surroundings.model,
+      seed: config.train.seed,
       reference: field === null ? base : fieldReference(field, file === null ? {} : { description: file }),
     });
     held.push({ regularizer, weight, ...(anchor && { anchor }) });
@@ -56,23 +57,35 @@ export async function buildRegularizers(
 
 /** Names of loss inputs that lines of the training data must carry. */
 export function dataFields({ regularizers }: Config): string[] {
-  return regularizers.flatMap(({ on, reference }) =>
-    on === "completions" && typeof reference === "object" && "field" in reference ? [reference.field] : [],
-  );
+  return regularizers.flatMap((settings) => {
+    const reference = referenceOf(settings);
+    return settings.on === "completions" && typeof reference === "object" && "field" in reference
+      ? [reference.field]
+      : [];
+  });
+}
+
+type ReferenceConfig = Extract<RegularizerConfig, { readonly reference: unknown }>["reference"];
+
+/** What a regularizer is held to; those that need no reference do not ask the base either. */
+function referenceOf(settings: RegularizerConfig): ReferenceConfig {
+  return "reference" in settings ? settings.reference : "base";
 }
 
 /** Under which loss input a datum carries the reference; null: the base is asked. */
-function referenceField({ reference }: RegularizerConfig, name: string): string | null {
+function referenceField(reference: ReferenceConfig, name: string): string | null {
   if (reference === "base") return null;
   return "field" in reference ? reference.field : `reference of ${name}`;
 }
 
 async function drawAnchor(
-  { on, reference }: RegularizerConfig,
+  settings: RegularizerConfig,
   { train: { seed } }: Config,
   { base, tokenizer, vocabSize, maxLength, note }: Surroundings,
 ): Promise<Anchor | undefined> {
+  const { on } = settings;
   if (on === "completions") return undefined;
+  const reference = referenceOf(settings);
   if ("file" in on) {
     const fields = typeof reference === "object" && "field" in reference ? [reference.field] : [];
     return { data: await loadDataset(on.file, tokenizer, { maxLength, vocabSize, fields }), rows: on.rows, seed };

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { flag, group, notNegative, path, positive, share, text, unset, whole } from "./config-values.ts";
+import { flag, group, notNegative, numberThat, path, positive, share, text, unset, whole } from "./config-values.ts";
 
 /** @file What a training configuration may say of its regularizers. */
 
@@ -29,12 +29,14 @@ const reference = z.union(
   { error: "base, { field: NAME } or { file: PATH }" },
 );
 
-const name = unset(text("a name"));
+const name = unset(text("a name")).describe("names its metrics (default: its type)");
 const weight = notNegative.default(0.1).describe("the loss is cross-entropy + Σ weight · regularizer");
 const reduction = z
   .enum(["mean", "sum"], { error: "mean or sum" })
   .default("mean")
   .describe("over the tokens of a batch: their weighted mean, or sum");
+const epsilon = share.default(0).describe("smooths the reference: q ← (1 − ε)·q + ε / vocabulary");
+const clip = unset(positive).describe("the most nats a token may count (default: no limit)");
 const onWhat = on
   .default("completions")
   .describe(
@@ -43,28 +45,88 @@ const onWhat = on
 const toWhat = reference
   .default("base")
   .describe("base, { field: NAME } of the data's lines, or { file: PATH } of log-probabilities");
+const symmetric = flag.default(false).describe("the Jensen–Shannon divergence instead");
 
 const klDivergence = group({
   type: z
-    .literal("kl_divergence", { error: "kl_divergence" })
+    .literal("kl_divergence")
+    .optional()
     .default("kl_divergence")
     .describe("holds the model p to a reference q, in nats per token"),
-  name: name.describe("names its metrics (default: kl_divergence)"),
+  name,
   weight,
   direction: z
     .enum(["forward", "reverse"], { error: "forward, KL(model‖reference), or reverse, KL(reference‖model)" })
     .default("forward")
     .describe("forward is KL(model‖reference), reverse is KL(reference‖model)"),
-  symmetric: flag.default(false).describe("the Jensen–Shannon divergence instead"),
+  symmetric,
   reduction,
-  epsilon: share.default(0).describe("smooths the reference: q ← (1 − ε)·q + ε / vocabulary"),
-  clip: unset(positive).describe("the most nats a token may count (default: no limit)"),
+  epsilon,
+  clip,
   on: onWhat,
   reference: toWhat,
 }).superRefine(samplesKnowTheBaseAlone);
 
+const jensenShannon = group({
+  type: z.literal("jensen_shannon").describe("the same by the distances from a mixture of both: at most ln 2"),
+  name,
+  weight,
+  beta: numberThat((value) => value > 0 && value < 1, "a number above 0 and below 1")
+    .default(0.5)
+    .describe("the model's share of the mixture"),
+  reduction,
+  epsilon,
+  clip,
+  on: onWhat,
+  reference: toWhat,
+}).superRefine(samplesKnowTheBaseAlone);
+
+const entropy = group({
+  type: z.literal("entropy").describe("keeps the model's distributions wide, or makes them narrow"),
+  name,
+  weight,
+  mode: z
+    .enum(["bonus", "penalty"], { error: "bonus or penalty" })
+    .default("bonus")
+    .describe("a bonus rewards entropy, a penalty certainty"),
+  temperature: positive.default(1).describe("of the distribution whose entropy it is"),
+  reduction,
+  on: onWhat,
+});
+
+const consistency = group({
+  type: z.literal("consistency").describe("holds the model to itself on a changed view of the text"),
+  name,
+  weight,
+  view: z
+    .enum(["replace", "drop"], { error: "replace or drop" })
+    .default("replace")
+    .describe("replace tokens by others of the text, or drop them"),
+  rate: share.default(0.1).describe("the share of tokens that change"),
+  seed: unset(whole(0)).describe("fixes the changes (default: train.seed)"),
+  direction: z
+    .enum(["forward", "reverse"], { error: "forward, KL(model‖view), or reverse, KL(view‖model)" })
+    .default("reverse")
+    .describe("forward is KL(model‖view), reverse is KL(view‖model)"),
+  symmetric,
+  reduction,
+  epsilon,
+  clip,
+  on: onWhat,
+});
+
+const alternatives = [klDivergence, jensenShannon, entropy, consistency] as const;
+
 /** One entry of `regularizers`. */
-export const regularizer = klDivergence;
+export const regularizer = z.discriminatedUnion("type", alternatives, {
+  error: ({ code }) =>
+    code === "invalid_union"
+      ? `one of ${alternatives
+          .flatMap(({ shape }) => [...shape.type._zod.values])
+          .filter((type) => type !== undefined)
+          .join(", ")}`
+      : "a group of settings, such as { type: … }",
+});
 
 type On = z.output<typeof on>;
 type ReferenceSetting = z.output<typeof reference>;

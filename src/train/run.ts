@@ -67,6 +67,7 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
     const { maxPositions, vocabSize } = model.config;
     const { held, data } = await buildRegularizers(config, input.data, {
       base,
+      model: client.sampler("current"),
       tokenizer,
       vocabSize,
       maxLength: maxPositions,

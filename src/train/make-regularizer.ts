@@ -1,0 +1,43 @@
+import type { SamplingClient } from "../engine/contract.ts";
+import type { Reference } from "../reference/contract.ts";
+import { Consistency } from "../regularizer/consistency.ts";
+import type { Regularizer } from "../regularizer/contract.ts";
+import { Entropy } from "../regularizer/entropy.ts";
+import { JensenShannon } from "../regularizer/jensen-shannon.ts";
+import { KLDivergence } from "../regularizer/kl-divergence.ts";
+import { tokenDropout, tokenReplacement } from "../regularizer/view.ts";
+import type { RegularizerConfig } from "./config.ts";
+
+/** What a regularizer is made with besides its settings. */
+export interface Material {
+  readonly name: string;
+  readonly reference: Reference;
+  /** A sampler over the weights as they are. */
+  readonly model: SamplingClient;
+  /** Used where the settings give none. */
+  readonly seed: number;
+}
+
+/** The regularizer that settings describe. */
+export function makeRegularizer(settings: RegularizerConfig, { name, reference, model, seed }: Material): Regularizer {
+  switch (settings.type) {
+    case "kl_divergence": {
+      const { direction, symmetric, reduction, epsilon, clip } = settings;
+      return new KLDivergence({ name, reference, direction, symmetric, reduction, epsilon, clip: clip ?? undefined });
+    }
+    case "jensen_shannon": {
+      const { beta, reduction, epsilon, clip } = settings;
+      return new JensenShannon({ name, reference, beta, reduction, epsilon, clip: clip ?? undefined });
+    }
+    case "entropy": {
+      const { mode, temperature, reduction } = settings;
+      return new Entropy({ name, mode, temperature, reduction });
+    }
+    case "consistency": {
+      const { rate, direction, symmetric, reduction, epsilon, clip } = settings;
+      const view = settings.view === "replace" ? tokenReplacement({ rate }) : tokenDropout({ rate });
+      const how = { direction, symmetric, reduction, epsilon, clip: clip ?? undefined };
+      return new Consistency({ name, model, view, seed: settings.seed ?? seed, ...how });
+    }
+  }
+}
