@@ -9,7 +9,7 @@ const LN2: f64 = 0.6931471805599453;
 /** Where the constants lie that depend on the temperature, each as four equal lanes. */
 const CONSTANTS: usize = 768;
 
-/** Sets the temperature of everything that follows, as its inverse. */
+/** Sets the temperature of everything that follows, as its inverse: for all threads, which work on the same rows. */
 export function temperature(inverse: f64): void {
   const step = LN2 / inverse;
   // 12 bits, so that its product with an exponent is exact.

@@ -1,4 +1,5 @@
 export { temperature } from "./exp";
+export { useRoom } from "./lanes";
 export { mixed, mixture, shape } from "./mixture";
 export { centered, gradientOfCentered, gradientOfExp, largest, sumsBelow } from "./one";
 export { closeKL, gradientOfRatio, gradientOfTwo, offset, pair } from "./ratio";

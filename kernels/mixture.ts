@@ -1,12 +1,12 @@
-import { addToResult, BLOCK, BLOCK_BYTES, clearResults, end, F, lanes, madd, one, parameter, wherePossible } from "./lanes";
+import { addToResult, BLOCK, BLOCK_BYTES, clearResults, end, F, lanes, madd, one, PARAMETERS, room, wherePossible } from "./lanes";
 import { A, logRatio, MINUS_T } from "./ratio";
 
 /** @file The Jensen–Shannon divergence: from p and q − p, as `closeKL` leaves them, to their mixture m = β·p + (1 − β)·q. */
 
 // Parameters, beside those of a pair of rows: β, 1 − β, and what `shape` is told.
-const BETA: usize = 8;
-const REST: usize = 9;
-const SHAPE: usize = 10;
+const BETA: usize = PARAMETERS + 128;
+const REST: usize = PARAMETERS + 144;
+const SHAPE: usize = PARAMETERS + 160;
 
 /** β, from above 0 to below 1. */
 export function mixture(beta: f64): void {
@@ -16,7 +16,7 @@ export function mixture(beta: f64): void {
 
 /** Coefficient i of 8 of H(z) / z²: with q = p·e^z, an outcome adds p·H(z) = p·((1 − β)·e^z·z − M·log M), M = m / p. */
 export function shape(i: usize, value: f32): void {
-  lanes(SHAPE + i, value);
+  lanes(SHAPE + 16 * <usize>i, value);
 }
 
 const TINY = memory.data<f32>([1e-37, 1e-37, 1e-37, 1e-37], 16);
@@ -52,11 +52,11 @@ function log1p(a: v128): v128 {
 }
 
 @inline
-function shapeOf(z: v128, z2: v128): v128 {
-  const c = madd(z, parameter(SHAPE + 7), parameter(SHAPE + 6));
-  const b = madd(z, parameter(SHAPE + 5), parameter(SHAPE + 4));
-  const a = madd(z, parameter(SHAPE + 3), parameter(SHAPE + 2));
-  const low = madd(z, parameter(SHAPE + 1), parameter(SHAPE));
+function shapeOf(own: usize, z: v128, z2: v128): v128 {
+  const c = madd(z, v128.load(own, SHAPE + 16 * 7), v128.load(own, SHAPE + 16 * 6));
+  const b = madd(z, v128.load(own, SHAPE + 16 * 5), v128.load(own, SHAPE + 16 * 4));
+  const a = madd(z, v128.load(own, SHAPE + 16 * 3), v128.load(own, SHAPE + 16 * 2));
+  const low = madd(z, v128.load(own, SHAPE + 16), v128.load(own, SHAPE));
   return madd(z2, madd(z2, madd(z2, c, b), a), low);
 }
 
@@ -85,19 +85,20 @@ export function mixed(x: usize, y: usize, ex: usize, ey: usize, size: i32, caref
 }
 
 function blockOfMixed(x: usize, y: usize, ex: usize, ey: usize, bytes: usize, careful: bool): void {
+  const own = room;
   let sum = f32x4.splat(0);
   let moment = f32x4.splat(0);
   for (let i: usize = 0; i < bytes; i += 16) {
     const zx = v128.load(x + i);
     // log q − log p
-    const z = f32x4.mul(logRatio(zx, v128.load(y + i), true), parameter(MINUS_T));
+    const z = f32x4.mul(logRatio(own, zx, v128.load(y + i), true), v128.load(own, MINUS_T));
     const z2 = f32x4.mul(z, z);
-    const p = f32x4.mul(v128.load(ex + i), parameter(A));
+    const p = f32x4.mul(v128.load(ex + i), v128.load(own, A));
     const difference = v128.load(ey + i);
     const q = f32x4.add(p, difference);
     const below = f32x4.le(difference, f32x4.splat(0));
     // log m of the larger of p and q, from the share of the mixture that is the other's.
-    const share = v128.bitselect(parameter(REST), f32x4.neg(parameter(BETA)), below);
+    const share = v128.bitselect(v128.load(own, REST), f32x4.neg(v128.load(own, BETA)), below);
     const larger = f32x4.pmax(f32x4.pmax(p, q), v128.load(TINY));
     const ofLarger = f32x4.neg(log1p(f32x4.div(f32x4.mul(share, difference), larger)));
     const isPossible = f32x4.gt(f32x4.pmin(p, q), f32x4.splat(0));
@@ -105,8 +106,8 @@ function blockOfMixed(x: usize, y: usize, ex: usize, ey: usize, bytes: usize, ca
     const ofP = v128.bitselect(ofLarger, ofSmaller, below);
     const ofQ = v128.bitselect(ofSmaller, ofLarger, below);
     const pOfP = f32x4.mul(p, ofP);
-    const far = madd(pOfP, parameter(BETA), f32x4.mul(f32x4.mul(q, ofQ), parameter(REST)));
-    const near = f32x4.mul(f32x4.mul(p, z2), shapeOf(z, z2));
+    const far = madd(pOfP, v128.load(own, BETA), f32x4.mul(f32x4.mul(q, ofQ), v128.load(own, REST)));
+    const near = f32x4.mul(f32x4.mul(p, z2), shapeOf(own, z, z2));
     const isNear = wherePossible(f32x4.le(z2, v128.load(NEAR)), zx);
     sum = f32x4.add(sum, v128.bitselect(near, far, isNear));
     moment = f32x4.add(moment, pOfP);

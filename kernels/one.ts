@@ -1,4 +1,4 @@
-import { addToResult, BLOCK, BLOCK_BYTES, clearResults, end, F, lanes, one, parameter, wherePossible } from "./lanes";
+import { addToResult, BLOCK, BLOCK_BYTES, clearResults, end, F, lanes, one, PARAMETERS, room, wherePossible } from "./lanes";
 import { K_HIGH, K_LOW, SCALE } from "./ratio";
 
 /** @file Later passes over one row. */
@@ -36,7 +36,7 @@ export function largest(x: usize, size: i32): f32 {
  */
 export function sumsBelow(x: usize, ex: usize, size: i32, most: f32): void {
   clearResults();
-  lanes(0, most);
+  lanes(PARAMETERS, most);
   for (; size >= BLOCK; size -= BLOCK) {
     blockBelow(x, ex, BLOCK_BYTES);
     x += BLOCK_BYTES;
@@ -49,15 +49,16 @@ export function sumsBelow(x: usize, ex: usize, size: i32, most: f32): void {
 }
 
 function blockBelow(x: usize, ex: usize, bytes: usize): void {
+  const own = room;
   let sum = f32x4.splat(0);
   let moment = f32x4.splat(0);
   let count = f32x4.splat(0);
   for (let i: usize = 0; i < bytes; i += 16) {
     const z = v128.load(x + i);
-    const below = f32x4.lt(z, parameter(0));
+    const below = f32x4.lt(z, v128.load(own, PARAMETERS));
     const e = v128.and(v128.load(ex + i), below);
     sum = f32x4.add(sum, e);
-    moment = f32x4.add(moment, f32x4.mul(e, wherePossible(f32x4.sub(z, parameter(0)), z)));
+    moment = f32x4.add(moment, f32x4.mul(e, wherePossible(f32x4.sub(z, v128.load(own, PARAMETERS)), z)));
     count = f32x4.add(count, v128.andnot(one(), below));
   }
   addToResult(0, sum);
@@ -67,7 +68,7 @@ function blockBelow(x: usize, ex: usize, bytes: usize): void {
 
 /** g = (g if `add`) + scale·eˣ: the gradient of a cross-entropy, but for its target. */
 export function gradientOfExp(g: usize, ex: usize, size: i32, scale: f32, add: bool): void {
-  lanes(0, scale);
+  lanes(PARAMETERS, scale);
   const rest = size & 3;
   const bytes = <usize>(size - rest) * F;
   spanOfExp(g, ex, bytes, add);
@@ -78,8 +79,9 @@ export function gradientOfExp(g: usize, ex: usize, size: i32, scale: f32, add: b
 }
 
 function spanOfExp(g: usize, ex: usize, bytes: usize, add: bool): void {
+  const own = room;
   for (let i: usize = 0; i < bytes; i += 16) {
-    let gradient = f32x4.mul(v128.load(ex + i), parameter(0));
+    let gradient = f32x4.mul(v128.load(ex + i), v128.load(own, PARAMETERS));
     if (add) gradient = f32x4.add(gradient, v128.load(g + i));
     v128.store(g + i, gradient);
   }
@@ -98,9 +100,10 @@ export function centered(to: usize, x: usize, size: i32, t: f32): void {
 }
 
 function spanOfCentered(to: usize, x: usize, bytes: usize): void {
+  const own = room;
   for (let i: usize = 0; i < bytes; i += 16) {
-    const z = f32x4.sub(f32x4.sub(v128.load(x + i), parameter(K_HIGH)), parameter(K_LOW));
-    v128.store(to + i, f32x4.mul(z, parameter(SCALE)));
+    const z = f32x4.sub(f32x4.sub(v128.load(x + i), v128.load(own, K_HIGH)), v128.load(own, K_LOW));
+    v128.store(to + i, f32x4.mul(z, v128.load(own, SCALE)));
   }
 }
 
@@ -117,10 +120,11 @@ export function gradientOfCentered(g: usize, z: usize, ex: usize, size: i32, sca
 }
 
 function spanOfGradientOfCentered(g: usize, z: usize, ex: usize, bytes: usize, add: bool): void {
+  const own = room;
   for (let i: usize = 0; i < bytes; i += 16) {
     const at = v128.load(z + i);
-    const centered = f32x4.sub(f32x4.sub(at, parameter(K_HIGH)), parameter(K_LOW));
-    let gradient = f32x4.mul(f32x4.mul(v128.load(ex + i), parameter(SCALE)), wherePossible(centered, at));
+    const centered = f32x4.sub(f32x4.sub(at, v128.load(own, K_HIGH)), v128.load(own, K_LOW));
+    let gradient = f32x4.mul(f32x4.mul(v128.load(ex + i), v128.load(own, SCALE)), wherePossible(centered, at));
     if (add) gradient = f32x4.add(gradient, v128.load(g + i));
     v128.store(g + i, gradient);
   }

@@ -1,17 +1,17 @@
-import { addToResult, BLOCK, BLOCK_BYTES, clearResults, end, F, lanes, madd, parameter, wherePossible } from "./lanes";
+import { addToResult, BLOCK, BLOCK_BYTES, clearResults, end, F, lanes, madd, PARAMETERS, room, wherePossible } from "./lanes";
 
 /**
  * @file Passes over two rows whose exponentials are known, by the log-ratio
  * δ = log p − log q = t·(x − y − k), with p = a·eˣ and q = b·e^y.
  */
 
-// Parameters, as lanes.
-export const A: usize = 0;
-const B: usize = 1;
-export const K_HIGH: usize = 2;
-export const K_LOW: usize = 3;
-export const MINUS_T: usize = 4;
-export const SCALE: usize = 5;
+// Parameters, as lanes: where they are.
+export const A: usize = PARAMETERS;
+const B: usize = PARAMETERS + 16;
+export const K_HIGH: usize = PARAMETERS + 32;
+export const K_LOW: usize = PARAMETERS + 48;
+export const MINUS_T: usize = PARAMETERS + 64;
+export const SCALE: usize = PARAMETERS + 80;
 
 /** What belongs to a pair of rows; k is the sum of its two parts. */
 export function pair(t: f32, a: f32, b: f32): void {
@@ -32,12 +32,12 @@ export function offset(high: f32, low: f32): void {
  * where x is impossible.
  */
 @inline
-export function logRatio(x: v128, y: v128, careful: bool): v128 {
-  if (!careful) return f32x4.sub(f32x4.sub(x, y), parameter(K_HIGH));
+export function logRatio(own: usize, x: v128, y: v128, careful: bool): v128 {
+  if (!careful) return f32x4.sub(f32x4.sub(x, y), v128.load(own, K_HIGH));
   const rounded = f32x4.sub(x, y);
   const ofX = f32x4.sub(rounded, x);
   const lost = f32x4.sub(f32x4.sub(x, f32x4.sub(rounded, ofX)), f32x4.add(y, ofX));
-  const exact = f32x4.add(f32x4.sub(rounded, parameter(K_HIGH)), f32x4.sub(lost, parameter(K_LOW)));
+  const exact = f32x4.add(f32x4.sub(rounded, v128.load(own, K_HIGH)), f32x4.sub(lost, v128.load(own, K_LOW)));
   return wherePossible(exact, x);
 }
 
@@ -98,16 +98,17 @@ function blockOfClose(x: usize, y: usize, ex: usize, ey: usize, bytes: usize, ca
 
 @inline
 function loopOfClose(x: usize, y: usize, ex: usize, ey: usize, bytes: usize, careful: bool): void {
+  const own = room;
   let sum = f32x4.splat(0);
   let moment = f32x4.splat(0);
   for (let i: usize = 0; i < bytes; i += 16) {
     const zx = v128.load(x + i);
-    const z = f32x4.mul(logRatio(zx, v128.load(y + i), careful), parameter(MINUS_T));
+    const z = f32x4.mul(logRatio(own, zx, v128.load(y + i), careful), v128.load(own, MINUS_T));
     const z2 = f32x4.mul(z, z);
-    const p = f32x4.mul(v128.load(ex + i), parameter(A));
+    const p = f32x4.mul(v128.load(ex + i), v128.load(own, A));
     const pz = f32x4.mul(p, z);
     const near = f32x4.mul(f32x4.mul(p, z2), curve(z, z2));
-    const difference = f32x4.sub(f32x4.mul(v128.load(ey + i), parameter(B)), p);
+    const difference = f32x4.sub(f32x4.mul(v128.load(ey + i), v128.load(own, B)), p);
     let isNear = f32x4.le(z2, v128.load(NEAR));
     // Where x is impossible δ is not 0 but −∞, and all of q is the difference.
     if (careful) isNear = wherePossible(isNear, zx);
@@ -147,9 +148,10 @@ function spanOfRatio(g: usize, x: usize, y: usize, ex: usize, bytes: usize, add:
 
 @inline
 function loopOfRatio(g: usize, x: usize, y: usize, ex: usize, bytes: usize, add: bool, careful: bool): void {
+  const own = room;
   for (let i: usize = 0; i < bytes; i += 16) {
-    const scaled = f32x4.mul(v128.load(ex + i), parameter(SCALE));
-    let gradient = f32x4.mul(scaled, logRatio(v128.load(x + i), v128.load(y + i), careful));
+    const scaled = f32x4.mul(v128.load(ex + i), v128.load(own, SCALE));
+    let gradient = f32x4.mul(scaled, logRatio(own, v128.load(x + i), v128.load(y + i), careful));
     if (add) gradient = f32x4.add(gradient, v128.load(g + i));
     v128.store(g + i, gradient);
   }
@@ -169,8 +171,9 @@ export function gradientOfTwo(g: usize, ex: usize, ey: usize, size: i32, a: f32,
 }
 
 function spanOfTwo(g: usize, ex: usize, ey: usize, bytes: usize, add: bool): void {
+  const own = room;
   for (let i: usize = 0; i < bytes; i += 16) {
-    let gradient = madd(v128.load(ex + i), parameter(A), f32x4.mul(v128.load(ey + i), parameter(B)));
+    let gradient = madd(v128.load(ex + i), v128.load(own, A), f32x4.mul(v128.load(ey + i), v128.load(own, B)));
     if (add) gradient = f32x4.add(gradient, v128.load(g + i));
     v128.store(g + i, gradient);
   }

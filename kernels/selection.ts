@@ -1,4 +1,4 @@
-import { addToResult, BLOCK, BLOCK_BYTES, clearResults, end, F, lanes, parameter } from "./lanes";
+import { addToResult, BLOCK, BLOCK_BYTES, clearResults, end, F, lanes, PARAMETERS, room } from "./lanes";
 
 /** @file The k largest numbers of a row. */
 
@@ -7,12 +7,13 @@ import { addToResult, BLOCK, BLOCK_BYTES, clearResults, end, F, lanes, parameter
  * first.
  */
 export function selectLargest(x: usize, size: i32, k: i32, numbers: usize, ids: usize): void {
+  const own = room;
   for (let i = 0; i < k; i++) insert(load<f32>(x + <usize>i * F), i, i, k, numbers, ids);
   let i = k;
   // Nearly no number is larger than the smallest of those found so far: four are looked at at once.
   for (; i + 4 <= size; i += 4) {
-    lanes(0, load<f32>(numbers + <usize>(k - 1) * F));
-    const larger = f32x4.gt(v128.load(x + <usize>i * F), parameter(0));
+    lanes(PARAMETERS, load<f32>(numbers + <usize>(k - 1) * F));
+    const larger = f32x4.gt(v128.load(x + <usize>i * F), v128.load(own, PARAMETERS));
     if (!v128.any_true(larger)) continue;
     for (let j = i; j < i + 4; j++) insert(load<f32>(x + <usize>j * F), j, k, k, numbers, ids);
   }

@@ -1,5 +1,5 @@
 import { allFit, exp, exponent, nothing, power } from "./exp";
-import { addToResult, BLOCK, BLOCK_BYTES, clearResults, end, F, lanes, one, parameter, wherePossible } from "./lanes";
+import { addToResult, BLOCK, BLOCK_BYTES, clearResults, end, F, lanes, one, PARAMETERS, room, wherePossible } from "./lanes";
 
 /**
  * @file First passes over a row: exponentials, kept for the passes after it, and their sums.
@@ -150,7 +150,7 @@ function irregularBlockOfTwo(x: usize, y: usize, ex: usize, ey: usize, bytes: us
  */
 export function sumsAgainst(x: usize, y: usize, ez: usize, w: usize, size: i32, k: f32): void {
   clearResults();
-  lanes(0, k);
+  lanes(PARAMETERS, k);
   for (; size >= BLOCK; size -= BLOCK) {
     blockAgainst(x, y, ez, w, BLOCK_BYTES);
     x += BLOCK_BYTES;
@@ -170,11 +170,12 @@ export function sumsAgainst(x: usize, y: usize, ez: usize, w: usize, size: i32, 
 }
 
 function blockAgainst(x: usize, y: usize, ez: usize, w: usize, bytes: usize): void {
+  const own = room;
   let sum = f32x4.splat(0);
   let moment = f32x4.splat(0);
   let seen = i32x4.splat(0x4b400000);
   for (let i: usize = 0; i < bytes; i += 16) {
-    const z = f32x4.sub(v128.load(x + i), parameter(0));
+    const z = f32x4.sub(v128.load(x + i), v128.load(own, PARAMETERS));
     const bits = exponent(z);
     const e = power(z, bits);
     v128.store(ez + i, e);
@@ -193,11 +194,12 @@ function blockAgainst(x: usize, y: usize, ez: usize, w: usize, bytes: usize): vo
 }
 
 function irregularBlockAgainst(x: usize, y: usize, ez: usize, w: usize, bytes: usize): void {
+  const own = room;
   let sum = f32x4.splat(0);
   let moment = f32x4.splat(0);
   let far = i32x4.splat(0);
   for (let i: usize = 0; i < bytes; i += 16) {
-    const z = f32x4.sub(v128.load(x + i), parameter(0));
+    const z = f32x4.sub(v128.load(x + i), v128.load(own, PARAMETERS));
     const e = exp(z);
     v128.store(ez + i, e);
     sum = f32x4.add(sum, e);

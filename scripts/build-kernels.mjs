@@ -1,15 +1,17 @@
 /**
- * Compiles the kernels, kernels/*.ts in AssemblyScript, and writes them into a TypeScript module as base64, so that neither
- * the library's users nor its build need AssemblyScript.
+ * Compiles the kernels, kernels/*.ts in AssemblyScript, and writes them into a TypeScript module as base64; and bundles the
+ * program of their threads into another as a string. So neither the library's users nor its build need AssemblyScript, and a
+ * thread needs no file.
  *
- *     node scripts/build-kernels.mjs            writes src/divergence/kernel/bytes.generated.ts
- *     node scripts/build-kernels.mjs --check    fails if that file is not what the sources compile to
+ *     node scripts/build-kernels.mjs            writes src/divergence/kernel/{bytes,thread}.generated.ts
+ *     node scripts/build-kernels.mjs --check    fails if those files are not what the sources compile to
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import asc from "assemblyscript/asc";
+import { build } from "esbuild";
 
-const TARGET = "src/divergence/kernel/bytes.generated.ts";
+const FOLDER = "src/divergence/kernel";
 const LIMIT = 20_000;
 const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -20,7 +22,16 @@ async function compile(relaxed) {
     [
       "kernels/index.ts",
       ...["--optimizeLevel", "3", "--converge", "--noAssert", "--runtime", "stub"],
-      ...["--importMemory", "--noExportMemory", "--initialMemory", "1", "--memoryBase", "1024"],
+      ...[
+        "--importMemory",
+        "--noExportMemory",
+        "--initialMemory",
+        "1",
+        "--maximumMemory",
+        "65536",
+        "--memoryBase",
+        "1024",
+      ],
       ...["--enable", "simd", ...(relaxed ? ["--enable", "relaxed-simd"] : [])],
       ...["--outFile", "kernels.wasm", "--baseDir", root],
     ],
@@ -44,10 +55,34 @@ async function compile(relaxed) {
   return Buffer.from(bytes);
 }
 
-/** The module's text, from the sources. */
+/** Where a memory import says whether it has a maximum (1) and whether threads share it (2). */
+function memoryFlag(bytes) {
+  const KIND_MEMORY = 2;
+  const name = bytes.indexOf("\x03env\x06memory");
+  const at = name + "\x03env\x06memory".length + 1;
+  if (name < 0 || bytes[at - 1] !== KIND_MEMORY || bytes[at] !== 1)
+    throw new Error("found no memory import with a maximum");
+  return at;
+}
+
+/** The program of a thread, which imports nothing. */
+async function bundleThread() {
+  const { outputFiles } = await build({
+    ...{ entryPoints: [`${root}/${FOLDER}/thread.ts`], bundle: true, minify: true, write: false },
+    ...{ format: "iife", target: "es2022", platform: "neutral", charset: "utf8", legalComments: "none" },
+  });
+  const text = outputFiles[0].text.trim();
+  if (text.includes("\n")) throw new Error("the program of a thread is more than one line");
+  return text;
+}
+
+/** The modules' texts by name, from the sources. */
 export async function generate() {
   const [simd, relaxed] = [await compile(false), await compile(true)];
-  return `// Written by scripts/build-kernels.mjs from kernels/: change those and run it again.
+  if (memoryFlag(simd) !== memoryFlag(relaxed)) throw new Error("the builds differ in where their memory import is");
+  const program = await bundleThread();
+  return {
+    "bytes.generated.ts": `// Written by scripts/build-kernels.mjs from kernels/: change those and run it again.
 
 /** WebAssembly with SIMD128: Node 20, every browser. ${simd.length} bytes. */
 export const SIMD =
@@ -56,15 +91,26 @@ export const SIMD =
 /** The same with relaxed SIMD, where a multiplication and an addition are one instruction. ${relaxed.length} bytes. */
 export const RELAXED_SIMD =
   "${relaxed.toString("base64")}";
-`;
+
+/** The byte of both that says whether the memory they import has a maximum (1, as it is here) and is shared as well (3). */
+export const MEMORY_FLAG = ${memoryFlag(simd)};
+`,
+    "thread.generated.ts": `// Written by scripts/build-kernels.mjs from thread.ts: change that and run it again.
+
+/** The program of a thread. ${program.length} characters. */
+export const THREAD =
+  '${program.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}';
+`,
+  };
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const text = await generate();
-  const path = `${root}/${TARGET}`;
-  if (!process.argv.includes("--check")) writeFileSync(path, text);
-  else if (readFileSync(path, "utf8") !== text) {
-    console.error(`${TARGET} is not what kernels/ compiles to: run node scripts/build-kernels.mjs`);
-    process.exit(1);
+  for (const [name, text] of Object.entries(await generate())) {
+    const path = `${root}/${FOLDER}/${name}`;
+    if (!process.argv.includes("--check")) writeFileSync(path, text);
+    else if (readFileSync(path, "utf8") !== text) {
+      console.error(`${FOLDER}/${name} is not what the sources compile to: run node scripts/build-kernels.mjs`);
+      process.exit(1);
+    }
   }
 }

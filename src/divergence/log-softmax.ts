@@ -24,18 +24,18 @@ export function logSoftmax(
       `a softmax needs at least one outcome along the last axis, found shape ${formatShape(logits.shape)}`,
     );
   const kernel = logSoftmaxKernel();
-  KernelRows.makeRoom(kernel, size);
+  KernelRows.makeRoom(kernel, logits, undefined, 1);
   const result = out ?? { data: new Float32Array(logits.data.length), shape: logits.shape };
   if (result.data.length !== logits.data.length) {
     throw new RangeError(`out holds ${result.data.length} numbers, expected ${logits.data.length}`);
   }
   const { p, logP } = rowScratch(size, false);
-  const fast = KernelRows.open(kernel, logits, undefined, set);
-  for (let r = 0; r < logits.data.length / size; r++) {
-    if (fast?.value(r) !== undefined) {
-      fast.gradient(result.data, 1, false);
-      continue;
-    }
+  const rows = logits.data.length / size;
+  const values = new Float64Array(rows).fill(Number.NaN);
+  const into = { into: result.data, factors: new Float64Array(rows).fill(1), add: false };
+  KernelRows.open(kernel, logits, undefined, set)?.compute(values, into);
+  for (let r = 0; r < rows; r++) {
+    if (!Number.isNaN(values[r]!)) continue;
     loadRow(logits.data, r * size, logP, p, set.inverseTemperature, true);
     result.data.set(logP, r * size);
   }

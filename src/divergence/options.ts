@@ -1,3 +1,4 @@
+import { MOST_THREADS } from "./kernel/job.ts";
 import type { Tensor } from "./tensor.ts";
 
 /** How per-row values become one: the weighted mean, the weighted sum, or not at all. */
@@ -30,6 +31,13 @@ export interface RowOptions<R extends Reduction = Reduction> {
    * as they are, which saves an exponential per outcome: its error is then |log Σ q|, absolute.
    */
   readonly check?: boolean;
+  /**
+   * How many threads compute rows, 1 to 64, of KL, Jensen–Shannon, entropy and cross-entropy: the results are the same to the
+   * last bit. Tensors from `allocate(shape, { shared: true })` are used where they lie, others are copied to memory that threads
+   * share, and back. Threads start with the first call that asks for them, which does not wait for them, and keep no process
+   * alive. Where memory cannot be shared (a page that is not cross-origin isolated) there is one. Default 1.
+   */
+  readonly threads?: number;
   /** Tensors to overwrite with the results of the same names, instead of allocating them. An earlier result will do, and for the gradient p itself. */
   readonly out?: { readonly perRow?: Tensor; readonly gradient?: Tensor };
 }
@@ -72,6 +80,7 @@ export interface Settings {
   /** Whether each side is logits. */
   readonly logits: { readonly p: boolean; readonly q: boolean };
   readonly check: boolean;
+  readonly threads: number;
   readonly epsilon: number;
   readonly clip: number;
 }
@@ -84,6 +93,7 @@ export function settings({
   temperature = 1,
   input = "logprobs",
   check = true,
+  threads = 1,
   epsilon = 0,
   clip = Number.POSITIVE_INFINITY,
 }: DivergenceOptions): Settings {
@@ -99,6 +109,12 @@ export function settings({
   );
   within("epsilon", epsilon, epsilon >= 0 && epsilon < 1, "a number from 0 to below 1");
   within("clip", clip, clip > 0, "a number of nats above 0");
+  within(
+    "threads",
+    threads,
+    Number.isInteger(threads) && threads >= 1 && threads <= MOST_THREADS,
+    `a whole number from 1 to ${MOST_THREADS}`,
+  );
   if (totalWeight !== undefined) {
     within(
       "totalWeight",
@@ -114,6 +130,7 @@ export function settings({
     inverseTemperature: 1 / temperature,
     logits: { p: p === "logits", q: q === "logits" },
     check,
+    threads,
     epsilon,
     clip,
   };

@@ -13,7 +13,8 @@ import { loadRow, type RowFormula, rowScratch, smoothRow, sumOfRow } from "./row
 import { formatShape, sameShape, type Tensor } from "./tensor.ts";
 
 /**
- * Applies a formula to every row of weight above 0, and reduces. Sums are in float64; all rows share one scratch row.
+ * Applies a formula to every row of weight above 0, and reduces. Kernels do what rows they can first, on several threads if
+ * asked; the formula then does those that are left, and the sums are taken in the order of rows, in float64.
  *
  * @param p the model, [..., V]: one distribution per row along the last axis.
  * @param q the reference, shaped like p; undefined for formulas over one distribution.
@@ -37,7 +38,7 @@ export function overRows<R extends Reduction>(
   if (q) checkSize("q", q);
   const size = vocabularySize(p.shape);
   // First, since memory that grows moves the tensors that live in it.
-  KernelRows.makeRoom(formula.kernel, size);
+  KernelRows.makeRoom(formula.kernel, p, q, options.threads ?? 1);
   const set = settings(options);
   const rows = p.data.length / size;
   const { weights, reduction, clip } = set;
@@ -46,7 +47,15 @@ export function overRows<R extends Reduction>(
   const perRow = output("out.perRow", options.out?.perRow, rows);
   const { gradient, add, scale } = gradients ? gradientOutput(options, p.data.length) : NO_GRADIENT;
   const row = rowScratch(size, gradients && scale !== 0);
-  const fast = KernelRows.open(formula.kernel, p, q, set);
+  const values = new Float64Array(rows);
+  const factors = new Float64Array(rows);
+  for (let r = 0; r < rows; r++) {
+    const weight = weights ? weights[r]! : 1;
+    const share = reduction === "none" ? 1 : reduction === "sum" ? weight : weight / divisor;
+    factors[r] = scale * share * set.inverseTemperature;
+    if (weight !== 0) values[r] = Number.NaN;
+  }
+  KernelRows.open(formula.kernel, p, q, set)?.compute(values, row.gradient && { into: gradient, factors, add });
 
   let sum = 0;
   let clipped = 0;
@@ -58,11 +67,9 @@ export function overRows<R extends Reduction>(
       if (row.gradient && !add) gradient.fill(0, from, from + size);
       continue;
     }
-    const quick = fast?.value(r);
-    let value: number;
-    if (quick !== undefined) {
-      value = quick;
-    } else {
+    let value = values[r]!;
+    const left = Number.isNaN(value);
+    if (left) {
       load(p, "p", r, row.logP, row.p, set);
       if (q) {
         load(q, "q", r, row.logQ, row.q, set);
@@ -79,24 +86,20 @@ export function overRows<R extends Reduction>(
     perRow[r] = value;
     sum += weight * value;
     if (!row.gradient) continue;
-    const share = reduction === "none" ? 1 : reduction === "sum" ? weight : weight / divisor;
-    const factor = scale * share * set.inverseTemperature;
     if (capped) {
       if (!add) gradient.fill(0, from, from + size);
-    } else if (quick !== undefined) {
-      fast!.gradient(gradient, factor, add);
-    } else {
+    } else if (left) {
       if (!Number.isFinite(value)) row.gradient.fill(Number.NaN);
-      write(row.gradient, factor, gradient, from, add);
+      write(row.gradient, factors[r]!, gradient, from, add);
     }
   }
 
-  const values: Tensor = { data: perRow, shape: p.shape.slice(0, -1) };
+  const tensor: Tensor = { data: perRow, shape: p.shape.slice(0, -1) };
   // A sum of nothing is 0, and so is its mean.
-  const value = reduction === "none" ? values : reduction === "sum" || sum === 0 ? sum : sum / divisor;
+  const value = reduction === "none" ? tensor : reduction === "sum" || sum === 0 ? sum : sum / divisor;
   return {
     value: value as Reduced<R>,
-    perRow: values,
+    perRow: tensor,
     gradient: (gradients && options.addTo?.gradient) || { data: gradient, shape: p.shape },
     clippedShare: clipped === 0 ? 0 : clipped / divisor,
   };

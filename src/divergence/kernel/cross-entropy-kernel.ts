@@ -4,13 +4,14 @@ import { CONFIDENT, confidentSums, type RowKernel, sumsOfOne } from "./row-kerne
 export function crossEntropyKernel(targets: Int32Array): RowKernel {
   let [total, loss] = [0, 0];
   return {
+    recipe: { kind: "crossEntropy", parameter: 0, targets },
     value(row) {
-      const { machine, size, t, index } = row;
+      const { instance, size, t, index } = row;
       const target = targets[index]!;
       if (!(target >= 0 && target < size)) return Number.NaN;
       sumsOfOne(row);
-      total = machine.results[0]!;
-      const logit = machine.floats[row.x / 4 + target]!;
+      total = instance.results[0]!;
+      const logit = instance.floats[row.x / 4 + target]!;
       loss = Math.log(total) - t * logit;
       if (loss < CONFIDENT) {
         const { most, above } = confidentSums(row);
@@ -18,8 +19,8 @@ export function crossEntropyKernel(targets: Int32Array): RowKernel {
       }
       return loss;
     },
-    gradient({ machine, ex, size, index }, g, factor, add) {
-      const { floats, kernels } = machine;
+    gradient({ instance, ex, size, index }, g, factor, add) {
+      const { floats, kernels } = instance;
       const at = g / 4 + targets[index]!;
       const before = add ? floats[at]! : 0;
       kernels.gradientOfExp(g, ex, size, factor / total, add);

@@ -7,12 +7,13 @@ function createEntropyKernel(): RowKernel {
   // Of the row at hand, from `value` to `gradient`: its entropy, Σ eˣ as eˣ was kept, and log Σ exp(t·x).
   let [entropy, total, logSum] = [0, 0, 0];
   return {
+    recipe: { kind: "entropy", parameter: 0 },
     value(row) {
-      const { machine, t } = row;
+      const { instance, t } = row;
       sumsOfOne(row);
-      total = machine.results[0]!;
+      total = instance.results[0]!;
       logSum = Math.log(total);
-      entropy = logSum - (t * machine.results[1]!) / total;
+      entropy = logSum - (t * instance.results[1]!) / total;
       if (entropy < Math.max(CONFIDENT, Math.abs(logSum) / 2)) {
         const { most, above, mean } = confidentSums(row);
         logSum = most + above;
@@ -20,9 +21,9 @@ function createEntropyKernel(): RowKernel {
       }
       return entropy;
     },
-    gradient({ machine, x, ex, size, t }, g, factor, add) {
-      machine.kernels.offset(...split((logSum - entropy) / t));
-      machine.kernels.gradientOfCentered(g, x, ex, size, (-factor * t) / total, add);
+    gradient({ instance, x, ex, size, t }, g, factor, add) {
+      instance.kernels.offset(...split((logSum - entropy) / t));
+      instance.kernels.gradientOfCentered(g, x, ex, size, (-factor * t) / total, add);
     },
   };
 }

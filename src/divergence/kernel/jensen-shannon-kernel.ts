@@ -10,9 +10,10 @@ export function jensenShannonKernel(beta: number): RowKernel {
   // Of the row at hand, from `value` to `gradient`.
   let [sumP, fromP] = [0, 0];
   return {
+    recipe: { kind: "jensenShannon", parameter: beta },
     value(row) {
-      const { machine, ex, ey, size } = row;
-      const { kernels, results } = machine;
+      const { instance, ex, ey, size } = row;
+      const { kernels, results } = instance;
       const pair = pairOf(row, false);
       if (!Number.isFinite(pair.sumP + pair.sumQ)) return Number.NaN;
       closeKL(row, pair, false);
@@ -24,9 +25,9 @@ export function jensenShannonKernel(beta: number): RowKernel {
       [sumP, fromP] = [pair.sumP, results[1]!];
       return Math.max(0, results[0]!);
     },
-    gradient({ machine, ex, ey, size }, g, factor, add) {
-      machine.kernels.offset(...split(fromP));
-      machine.kernels.gradientOfCentered(g, ey, ex, size, (factor * beta) / sumP, add);
+    gradient({ instance, ex, ey, size }, g, factor, add) {
+      instance.kernels.offset(...split(fromP));
+      instance.kernels.gradientOfCentered(g, ey, ex, size, (factor * beta) / sumP, add);
     },
   };
 }

@@ -1,28 +1,26 @@
-import { NORMALIZATION_TOLERANCE } from "../not-normalized.ts";
 import type { Settings } from "../options.ts";
 import type { Tensor } from "../tensor.ts";
-import { type Machine, theMachine } from "./machine.ts";
-import type { PlacedRow, RowKernel } from "./row-kernel.ts";
+import { fastRows, roomFor } from "./fast-rows.ts";
+import { inThreads } from "./in-threads.ts";
+import { type Machine, machineThatHolds, theMachine } from "./machine.ts";
+import type { RowKernel } from "./row-kernel.ts";
 
 /** The smallest vocabulary for which a call into the kernels costs less than it saves. */
 const SMALLEST_VOCABULARY = 64;
 
-/** Rows of room: copies of x, y and the gradient, and the exponentials of x and y. */
-const ROWS = 5;
+/** About how many numbers of a side a thread takes at a time: some 20 µs of work, many times what it costs to take them. */
+const CHUNK = 8192;
 
-/** Whole cache lines. */
-function roomFor(size: number): number {
-  return Math.ceil(size / 16) * 16;
-}
-
-/** Clearly so: what is near the tolerance is left to the formula, whose sums have more digits. */
-function sumsToOne(sum: number): boolean {
-  return Math.abs(sum - 1) < 0.9 * NORMALIZATION_TOLERANCE;
+/** Where the gradients of rows go: each row's times its factor. */
+interface Gradients {
+  readonly into: Float32Array;
+  readonly factors: Float64Array;
+  readonly add: boolean;
 }
 
 /**
- * The rows of one call, one after another, for its kernel. Numbers in the kernels' memory are used where they are; others
- * are copied there and back, row by row, which the cache takes.
+ * The rows of one call, for its kernel. Numbers in the kernels' memory are used where they are; others are copied there and
+ * back, row by row, which the cache takes.
  */
 export class KernelRows {
   readonly #kernel: RowKernel;
@@ -30,12 +28,11 @@ export class KernelRows {
   readonly #q: Tensor | undefined;
   readonly #set: Settings;
   readonly #machine: Machine;
-  readonly #row: PlacedRow;
-  readonly #copyG: number;
 
-  /** Makes room for rows of this size, so that `open` moves nothing. */
-  static makeRoom(kernel: RowKernel | undefined, size: number): void {
-    if (kernel && size >= SMALLEST_VOCABULARY) theMachine()?.scratch(ROWS * roomFor(size));
+  /** Makes room for rows of this size, so that `open` and what follows moves nothing. */
+  static makeRoom(kernel: RowKernel | undefined, p: Tensor, q: Tensor | undefined, threads: number): void {
+    const size = p.shape.at(-1)!;
+    if (kernel && size >= SMALLEST_VOCABULARY) machineFor(kernel, p, q, threads)?.scratch(roomFor(size));
   }
 
   /** Undefined where the kernel does not apply, or there are no kernels at all. */
@@ -45,73 +42,46 @@ export class KernelRows {
     // What log-probabilities sum to is known before the temperature, not after.
     if (set.inverseTemperature !== 1 && !(set.logits.p && (!q || set.logits.q))) return undefined;
     if (!(p.data instanceof Float32Array) || (q && !(q.data instanceof Float32Array))) return undefined;
-    const machine = theMachine();
+    const machine = machineFor(kernel, p, q, set.threads);
     return machine && new KernelRows(machine, kernel, p, q, set);
   }
 
   private constructor(machine: Machine, kernel: RowKernel, p: Tensor, q: Tensor | undefined, set: Settings) {
-    const size = p.shape.at(-1)!;
-    const t = set.inverseTemperature;
-    const at = machine.scratch(ROWS * roomFor(size));
-    const [copyX, copyY, ex, ey, copyG] = [0, 1, 2, 3, 4].map((i) => at + 4 * roomFor(size) * i);
     this.#machine = machine;
     this.#kernel = kernel;
     this.#p = p;
     this.#q = q;
     this.#set = set;
-    this.#copyG = copyG!;
-    this.#row = {
-      machine,
-      index: 0,
-      size,
-      t,
-      x: copyX!,
-      y: copyY!,
-      copyX: copyX!,
-      copyY: copyY!,
-      ex: ex!,
-      ey: ey!,
-      sumX: 1,
-      sumY: 1,
-      logitsX: set.logits.p,
-      vouchedY: !set.check && !set.logits.q,
+  }
+
+  /**
+   * Replaces each NaN among `values` by the row's value in nats, and writes or adds the gradients of those rows, unless the
+   * value is above `clip`. NaN stays, and nothing is written, where a row is left to the formula.
+   */
+  compute(values: Float64Array, gradients: Gradients | undefined): void {
+    const { logits, check, clip, inverseTemperature: t } = this.#set;
+    const machine = this.#machine;
+    const size = this.#p.shape.at(-1)!;
+    const place = (data: Float32Array) => (machine.holds(data) ? data.byteOffset : data);
+    const pass = {
+      ...{ size, t, check, clip, values, logitsX: logits.p, logitsY: logits.q },
+      x: place(this.#p.data),
+      y: this.#q && place(this.#q.data),
+      g: gradients && place(gradients.into),
+      factors: gradients?.factors ?? values,
+      add: gradients?.add ?? false,
     };
     machine.kernels.temperature(t);
+    const chunk = Math.ceil(CHUNK / size);
+    const threads =
+      machine.shared && this.#kernel.recipe ? Math.min(this.#set.threads, Math.ceil(values.length / chunk)) : 1;
+    if (threads > 1) inThreads(machine, this.#kernel.recipe!, pass, threads, chunk);
+    else fastRows(machine, this.#kernel, pass, machine.scratch(roomFor(size)), 0, values.length);
   }
+}
 
-  /** The value of row r in nats. Undefined where it is left to the formula: anything infinite, NaN or not normalized. */
-  value(r: number): number | undefined {
-    const row = this.#row;
-    row.index = r;
-    row.x = this.#place(this.#p.data, r, row.copyX);
-    if (this.#q) row.y = this.#place(this.#q.data, r, row.copyY);
-    const value = this.#kernel.value(row);
-    if (!Number.isFinite(value)) return undefined;
-    const { check, logits } = this.#set;
-    if (check && !logits.p && !sumsToOne(row.sumX)) return undefined;
-    if (check && !logits.q && this.#q && !sumsToOne(row.sumY)) return undefined;
-    return value;
-  }
-
-  /** Writes factor · gradient of the row that `value` was last called for, or adds it. */
-  gradient(into: Float32Array, factor: number, add: boolean): void {
-    const { index, size } = this.#row;
-    const from = index * size;
-    if (this.#machine.holds(into)) {
-      this.#kernel.gradient(this.#row, into.byteOffset + 4 * from, factor, add);
-      return;
-    }
-    const { floats } = this.#machine;
-    const at = this.#copyG / 4;
-    if (add) floats.set(into.subarray(from, from + size), at);
-    this.#kernel.gradient(this.#row, this.#copyG, factor, add);
-    into.set(floats.subarray(at, at + size), from);
-  }
-
-  #place(data: Float32Array, r: number, copy: number): number {
-    const { size } = this.#row;
-    if (this.#machine.holds(data)) return data.byteOffset + 4 * r * size;
-    this.#machine.floats.set(data.subarray(r * size, (r + 1) * size), copy / 4);
-    return copy;
-  }
+/** With several threads the kernels whose memory they share, and else those whose memory a tensor lies in already. */
+function machineFor(kernel: RowKernel, p: Tensor, q: Tensor | undefined, threads: number): Machine | undefined {
+  const shared = threads > 1 && kernel.recipe ? theMachine(true) : undefined;
+  return shared ?? machineThatHolds(p.data, ...(q ? [q.data] : [])) ?? theMachine();
 }

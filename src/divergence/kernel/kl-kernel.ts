@@ -16,7 +16,7 @@ export interface Pair {
 /** The first pass over a pair of rows; with `reverse` the reference's is p. */
 export function pairOf(row: PlacedRow, reverse: boolean): Pair {
   sumsOfTwo(row, reverse);
-  const { results } = row.machine;
+  const { results } = row.instance;
   const [sumP, sumQ] = [results[0]!, results[1]!];
   const logRatio = Math.log(sumP / sumQ);
   const roughKL = (row.t * results[2]!) / sumP - logRatio;
@@ -29,8 +29,8 @@ export function pairOf(row: PlacedRow, reverse: boolean): Pair {
  * q that is too large by that error.
  */
 export function closeKL(row: PlacedRow, { sumP, sumQ, logRatio, careful }: Pair, reverse: boolean) {
-  const { machine, size, t } = row;
-  const { kernels, results } = machine;
+  const { instance, size, t } = row;
+  const { kernels, results } = instance;
   kernels.pair(t, 1 / sumP, 1 / sumQ);
   kernels.offset(...split(logRatio / t));
   if (reverse) kernels.closeKL(row.y, row.x, row.ey, row.ex, size, careful);
@@ -50,6 +50,7 @@ export function klKernel(reverse: boolean): RowKernel {
   let error = 0;
   let close = false;
   return {
+    recipe: { kind: "kl", parameter: reverse ? 1 : 0 },
     value(row) {
       if (row.vouchedY && !reverse) return against.value(row);
       pair = pairOf(row, reverse);
@@ -60,8 +61,8 @@ export function klKernel(reverse: boolean): RowKernel {
     },
     gradient(row, g, factor, add) {
       if (row.vouchedY && !reverse) return against.gradient(row, g, factor, add);
-      const { machine, x, y, ex, ey, size, t } = row;
-      const { kernels } = machine;
+      const { instance, x, y, ex, ey, size, t } = row;
+      const { kernels } = instance;
       const { sumP, sumQ, logRatio, careful } = pair;
       if (!reverse) {
         kernels.offset(...split((logRatio - error + kl) / t));
@@ -82,8 +83,8 @@ function klAgainstKernel(): RowKernel {
   let [sum, offset] = [1, 0];
   return {
     value(row) {
-      const { machine, x, y, ex, ey, size, logitsX } = row;
-      const { kernels, results } = machine;
+      const { instance, x, y, ex, ey, size, logitsX } = row;
+      const { kernels, results } = instance;
       kernels.sumsAgainst(x, y, ex, ey, size, logitsX ? kernels.largest(x, size) : 0);
       sum = results[0]!;
       // Log-probabilities of p are vouched for as well: equal ones have exactly 0.
@@ -92,8 +93,8 @@ function klAgainstKernel(): RowKernel {
       offset = logSum + kl;
       return Math.max(0, kl);
     },
-    gradient({ machine, ex, ey, size }, g, factor, add) {
-      machine.kernels.gradientOfTwo(g, ey, ex, size, factor / sum, (-factor * offset) / sum, add);
+    gradient({ instance, ex, ey, size }, g, factor, add) {
+      instance.kernels.gradientOfTwo(g, ey, ex, size, factor / sum, (-factor * offset) / sum, add);
     },
   };
 }

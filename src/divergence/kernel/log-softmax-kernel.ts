@@ -6,16 +6,16 @@ export function logSoftmaxKernel(): RowKernel {
   return {
     value(row) {
       sumsOfOne(row);
-      logSum = Math.log(row.machine.results[0]!);
-      if (logSum - row.t * row.machine.kernels.largest(row.x, row.size) < CONFIDENT) {
+      logSum = Math.log(row.instance.results[0]!);
+      if (logSum - row.t * row.instance.kernels.largest(row.x, row.size) < CONFIDENT) {
         const { most, above } = confidentSums(row);
         logSum = most + above;
       }
       return logSum;
     },
-    gradient({ machine, x, size, t }, to) {
-      machine.kernels.offset(...split(logSum / t));
-      machine.kernels.centered(to, x, size, t);
+    gradient({ instance, x, size, t }, to) {
+      instance.kernels.offset(...split(logSum / t));
+      instance.kernels.centered(to, x, size, t);
     },
   };
 }

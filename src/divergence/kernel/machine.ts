@@ -1,119 +1,107 @@
 import type { Tensor } from "../tensor.ts";
-import { RELAXED_SIMD, SIMD } from "./bytes.generated.ts";
-
-/** What kernels/ exports. Rows are byte addresses in the kernels' memory, sizes are numbers of float32. */
-export interface Kernels {
-  temperature(inverse: number): void;
-  sumsOfOne(x: number, ex: number, size: number): void;
-  sumsOfTwo(x: number, y: number, ex: number, ey: number, size: number): void;
-  sumsAgainst(x: number, y: number, ex: number, w: number, size: number, k: number): void;
-  sumsBelow(x: number, ex: number, size: number, most: number): void;
-  largest(x: number, size: number): number;
-  centered(to: number, x: number, size: number, t: number): void;
-  pair(t: number, a: number, b: number): void;
-  offset(high: number, low: number): void;
-  closeKL(x: number, y: number, ex: number, ey: number, size: number, careful: boolean): void;
-  selectLargest(x: number, size: number, k: number, numbers: number, ids: number): void;
-  sum(x: number, size: number): void;
-  mixture(beta: number): void;
-  shape(i: number, coefficient: number): void;
-  mixed(x: number, y: number, ex: number, ey: number, size: number, careful: boolean): void;
-  gradientOfCentered(g: number, z: number, ex: number, size: number, scale: number, add: boolean): void;
-  gradientOfExp(g: number, ex: number, size: number, scale: number, add: boolean): void;
-  gradientOfRatio(
-    g: number,
-    x: number,
-    y: number,
-    ex: number,
-    size: number,
-    scale: number,
-    add: boolean,
-    careful: boolean,
-  ): void;
-  gradientOfTwo(g: number, ex: number, ey: number, size: number, a: number, b: number, add: boolean): void;
-}
+import { MEMORY_FLAG, RELAXED_SIMD, SIMD } from "./bytes.generated.ts";
+import { type Instance, instantiate, type Kernels, type Memory, viewsOf } from "./instance.ts";
 
 /** The little of WebAssembly that is used here; its types come with a browser's or not at all. */
 declare const WebAssembly: {
   validate(bytes: Uint8Array): boolean;
   Module: new (bytes: Uint8Array) => object;
-  Instance: new (module: object, imports: { env: { memory: object } }) => { readonly exports: unknown };
-  Memory: new (size: { initial: number }) => { readonly buffer: ArrayBuffer; grow(pages: number): number };
+  Memory: new (size: { initial: number; maximum: number; shared: boolean }) => Memory;
 };
 
-/** Where kernels/ leaves its results, and the first byte that is free for rows. */
-const RESULTS = 64;
+type Build = "simd" | "relaxed-simd";
+
+/** The first byte that is free for rows, behind the kernels' constants and this thread's own room. */
 const HEAP = 4096;
 const PAGE = 65536;
 const LINE = 64;
+/** 4 GiB. */
+const MOST_PAGES = 65536;
+/** A memory import with a maximum, and the same of memory that threads share. */
+const SHARED_WITH_MAXIMUM = 3;
 
-/** The kernels and their memory. There is one of it, made when it is first needed. */
-export class Machine {
+/** The kernels and their memory: one with memory that threads share, one without, made when they are first needed. */
+export class Machine implements Instance {
   readonly kernels: Kernels;
   /** Which build runs. */
-  readonly build: "simd" | "relaxed-simd";
-  /** The whole memory as float32, and the kernels' results. They are made anew whenever the memory grows. */
-  floats!: Float32Array<ArrayBuffer>;
-  results!: Float64Array<ArrayBuffer>;
-  readonly #memory = new WebAssembly.Memory({ initial: 1 });
+  readonly build: Build;
+  /** Whether other threads may have the memory too. */
+  readonly shared: boolean;
+  /** What makes the same kernels elsewhere. */
+  readonly module: object;
+  readonly memory: Memory;
+  floats!: Float32Array;
+  results!: Float64Array;
+  /** The memory as objects: shared memory that grows gets a new one, and the old ones stay. */
+  readonly #buffers = new WeakSet<ArrayBufferLike>();
   #free = HEAP;
   #scratch: { readonly size: number; readonly at: number } = { size: 0, at: 0 };
 
-  constructor(build: "simd" | "relaxed-simd") {
+  constructor(build: Build, shared: boolean) {
     this.build = build;
-    const module = new WebAssembly.Module(decode(build === "simd" ? SIMD : RELAXED_SIMD));
-    const { exports } = new WebAssembly.Instance(module, { env: { memory: this.#memory } });
-    this.kernels = exports as Kernels;
+    this.shared = shared;
+    const bytes = decode(build === "simd" ? SIMD : RELAXED_SIMD);
+    if (shared) bytes[MEMORY_FLAG] = SHARED_WITH_MAXIMUM;
+    this.module = new WebAssembly.Module(bytes);
+    this.memory = new WebAssembly.Memory({ initial: 1, maximum: MOST_PAGES, shared });
+    this.kernels = instantiate(this.module, this.memory, 0);
     this.#view();
   }
 
   /** Whether numbers lie in this memory, where kernels read them without a copy. */
   holds({ buffer }: Float32Array): boolean {
-    return buffer === this.#memory.buffer;
+    return this.#buffers.has(buffer) && buffer.byteLength > 0;
   }
 
   /** Room for `size` numbers: a byte address at the start of a cache line. It is never given back. */
   reserve(size: number): number {
     const at = this.#free;
-    this.#free = at + Math.ceil((4 * size) / LINE) * LINE;
-    const missing = this.#free - this.#memory.buffer.byteLength;
+    const end = at + Math.ceil((4 * size) / LINE) * LINE;
+    const missing = end - this.memory.buffer.byteLength;
     if (missing > 0) {
-      this.#memory.grow(Math.ceil(missing / PAGE));
+      this.memory.grow(Math.ceil(missing / PAGE));
       this.#view();
     }
+    this.#free = end;
     return at;
   }
 
-  /** The same room at each call, for `size` numbers of one row after another. */
+  /** The same room at each call, for `size` numbers that are not needed after it. */
   scratch(size: number): number {
     if (this.#scratch.size < size) this.#scratch = { size, at: this.reserve(size) };
     return this.#scratch.at;
   }
 
   #view(): void {
-    this.floats = new Float32Array(this.#memory.buffer);
-    this.results = new Float64Array(this.#memory.buffer, RESULTS, 4);
+    ({ floats: this.floats, results: this.results } = viewsOf(this.memory, 0));
+    this.#buffers.add(this.memory.buffer);
   }
 }
 
-let machine: Machine | undefined | null = null;
+const machines = new Map<boolean, Machine | undefined>();
 
 /**
- * The kernels, or undefined where there are none: no SIMD, or a main thread that refuses to compile without waiting (Chrome
- * before version 114). All that is computed is the same without them, only slower.
+ * The kernels, or undefined where there are none: no SIMD, a main thread that refuses to compile without waiting (Chrome before
+ * version 114), or with `shared` no memory that threads could share (a page that is not cross-origin isolated). All that is
+ * computed is the same without them, only slower.
  */
-export function theMachine(): Machine | undefined {
-  if (machine === null) machine = start();
-  return machine;
+export function theMachine(shared = false): Machine | undefined {
+  if (!machines.has(shared)) machines.set(shared, start(shared));
+  return machines.get(shared);
 }
 
-function start(): Machine | undefined {
-  if (typeof WebAssembly === "undefined") return undefined;
+function start(shared: boolean): Machine | undefined {
+  if (typeof WebAssembly === "undefined" || (shared && typeof SharedArrayBuffer === "undefined")) return undefined;
   try {
-    return new Machine(WebAssembly.validate(decode(RELAXED_SIMD)) ? "relaxed-simd" : "simd");
+    return new Machine(WebAssembly.validate(decode(RELAXED_SIMD)) ? "relaxed-simd" : "simd", shared);
   } catch {
     return undefined;
   }
+}
+
+/** The kernels with the memory that any of these numbers lie in. */
+export function machineThatHolds(...numbers: readonly Float32Array[]): Machine | undefined {
+  return [...machines.values()].find((machine) => machine && numbers.some((each) => machine.holds(each)));
 }
 
 function decode(base64: string): Uint8Array<ArrayBuffer> {
@@ -127,17 +115,19 @@ function decode(base64: string): Uint8Array<ArrayBuffer> {
  * Allocating may move that memory. Read `data` from the tensor each time, and keep no reference to it across an `allocate`
  * or a call with a larger vocabulary: an old one has length 0. Without kernels it is an ordinary tensor.
  *
+ * @param options `shared`: in memory that threads share, for calls with `threads`. That never moves; but ONNX Runtime, for one,
+ * does not take numbers that lie there. Ignored where memory cannot be shared. Default false.
  * @throws RangeError when the memory has no more room (4 GiB).
  * @example
  * const p = allocate([512, 32000]);
  * p.data.set(logits);
  */
-export function allocate(shape: readonly number[]): Tensor {
+export function allocate(shape: readonly number[], { shared = false }: { readonly shared?: boolean } = {}): Tensor {
   const size = shape.reduce((product, n) => product * n, 1);
-  const home = theMachine();
+  const home = (shared && theMachine(true)) || theMachine();
   if (!home) return { data: new Float32Array(size), shape };
   const at = home.reserve(size);
-  let data = new Float32Array(0);
+  let data: Float32Array = new Float32Array(0);
   return {
     shape,
     get data() {

@@ -1,8 +1,8 @@
-import type { Machine } from "./machine.ts";
+import type { Instance } from "./instance.ts";
 
 /** One row in the kernels' memory. All addresses are in bytes. */
 export interface PlacedRow {
-  readonly machine: Machine;
+  readonly instance: Instance;
   /** Which row of the input this is. */
   index: number;
   readonly size: number;
@@ -25,8 +25,19 @@ export interface PlacedRow {
   readonly vouchedY: boolean;
 }
 
+/** What a kernel is made from: its kind, and what that takes. */
+export interface Recipe {
+  readonly kind: "kl" | "jensenShannon" | "entropy" | "crossEntropy";
+  /** KL: 1 for the reverse one. Jensen–Shannon: β. */
+  readonly parameter: number;
+  /** Cross-entropy: of each row. */
+  readonly targets?: Int32Array;
+}
+
 /** The fast form of a `RowFormula`. */
 export interface RowKernel {
+  /** How other threads make the same kernel; without it, it stays on this one. */
+  readonly recipe?: Recipe;
   /** The row's value in nats. NaN or not finite: the kernel cannot tell, and the formula is to be used. */
   value(row: PlacedRow): number;
   /** Writes factor · d value / d logits to address g, or adds it. Called after `value`, for the same row. */
@@ -57,8 +68,8 @@ export function split(k: number): [high: number, low: number] {
 
 /** exp(t·x) and its sums. A row beyond float32's range is replaced by one that has its largest number near 0. */
 export function sumsOfOne(row: PlacedRow): void {
-  const { machine, ex, size, copyX } = row;
-  const { kernels, results } = machine;
+  const { instance, ex, size, copyX } = row;
+  const { kernels, results } = instance;
   kernels.sumsOfOne(row.x, ex, size);
   row.sumX = results[0]!;
   if (ordinary(row.sumX)) return;
@@ -68,8 +79,8 @@ export function sumsOfOne(row: PlacedRow): void {
 
 /** The same of both rows; with `reverse` the results are those of the second row and the first. */
 export function sumsOfTwo(row: PlacedRow, reverse: boolean): void {
-  const { machine, ex, ey, size, copyX, copyY } = row;
-  const { kernels, results } = machine;
+  const { instance, ex, ey, size, copyX, copyY } = row;
+  const { kernels, results } = instance;
   const pass = () =>
     reverse ? kernels.sumsOfTwo(row.y, row.x, ey, ex, size) : kernels.sumsOfTwo(row.x, row.y, ex, ey, size);
   pass();
@@ -82,8 +93,8 @@ export function sumsOfTwo(row: PlacedRow, reverse: boolean): void {
 }
 
 /** A whole number is taken from a row of numbers that large that the difference has no more digits, where it matters. */
-function shift({ machine, size }: PlacedRow, from: number, to: number): number {
-  const { kernels } = machine;
+function shift({ instance, size }: PlacedRow, from: number, to: number): number {
+  const { kernels } = instance;
   kernels.offset(Math.round(kernels.largest(from, size)), 0);
   kernels.centered(to, from, size, 1);
   return to;
@@ -93,8 +104,8 @@ function shift({ machine, size }: PlacedRow, from: number, to: number): number {
  * log Σ exp(t·x) of a row, after `sumsOfOne`, in parts: t·(its largest number), and how far above that the logarithm is, to
  * the last digit of even a small distance; and Σ exp(t·x)·x / Σ exp(t·x), from the largest number.
  */
-export function confidentSums({ machine, x, ex, size, t }: PlacedRow) {
-  const { kernels, results } = machine;
+export function confidentSums({ instance, x, ex, size, t }: PlacedRow) {
+  const { kernels, results } = instance;
   const most = kernels.largest(x, size);
   kernels.sumsBelow(x, ex, size, most);
   const one = Math.exp(t * most);

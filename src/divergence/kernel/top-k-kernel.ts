@@ -15,8 +15,8 @@ export function topKKernel(k: number, { tokens, logprobs, tail }: TopKOutput): R
     value(row) {
       const logSum = normalizer.value(row);
       if (!Number.isFinite(logSum)) return Number.NaN;
-      const { machine, index, size, t, x, ex, copyY: ids, ey: numbers } = row;
-      const { kernels, floats, results } = machine;
+      const { instance, index, size, t, x, ex, copyY: ids, ey: numbers } = row;
+      const { kernels, floats, results } = instance;
       kernels.sum(ex, size);
       const total = results[0]!;
       kernels.selectLargest(x, size, k, numbers, ids);

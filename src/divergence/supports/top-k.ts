@@ -63,11 +63,12 @@ export function selectTopK(p: Tensor, k: number, { temperature = 1 }: { readonly
   const logprobs = new Float32Array(rows * k);
   const tail = new Float32Array(rows);
   const kernel = topKKernel(k, { tokens, logprobs, tail });
-  KernelRows.makeRoom(kernel, size);
-  const fast = KernelRows.open(kernel, p, undefined, set);
+  KernelRows.makeRoom(kernel, p, undefined, 1);
+  const values = new Float64Array(rows).fill(Number.NaN);
+  KernelRows.open(kernel, p, undefined, set)?.compute(values, undefined);
   const row = rowScratch(size, false);
   for (let r = 0; r < rows; r++) {
-    if (fast?.value(r) !== undefined) continue;
+    if (!Number.isNaN(values[r]!)) continue;
     loadRow(p.data, r * size, row.logP, row.p, set.inverseTemperature, true);
     const best = tokens.subarray(r * k, r * k + k);
     for (let id = 0; id < size; id++) insert(best, Math.min(id, k), id, row.logP);
