@@ -4,6 +4,7 @@ export { Consistency, type ConsistencyOptions } from "./consistency.ts";
 export type { ComputeOptions, FullReport, GradientSum, Penalty, Regularizer, RowValues } from "./contract.ts";
 export { type CrossEntropyPenalty, crossEntropyLoss } from "./cross-entropy.ts";
 export { Entropy, type EntropyOptions } from "./entropy.ts";
+export { excludeTokens } from "./exclude-tokens.ts";
 export { JensenShannon, type JensenShannonOptions } from "./jensen-shannon.ts";
 export { KLDivergence, type KLDivergenceOptions } from "./kl-divergence.ts";
 export { type MeasuredPart, mergePenaltyMetrics, reportOf } from "./merge.ts";
