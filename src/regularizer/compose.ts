@@ -117,6 +117,7 @@ async function computeNamed(
     addGradient(addTo, penalty.gradient);
     return { ...penalty, gradient: addTo.gradient };
   } catch (cause) {
+    if (options.signal?.aborted && cause === options.signal.reason) throw cause;
     const message = `regularizer "${regularizer.name}": ${cause instanceof Error ? cause.message : String(cause)}`;
     throw cause instanceof UserError ? new UserError(message, { cause }) : new Error(message, { cause });
   }

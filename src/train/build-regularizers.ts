@@ -7,9 +7,10 @@ import { UserError } from "../errors.ts";
 import { baseReference } from "../reference/base.ts";
 import { fieldReference } from "../reference/field.ts";
 import { attachReference } from "../reference/file.ts";
+import type { Anchor } from "./anchor.ts";
 import type { Config, RegularizerConfig } from "./config.ts";
 import { makeRegularizer } from "./make-regularizer.ts";
-import type { Anchor, Held } from "./objective.ts";
+import type { Held } from "./objective.ts";
 
 /** What regularizers are built from. */
 export interface Surroundings {
@@ -50,7 +51,7 @@ export async function buildRegularizers(
       seed: config.train.seed,
       reference: field === null ? base : fieldReference(field, file === null ? {} : { description: file }),
     });
-    held.push({ regularizer, weight, ...(anchor && { anchor }) });
+    held.push({ regularizer, weight, ...(anchor && { anchors: [anchor] }) });
   }
   return { held, data };
 }

@@ -1,13 +1,13 @@
 import { batches } from "../data/batches.ts";
 import type { Datum } from "../data/datum.ts";
 import type { AdamParams, CustomLoss, TrainingClient } from "../engine/contract.ts";
-import { UserError } from "../errors.ts";
 import { compose } from "../regularizer/compose.ts";
 import { type MeasuredPart, reportOf } from "../regularizer/merge.ts";
+import { anchorStream } from "./anchor.ts";
 import type { OptimizerConfig } from "./config.ts";
 import { TrainingDivergedError, type WorstDatum } from "./diverged.ts";
 import { nameMetrics, type StepMetrics } from "./metrics.ts";
-import { anchorLoss, completionsLoss, type Held } from "./objective.ts";
+import { anchorLoss, completionsLoss, type Held, within } from "./objective.ts";
 import { learningRate } from "./schedule.ts";
 
 export interface TrainOptions {
@@ -23,7 +23,7 @@ export interface TrainOptions {
   readonly reportEvery?: number;
   /** Hears of each step, once its update is made. */
   readonly onStep?: (row: StepMetrics) => void;
-  /** When aborted, the step under way is finished and training ends. */
+  /** When aborted, the step under way is finished and training ends; a step that waits for a reference is given up. */
   readonly signal?: AbortSignal | undefined;
   /** A clock in milliseconds. */
   readonly now?: () => number;
@@ -36,8 +36,8 @@ export interface TrainResult {
 }
 
 /**
- * Trains: each step minimizes Σ w·CE / Σ w + Σ weightᵢ · regularizerᵢ on the next batch, with an anchor's regularizer on
- * a batch of the anchor's own, and makes one update for all. Knows only the engine's contract: what it trains may run
+ * Trains: each step minimizes Σ w·CE / Σ w + Σ weightᵢ · regularizerᵢ on the next batch, with a regularizer that has
+ * anchors on the next rows of those, instead or as well, and makes one update for all. Knows only the engine's contract: what it trains may run
  * in this process or on a server.
  *
  * @throws TrainingDivergedError before the update when the loss or the gradient is no longer finite; the client still
@@ -47,15 +47,10 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const { client, data, steps, batchSize, seed, shuffle, optimizer, regularizers, signal } = options;
   const { reportEvery = 0 } = options;
   const now = options.now ?? (() => performance.now());
-  checkNames(regularizers);
-  const free = regularizers.filter(({ anchor }) => !anchor);
-  const onCompletions = free.length > 0 ? compose(free) : undefined;
+  // Refuses names used twice, and tells each weight once what was measured.
+  const all = compose(regularizers);
   const stream = batches(data, { batchSize, seed, shuffle });
-  const anchors = regularizers.flatMap((held) => {
-    if (!held.anchor) return [];
-    const { data, rows, seed } = held.anchor;
-    return [{ regularizer: compose([held]), stream: batches(data, { batchSize: rows, seed, shuffle: true }) }];
-  });
+  const texts = regularizers.map(({ anchors = [] }) => anchors.map(anchorStream));
   const names = regularizers.map(({ regularizer }) => regularizer.name);
   const rows: StepMetrics[] = [];
 
@@ -66,7 +61,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     let total = 0;
     const parts: MeasuredPart[] = [];
     const full = reportEvery > 0 && (step - 1) % reportEvery === 0;
-    const stepOptions = { step, full, onPart: (part: MeasuredPart) => parts.push(part) };
+    const stepOptions = { step, full, signal, onPart: (part: MeasuredPart) => parts.push(part) };
     // Gradients of all losses accumulate in the client until the update.
     const backward = async (batch: readonly Datum[], loss: CustomLoss) => {
       const output = await client.forwardBackwardCustom(batch, loss);
@@ -79,10 +74,25 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     const noteWorst = (datum: WorstDatum) => {
       worst = datum;
     };
-    await backward(batch, completionsLoss(batch, onCompletions, stepOptions, noteWorst));
-    for (const { regularizer, stream } of anchors) {
-      const batch = stream.next().value;
-      await backward(batch, anchorLoss(batch, regularizer, stepOptions));
+    try {
+      const held = await Promise.all(
+        regularizers.map(async ({ completions, ...each }, i) => {
+          const text = (await Promise.all(texts[i]!.map((next) => next(step)))).flat();
+          const onCompletions = completions ?? text.length === 0;
+          if (!onCompletions || text.length === 0) return { ...each, text, onCompletions };
+          return { ...each, regularizer: within(each.regularizer, [...batch, ...text]), text, onCompletions };
+        }),
+      );
+      const here = held.filter(({ onCompletions }) => onCompletions);
+      const regularizer = here.length > 0 ? compose(here) : undefined;
+      await backward(batch, completionsLoss(batch, regularizer, stepOptions, noteWorst));
+      for (const each of held) {
+        if (each.text.length > 0) await backward(each.text, anchorLoss(each.text, compose([each]), stepOptions));
+      }
+    } catch (error) {
+      // Whoever was waited for has given up; the step is not taken.
+      if (signal?.aborted && error === signal.reason) break;
+      throw error;
     }
     const learning_rate = learningRate(step, steps, optimizer);
     const { grad_norm } = await client.optimStep(adamParams(optimizer, learning_rate));
@@ -91,8 +101,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     }
 
     const measured = reportOf(parts);
-    for (const composition of [onCompletions, ...anchors.map(({ regularizer }) => regularizer)])
-      composition?.observe?.(step, measured);
+    all.observe?.(step, measured);
     const { cross_entropy = 0, ...others } = measured;
     const row: StepMetrics = {
       step,
@@ -107,16 +116,6 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     options.onStep?.(row);
   }
   return { rows, interrupted: rows.length < steps };
-}
-
-/** Names tell metrics apart, wherever a regularizer holds the model. */
-function checkNames(regularizers: readonly Held[]): void {
-  const names = regularizers.map(({ regularizer }) => regularizer.name);
-  const twice = names.find((name, i) => names.indexOf(name) !== i);
-  if (twice !== undefined)
-    throw new UserError(
-      `two regularizers are named "${twice}": give each its own name, since names tell their metrics apart`,
-    );
 }
 
 function adamParams({ betas, eps, weight_decay, grad_clip }: OptimizerConfig, learning_rate: number): AdamParams {

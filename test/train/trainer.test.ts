@@ -160,8 +160,8 @@ describe("anchors", () => {
     const drifts = [];
     for (const weight of [0, 1]) {
       const engine = new TableModel({ vocabulary: VOCABULARY });
-      const anchor = { data: anchorData, rows: 3, seed: 5 };
-      const { rows } = await run(engine, { steps: 100, regularizers: [{ regularizer: kl(engine), weight, anchor }] });
+      const anchors = [{ data: anchorData, rows: 3, seed: 5 }];
+      const { rows } = await run(engine, { steps: 100, regularizers: [{ regularizer: kl(engine), weight, anchors }] });
       drifts.push(lastOf(rows).kl_divergence!);
     }
     expect(drifts[1]).toBeLessThan(drifts[0]! / 2);
@@ -182,10 +182,10 @@ describe("anchors", () => {
       },
     };
     const plain = await run(new TableModel({ vocabulary: VOCABULARY }), { steps: 3 });
-    const anchor = { data: anchorData, rows: 3, seed: 5 };
+    const anchors = [{ data: anchorData, rows: 3, seed: 5 }];
     const held = await run(new TableModel({ vocabulary: VOCABULARY }), {
       steps: 3,
-      regularizers: [{ regularizer: constant, weight: 0.5, anchor }],
+      regularizers: [{ regularizer: constant, weight: 0.5, anchors }],
     });
     expect(seen).toEqual([3, 3, 3]);
     held.rows.forEach((row, i) => {
@@ -213,10 +213,10 @@ describe("metrics", () => {
 
   test("of several regularizers carry their names, and the plain ones are the first's", async () => {
     const engine = new TableModel({ vocabulary: VOCABULARY });
-    const anchor = { data: [everyToken([2, 4], "a")], rows: 1, seed: 1 };
+    const anchors = [{ data: [everyToken([2, 4], "a")], rows: 1, seed: 1 }];
     const regularizers = [
       { regularizer: kl(engine, "completions"), weight: 0.1 },
-      { regularizer: kl(engine, "anchor"), weight: 0.1, anchor },
+      { regularizer: kl(engine, "anchor"), weight: 0.1, anchors },
     ];
     const { rows } = await run(engine, { regularizers });
     const row = lastOf(rows);
