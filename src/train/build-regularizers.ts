@@ -7,8 +7,10 @@ import { UserError } from "../errors.ts";
 import { baseReference } from "../reference/base.ts";
 import { fieldReference } from "../reference/field.ts";
 import { attachReference } from "../reference/file.ts";
+import { excludeTokens } from "../regularizer/exclude-tokens.ts";
 import type { Anchor } from "./anchor.ts";
 import type { Config, RegularizerConfig } from "./config.ts";
+import { buildWeight } from "./config-weights.ts";
 import { makeRegularizer } from "./make-regularizer.ts";
 import type { Held } from "./objective.ts";
 
@@ -34,7 +36,6 @@ export async function buildRegularizers(
   const names = uniqueNames(config.regularizers);
   const held: Held[] = [];
   for (const [i, settings] of config.regularizers.entries()) {
-    const { weight } = settings;
     const name = names[i]!;
     const reference = referenceOf(settings);
     const field = referenceField(reference, name);
@@ -51,7 +52,11 @@ export async function buildRegularizers(
       seed: config.train.seed,
       reference: field === null ? base : fieldReference(field, file === null ? {} : { description: file }),
     });
-    held.push({ regularizer, weight, ...(anchor && { anchors: [anchor] }) });
+    held.push({
+      regularizer: excludeTokens(regularizer, settings.exclude_tokens),
+      weight: buildWeight(settings.weight),
+      ...(anchor && { anchors: [anchor] }),
+    });
   }
   return { held, data };
 }

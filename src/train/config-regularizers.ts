@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { flag, group, notNegative, numberThat, path, positive, share, text, unset, whole } from "./config-values.ts";
+import { flag, group, numberThat, path, positive, share, text, unset, whole } from "./config-values.ts";
+import { weight as weightSetting } from "./config-weights.ts";
 
 /** @file What a training configuration may say of its regularizers. */
 
@@ -30,7 +31,15 @@ const reference = z.union(
 );
 
 const name = unset(text("a name")).describe("names its metrics (default: its type)");
-const weight = notNegative.default(0.1).describe("the loss is cross-entropy + Σ weight · regularizer");
+const weight = weightSetting
+  .default(0.1)
+  .describe(
+    "the loss is cross-entropy + Σ weight · regularizer; or { budget: NATS } per token, { controller: adaptive, target: NATS }, { schedule: linear, to: NUMBER, steps: NUMBER } (also cosine, warmup, piecewise)",
+  );
+const excludeTokens = z
+  .array(whole(0), { error: "a list of token ids" })
+  .default([])
+  .describe("token ids: where one of them is to be predicted, this regularizer does not look");
 const reduction = z
   .enum(["mean", "sum"], { error: "mean or sum" })
   .default("mean")
@@ -63,6 +72,7 @@ const klDivergence = group({
   reduction,
   epsilon,
   clip,
+  exclude_tokens: excludeTokens,
   on: onWhat,
   reference: toWhat,
 }).superRefine(samplesKnowTheBaseAlone);
@@ -77,6 +87,7 @@ const jensenShannon = group({
   reduction,
   epsilon,
   clip,
+  exclude_tokens: excludeTokens,
   on: onWhat,
   reference: toWhat,
 }).superRefine(samplesKnowTheBaseAlone);
@@ -91,6 +102,7 @@ const entropy = group({
     .describe("a bonus rewards entropy, a penalty certainty"),
   temperature: positive.default(1).describe("of the distribution whose entropy it is"),
   reduction,
+  exclude_tokens: excludeTokens,
   on: onWhat,
 });
 
@@ -112,6 +124,7 @@ const consistency = group({
   reduction,
   epsilon,
   clip,
+  exclude_tokens: excludeTokens,
   on: onWhat,
 });
 

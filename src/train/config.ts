@@ -58,6 +58,12 @@ const train = group({
   batch_size: whole(1).default(16).describe("lines of data per update"),
   seed: whole(0).default(1).describe("fixes the start of the adapter, the order of the data and the anchor's samples"),
   shuffle: flag.default(true).describe("a new order of the data each epoch; false keeps the file's"),
+  report_every: whole(0)
+    .default(10)
+    .describe("steps between full reports, which add gradients and shared top tokens to the metrics; 0 is never"),
+  worst_tokens: whole(0)
+    .default(0)
+    .describe("how many of the tokens with the greatest divergence each full report writes to worst-tokens.jsonl"),
   adapter: unset(path("a PEFT adapter folder")).describe(
     "a PEFT adapter folder to start from (default: a fresh adapter)",
   ),

@@ -102,6 +102,7 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
       shuffle,
       optimizer: config.optimizer,
       regularizers: held,
+      reportEvery: config.train.report_every,
       signal,
       onStep: (row) => {
         folder ??= startFolder(config);
