@@ -1,9 +1,10 @@
 import type { Datum } from "../data/datum.ts";
 import type { Tensor } from "../divergence/tensor.ts";
 import { UserError } from "../errors.ts";
+import { checkNames } from "./check-names.ts";
 import type { ComputeOptions, FullReport, GradientSum, Penalty, Regularizer, RowValues } from "./contract.ts";
 import { addGradient, gradientSum, innerProduct, zerosLike } from "./gradient-sum.ts";
-import { SUMS } from "./merge.ts";
+import { ownMetrics, SUMS } from "./merge.ts";
 import { type Weight, weightAt } from "./weight.ts";
 
 /**
@@ -35,16 +36,8 @@ export function compose(
   members: readonly Weighted[],
   { name = "composition" }: { readonly name?: string } = {},
 ): Regularizer {
-  const names = new Set<string>();
-  for (const { regularizer, weight } of members) {
-    weightAt(weight, 1, regularizer.name);
-    if (names.has(regularizer.name)) {
-      throw new UserError(
-        `two regularizers are named "${regularizer.name}": give each its own name, since names tell their metrics apart`,
-      );
-    }
-    names.add(regularizer.name);
-  }
+  for (const { regularizer, weight } of members) weightAt(weight, 1, regularizer.name);
+  checkNames(members.map(({ regularizer }) => regularizer.name));
   return {
     name,
     compute: async (data, logprobs, options = {}) => {
@@ -80,12 +73,7 @@ export function compose(
     },
     observe: (step, measured) => {
       for (const { regularizer, weight } of members) {
-        const prefix = `${regularizer.name}/`;
-        const own = Object.fromEntries(
-          Object.entries(measured).flatMap(([name, value]) =>
-            name.startsWith(prefix) ? [[name.slice(prefix.length), value] as const] : [],
-          ),
-        );
+        const own = ownMetrics(regularizer.name, measured);
         regularizer.observe?.(step, own);
         if (typeof weight !== "number") weight.observe?.(step, own);
       }

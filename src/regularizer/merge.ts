@@ -21,6 +21,16 @@ export function mergePenaltyMetrics(parts: readonly Readonly<Record<string, numb
   return merged;
 }
 
+/** The metrics of one regularizer of a composition, without its name before them. */
+export function ownMetrics(name: string, measured: Readonly<Record<string, number>>): Record<string, number> {
+  const prefix = `${name}/`;
+  return Object.fromEntries(
+    Object.entries(measured).flatMap(([metric, value]) =>
+      metric.startsWith(prefix) ? [[metric.slice(prefix.length), value] as const] : [],
+    ),
+  );
+}
+
 /** One part of a batch, and what was computed of it. */
 export type MeasuredPart = Pick<Penalty, "metrics" | "rows"> & { readonly data: readonly Datum[] };
 

@@ -64,6 +64,13 @@ export class RemoteTrainingClient implements TrainingClient {
     return { loss: penalty.loss, metrics: penalty.metrics };
   }
 
+  /** @throws UserError always. */
+  async backwardAdapter(): Promise<never> {
+    throw new UserError(
+      "a remote engine keeps the adapter's matrices on its server, so penalties on them (l1, l2, elastic_net, orthogonality) need an embedded engine; weight_decay in optimStep is the server's own",
+    );
+  }
+
   async optimStep(adam_params: AdamParams): Promise<{ readonly grad_norm: number | null }> {
     delete this.#sessions.current;
     const id = await this.#submit("optim_step", { adam_params, type: "optim_step" });
