@@ -3,7 +3,7 @@ import { entropy } from "../../divergence/entropy.ts";
 import { selectTopK, type TopK, topK } from "../../divergence/supports/top-k.ts";
 import type { Tensor } from "../../divergence/tensor.ts";
 import { UserError } from "../../errors.ts";
-import type { StoreIdentity } from "./identity.ts";
+import { rowFormat, type StoreIdentity } from "./identity.ts";
 import { StoreReader } from "./reader.ts";
 import { encodeRows } from "./record.ts";
 import { positionsOf, textKey } from "./text-key.ts";
@@ -140,7 +140,10 @@ async function recordsOf(block: readonly Datum[], identity: StoreIdentity, sourc
   return block.map((datum, i) => {
     const { entropy, rows } = kept[i]!;
     if (!("support" in rows)) refuseLarge(rows, datum);
-    return { key: textKey(datum), bytes: encodeRows({ positions: positionsOf(datum), kept: rows, entropy }) };
+    return {
+      key: textKey(datum),
+      bytes: encodeRows({ positions: positionsOf(datum), kept: rows, entropy }, rowFormat(identity)),
+    };
   });
 }
 

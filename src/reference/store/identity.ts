@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { UserError } from "../../errors.ts";
+import type { RowFormat } from "./record.ts";
 
 /** What is kept of each row: its k most probable tokens and the rest, or the model's final hidden states. */
 export type StoreKind = "top-k" | "hidden";
@@ -72,6 +73,11 @@ export function readIdentity(folder: string): StoreIdentity | null {
     throw new UserError(`${path} is damaged, its checksum is not that of its content: build the store again`);
   }
   return identity as unknown as StoreIdentity;
+}
+
+/** What the records of such a store are made of. */
+export function rowFormat({ kind, k, hidden_size, vocabulary }: StoreIdentity): RowFormat {
+  return { kind, width: (kind === "top-k" ? k : hidden_size)!, vocabulary };
 }
 
 /** @throws UserError that names everything in which the store is not what is needed, with both values. */

@@ -4,10 +4,10 @@ import { crc32 } from "node:zlib";
 import type { Datum } from "../../data/datum.ts";
 import { UserError } from "../../errors.ts";
 import { INDEX_FILE, readAt, readEntries, shardPath } from "./files.ts";
-import { readIdentity, type StoreIdentity } from "./identity.ts";
+import { readIdentity, rowFormat, type StoreIdentity } from "./identity.ts";
 import { decodeEntry, ENTRY_BYTES, type IndexEntry } from "./index-entry.ts";
 import { KeyTable } from "./key-table.ts";
-import { decodePositions, decodeRows, type StoredRows, type Width } from "./record.ts";
+import { decodePositions, decodeRows, type RowFormat, type StoredRows } from "./record.ts";
 import { positionsOf, textKey } from "./text-key.ts";
 
 /**
@@ -64,7 +64,7 @@ export class StoreReader {
   async find(datum: Datum): Promise<StoredRows | undefined> {
     const positions = positionsOf(datum);
     for await (const [number, entry] of this.#entriesOf(datum)) {
-      const rows = decodeRows(await this.read(entry, number), this.width, positions);
+      const rows = decodeRows(await this.read(entry, number), this.format, positions);
       if (rows) return rows;
     }
     return undefined;
@@ -99,9 +99,8 @@ export class StoreReader {
   }
 
   /** What its records are of. */
-  get width(): Width {
-    const { kind, k, hidden_size } = this.identity;
-    return { kind, width: (kind === "top-k" ? k : hidden_size)! };
+  get format(): RowFormat {
+    return rowFormat(this.identity);
   }
 
   async close(): Promise<void> {

@@ -6,13 +6,13 @@ import { ByteReader, ByteWriter } from "./bytes.ts";
 /**
  * @file One text's rows as bytes.
  *
- *     M, then M positions, each as its distance from the one before
- *     top-k:  k token ids per row, ascending, each as its distance from the one before
- *             M · k log-probabilities, then M of the rest, as float16
- *     hidden: M · d numbers of the final hidden states, as float16
- *     M entropies of the whole distributions in nats, as float16
+ *     M, then M positions, each as its distance from the one before: LEB128
+ *     top-k:  k token ids of each row, ascending, their gaps Rice-coded
+ *             M · k log-probabilities, then M of the rest: float16
+ *     hidden: M · d numbers of the final hidden states: float16
+ *     M entropies of the whole distributions, in nats: float16
  *
- * Counts and distances are LEB128, so that an id takes one or two bytes, rarely three.
+ * An entry of a top-k takes 2 bytes for its number and at most log2(V / k) + 3 bits for its id.
  */
 
 /** What is kept of each row: k tokens and the rest, or the final hidden states [M, d]. */
@@ -20,24 +20,27 @@ export type Kept = TopK | Tensor;
 
 /** The rows of one text. */
 export interface StoredRows {
-  /** [M] which positions of the text the rows sit at, ascending. */
+  /** [M] which positions of the text the rows sit at; ascending when they are encoded. */
   readonly positions: Int32Array;
   readonly kept: Kept;
   /** [M] entropy of the reference's distribution, in nats. */
   readonly entropy: Float32Array;
 }
 
-/** How wide a row is: k tokens, or d numbers. */
-export interface Width {
+/** What a row is made of. */
+export interface RowFormat {
   readonly kind: "top-k" | "hidden";
+  /** k tokens, or d numbers. */
   readonly width: number;
+  /** V. */
+  readonly vocabulary: number;
 }
 
-export function encodeRows({ positions, kept, entropy }: StoredRows): Buffer {
+export function encodeRows({ positions, kept, entropy }: StoredRows, { vocabulary }: RowFormat): Buffer {
   const bytes = new ByteWriter();
   bytes.count(positions.length);
-  writeAscending(bytes, positions);
-  if ("support" in kept) writeTopK(bytes, kept);
+  for (const [i, position] of positions.entries()) bytes.count(position - (i === 0 ? 0 : positions[i - 1]!));
+  if ("support" in kept) writeTopK(bytes, kept, vocabulary);
   else bytes.halves(toHalves(kept.data));
   bytes.halves(toHalves(entropy));
   return bytes.take();
@@ -48,13 +51,14 @@ export function encodeRows({ positions, kept, entropy }: StoredRows): Buffer {
  *
  * Rounding has moved the sum of a row's probabilities off 1: they are divided by it.
  */
-export function decodeRows(bytes: Buffer, { kind, width }: Width, wanted?: Int32Array): StoredRows | undefined {
+export function decodeRows(bytes: Buffer, format: RowFormat, wanted?: Int32Array): StoredRows | undefined {
   const reader = new ByteReader(bytes);
-  const count = reader.count();
-  const positions = readAscending(reader, count);
+  const positions = readPositions(reader);
   const rows = wanted ? findAll(positions, wanted) : positions.map((_, row) => row);
   if (!rows) return undefined;
-  const kept = kind === "top-k" ? readTopK(reader, count, width, rows) : readHidden(reader, count, width, rows);
+  const count = positions.length;
+  const kept =
+    format.kind === "top-k" ? readTopK(reader, count, format, rows) : readHidden(reader, count, format, rows);
   const entropy = fromHalves(reader.halves(count));
   return {
     positions: rows.map((row) => positions[row]!),
@@ -65,21 +69,36 @@ export function decodeRows(bytes: Buffer, { kind, width }: Width, wanted?: Int32
 
 /** The positions alone. */
 export function decodePositions(bytes: Buffer): Int32Array {
-  const reader = new ByteReader(bytes);
-  return readAscending(reader, reader.count());
+  return readPositions(new ByteReader(bytes));
 }
 
-function writeTopK(bytes: ByteWriter, { tokens, logprobs, tail }: TopK): void {
+function readPositions(reader: ByteReader): Int32Array {
+  const positions = new Int32Array(reader.count());
+  let last = 0;
+  for (let i = 0; i < positions.length; i++) {
+    last += reader.count();
+    positions[i] = last;
+  }
+  return positions;
+}
+
+/** How many bits of a gap are written as they are. */
+function lowBits(k: number, vocabulary: number): number {
+  return Math.floor(Math.log2(vocabulary / k));
+}
+
+function writeTopK(bytes: ByteWriter, { tokens, logprobs, tail }: TopK, vocabulary: number): void {
   const k = tokens.shape.at(-1)!;
   const rows = tokens.data.length / k;
+  const low = lowBits(k, vocabulary);
   const sorted = new Float32Array(logprobs.data.length);
   const order = Array.from({ length: k }, (_, i) => i);
   for (let row = 0; row < rows; row++) {
     const ids = tokens.data.subarray(row * k, row * k + k);
     order.sort((a, b) => ids[a]! - ids[b]!);
-    writeAscending(
-      bytes,
+    bytes.ascending(
       Int32Array.from(order, (i) => ids[i]!),
+      low,
     );
     for (const [at, i] of order.entries()) sorted[row * k + at] = logprobs.data[row * k + i]!;
   }
@@ -87,9 +106,10 @@ function writeTopK(bytes: ByteWriter, { tokens, logprobs, tail }: TopK): void {
   bytes.halves(toHalves(tail!.data));
 }
 
-function readTopK(reader: ByteReader, count: number, k: number, rows: Int32Array): TopK {
+function readTopK(reader: ByteReader, count: number, { width: k, vocabulary }: RowFormat, rows: Int32Array): TopK {
+  const low = lowBits(k, vocabulary);
   const allTokens = new Int32Array(count * k);
-  for (let row = 0; row < count; row++) allTokens.set(readAscending(reader, k), row * k);
+  for (let row = 0; row < count; row++) reader.ascending(allTokens.subarray(row * k, row * k + k), low);
   const allLogprobs = fromHalves(reader.halves(count * k));
   const allTails = fromHalves(reader.halves(count));
   const tokens = new Int32Array(rows.length * k);
@@ -107,29 +127,11 @@ function readTopK(reader: ByteReader, count: number, k: number, rows: Int32Array
   return topK({ data: tokens, shape }, { data: logprobs, shape }, { tail: { data: tail, shape: [rows.length] } });
 }
 
-function readHidden(reader: ByteReader, count: number, d: number, rows: Int32Array): Tensor {
+function readHidden(reader: ByteReader, count: number, { width: d }: RowFormat, rows: Int32Array): Tensor {
   const all = fromHalves(reader.halves(count * d));
   const data = new Float32Array(rows.length * d);
   for (const [to, row] of rows.entries()) data.set(all.subarray(row * d, row * d + d), to * d);
   return { data, shape: [rows.length, d] };
-}
-
-function writeAscending(bytes: ByteWriter, numbers: Int32Array): void {
-  let last = -1;
-  for (const number of numbers) {
-    bytes.count(number - last - 1);
-    last = number;
-  }
-}
-
-function readAscending(reader: ByteReader, count: number): Int32Array {
-  const numbers = new Int32Array(count);
-  let last = -1;
-  for (let i = 0; i < count; i++) {
-    last += reader.count() + 1;
-    numbers[i] = last;
-  }
-  return numbers;
 }
 
 /** The indices of `wanted` in an ascending list; undefined unless all are there. */
