@@ -1,6 +1,8 @@
 import { batches } from "../data/batches.ts";
 import type { Datum } from "../data/datum.ts";
-import type { AdamParams, CustomLoss, TrainingClient } from "../engine/contract.ts";
+import type { AdamParams, CustomLoss, CustomOutput, TrainingClient } from "../engine/contract.ts";
+import { composeAdapter, type WeightedPenalty } from "../regularizer/adapter/compose.ts";
+import { checkNames } from "../regularizer/check-names.ts";
 import { compose } from "../regularizer/compose.ts";
 import { type MeasuredPart, reportOf } from "../regularizer/merge.ts";
 import { anchorStream } from "./anchor.ts";
@@ -19,6 +21,8 @@ export interface TrainOptions {
   readonly shuffle: boolean;
   readonly optimizer: OptimizerConfig;
   readonly regularizers: readonly Held[];
+  /** Penalties on the adapter's own matrices, once per step. Default: none. */
+  readonly adapterPenalties?: readonly WeightedPenalty[];
   /** Gradients of regularizers and same top tokens are measured in step 1 and then every so many steps. Default 0: never. */
   readonly reportEvery?: number;
   /** Hears of each step, once its update is made. */
@@ -45,13 +49,18 @@ export interface TrainResult {
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const { client, data, steps, batchSize, seed, shuffle, optimizer, regularizers, signal } = options;
-  const { reportEvery = 0 } = options;
+  const { reportEvery = 0, adapterPenalties = [] } = options;
   const now = options.now ?? (() => performance.now());
   // Refuses names used twice, and tells each weight once what was measured.
   const all = compose(regularizers);
+  const adapter = composeAdapter(adapterPenalties);
   const stream = batches(data, { batchSize, seed, shuffle });
   const texts = regularizers.map(({ anchors = [] }) => anchors.map(anchorStream));
-  const names = regularizers.map(({ regularizer }) => regularizer.name);
+  const names = [
+    ...regularizers.map(({ regularizer }) => regularizer.name),
+    ...adapterPenalties.map(({ penalty }) => penalty.name),
+  ];
+  checkNames(names);
   const rows: StepMetrics[] = [];
 
   for (let step = 1; step <= steps && !signal?.aborted; step++) {
@@ -63,11 +72,13 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     const full = reportEvery > 0 && (step - 1) % reportEvery === 0;
     const stepOptions = { step, full, signal, onPart: (part: MeasuredPart) => parts.push(part) };
     // Gradients of all losses accumulate in the client until the update.
+    const add = ({ loss }: CustomOutput) => {
+      if (!Number.isFinite(loss)) throw new TrainingDivergedError(step, `the loss became ${loss}`, worst);
+      total += loss;
+    };
     const backward = async (batch: readonly Datum[], loss: CustomLoss) => {
-      const output = await client.forwardBackwardCustom(batch, loss);
-      if (!Number.isFinite(output.loss)) throw new TrainingDivergedError(step, `the loss became ${output.loss}`, worst);
+      add(await client.forwardBackwardCustom(batch, loss));
       for (const { modelInput } of batch) tokens += modelInput.length;
-      total += output.loss;
     };
 
     const batch = stream.next().value;
@@ -89,6 +100,11 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       for (const each of held) {
         if (each.text.length > 0) await backward(each.text, anchorLoss(each.text, compose([each]), stepOptions));
       }
+      if (adapterPenalties.length > 0) {
+        const output = await client.backwardAdapter((matrices) => adapter.compute(matrices, { step }));
+        add(output);
+        parts.push({ data: [], metrics: output.metrics });
+      }
     } catch (error) {
       // Whoever was waited for has given up; the step is not taken.
       if (signal?.aborted && error === signal.reason) break;
@@ -102,6 +118,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
 
     const measured = reportOf(parts);
     all.observe?.(step, measured);
+    adapter.observe?.(step, measured);
     const { cross_entropy = 0, ...others } = measured;
     const row: StepMetrics = {
       step,
