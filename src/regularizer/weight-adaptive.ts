@@ -5,7 +5,7 @@ export interface AdaptiveOptions {
   readonly target: number;
   /** The weight of the first step, above 0. Default 0.1. */
   readonly initial?: number | undefined;
-  /** In how many steps the weight moves by the whole relative error. Default 5. */
+  /** In how many steps the weight moves by the whole relative error. Default 10. */
   readonly horizon?: number | undefined;
 }
 
@@ -23,7 +23,7 @@ const MOST_ERROR = 0.2;
  * @example compose([{ regularizer: kl, weight: adaptiveWeight({ target: 0.1 }) }])
  * @see Ziegler et al. 2019, Fine-Tuning Language Models from Human Preferences, section 2.2; TRL's `AdaptiveKLController`
  */
-export function adaptiveWeight({ target, initial = 0.1, horizon = 5 }: AdaptiveOptions): Weight {
+export function adaptiveWeight({ target, initial = 0.1, horizon = 10 }: AdaptiveOptions): Weight {
   for (const [name, value] of Object.entries({ target, initial, horizon }))
     expectSetting(name, value, isPositive(value), "a finite number above 0");
   let weight = initial;

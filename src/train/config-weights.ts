@@ -29,7 +29,7 @@ const adaptive = group({
   controller: z.literal("adaptive", { error: "adaptive" }),
   target: positive,
   initial: positive.default(0.1),
-  horizon: positive.default(5),
+  horizon: positive.default(10),
 });
 const budget = group({
   budget: positive,

@@ -186,7 +186,7 @@ describe("weights that move", () => {
     for (const [i, row] of rows.slice(1).entries()) {
       const before = rows[i]!;
       const error = Math.min(0.2, Math.max(-0.2, before.kl_divergence! / 0.1 - 1));
-      expect(row.weight).toBeCloseTo(before.weight! * (1 + error / 5), 9);
+      expect(row.weight).toBeCloseTo(before.weight! * (1 + error / 10), 9);
     }
     expect(lastOf(rows).kl_divergence).toBeCloseTo(0.1, 2);
   });
