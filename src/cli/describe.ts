@@ -1,6 +1,7 @@
 import type { Direction } from "../divergence/kl-divergence.ts";
 import type { SummaryInput } from "../drift/summary.ts";
 import type { Config, RegularizerConfig } from "../train/config.ts";
+import { sourcesOf } from "../train/config-on.ts";
 import { describeWeight, everActs } from "../train/config-weights.ts";
 import type { StepMetrics } from "../train/metrics.ts";
 
@@ -25,15 +26,34 @@ function divergence({ direction, symmetric }: { direction: Direction; symmetric:
 
 /** What a regularizer holds the model on, in words. */
 function where({ on }: RegularizerConfig): string {
-  if (on === "completions") return "on the completions";
-  return "file" in on ? "on texts of a file" : `on ${on.samples} samples of the base`;
+  const words = sourcesOf(on).map((source) => {
+    if (source === "completions") return "the completions";
+    return "file" in source ? "texts of a file" : `${source.samples} samples of the base`;
+  });
+  return `on ${words.join(" and ")}`;
+}
+
+/** What a regularizer is held to, in a word or two; null where it needs no reference. */
+function heldTo(settings: RegularizerConfig): string | null {
+  if (!("reference" in settings)) return null;
+  const { reference } = settings;
+  if (typeof reference === "string") return reference;
+  const [kind, what] = Object.entries(reference)[0]!;
+  return typeof what === "string" ? `${kind} ${what}` : kind;
+}
+
+function describe(settings: RegularizerConfig): string {
+  const reference = heldTo(settings);
+  const facts = [formula(settings), `weight ${describeWeight(settings.weight)}`, where(settings)];
+  // The base goes without saying.
+  return [...facts, ...(reference === null || reference === "base" ? [] : [`reference: ${reference}`])].join(" · ");
 }
 
 /** A run's regularizers in one line: `KL(reference‖model) · weight 0.1 · on the completions`. */
 export function describeRegularizers(regularizers: Config["regularizers"]): string {
   const acting = regularizers.filter(({ weight }) => everActs(weight));
   if (acting.length === 0) return "no regularizer";
-  return acting.map((each) => `${formula(each)} · weight ${describeWeight(each.weight)} · ${where(each)}`).join("; ");
+  return acting.map(describe).join("; ");
 }
 
 /**
@@ -43,16 +63,17 @@ export function describeRegularizers(regularizers: Config["regularizers"]): stri
 export function runSettings(
   { regularizers }: Config,
   rows: readonly StepMetrics[] = [],
-): Pick<SummaryInput, "weight" | "direction" | "on"> {
+): Pick<SummaryInput, "weight" | "direction" | "on" | "reference"> {
   const [main] = regularizers
     .map((each) => ({ ...each, weight: greatestWeight(each, rows) }))
     .sort((a, b) => b.weight - a.weight);
-  if (!main) return { weight: 0, direction: null, on: null };
+  if (!main) return { weight: 0, direction: null, on: null, reference: null };
   const symmetric = "symmetric" in main ? main.symmetric : main.type === "jensen_shannon";
   return {
     weight: main.weight,
     direction: symmetric ? "symmetric" : "direction" in main ? main.direction : null,
-    on: main.on === "completions" ? "completions" : "anchor",
+    on: sourcesOf(main.on).every((source) => source === "completions") ? "completions" : "anchor",
+    reference: heldTo(main),
   };
 }
 

@@ -1,34 +1,10 @@
 import { z } from "zod";
-import { flag, group, numberThat, path, positive, share, text, unset, whole } from "./config-values.ts";
+import { on } from "./config-on.ts";
+import { reference, samplesAreNew } from "./config-reference.ts";
+import { flag, group, numberThat, positive, share, text, unset, whole } from "./config-values.ts";
 import { weight as weightSetting } from "./config-weights.ts";
 
 /** @file What a training configuration may say of its regularizers. */
-
-const anchorRows = whole(1).default(16).describe("samples or texts per step");
-
-const on = z.union(
-  [
-    z.literal("completions"),
-    group({
-      samples: whole(1).describe("how many texts to draw from the base before training"),
-      rows: anchorRows,
-      max_tokens: whole(1).default(36).describe("the most tokens of a sample"),
-      temperature: positive.default(1).describe("sampling temperature"),
-      seed: unset(whole(0)).describe("seed of the samples (default: train.seed)"),
-    }),
-    group({ file: path("a JSON Lines file of texts"), rows: anchorRows }),
-  ],
-  { error: "completions, { samples: NUMBER } or { file: PATH }" },
-);
-
-const reference = z.union(
-  [
-    z.literal("base"),
-    group({ field: text("the name of a key in each line of the data") }),
-    group({ file: path("a file of log-probabilities") }),
-  ],
-  { error: "base, { field: NAME } or { file: PATH }" },
-);
 
 const name = unset(text("a name")).describe("names its metrics (default: its type)");
 const weight = weightSetting
@@ -46,14 +22,6 @@ const reduction = z
   .describe("over the tokens of a batch: their weighted mean, or sum");
 const epsilon = share.default(0).describe("smooths the reference: q ← (1 − ε)·q + ε / vocabulary");
 const clip = unset(positive).describe("the most nats a token may count (default: no limit)");
-const onWhat = on
-  .default("completions")
-  .describe(
-    "completions, { samples: NUMBER } drawn from the base (also rows, max_tokens, temperature, seed), or { file: PATH } (also rows)",
-  );
-const toWhat = reference
-  .default("base")
-  .describe("base, { field: NAME } of the data's lines, or { file: PATH } of log-probabilities");
 const symmetric = flag.default(false).describe("the Jensen–Shannon divergence instead");
 
 const klDivergence = group({
@@ -73,9 +41,9 @@ const klDivergence = group({
   epsilon,
   clip,
   exclude_tokens: excludeTokens,
-  on: onWhat,
-  reference: toWhat,
-}).superRefine(samplesKnowTheBaseAlone);
+  on,
+  reference,
+}).superRefine(samplesAreNew);
 
 const jensenShannon = group({
   type: z.literal("jensen_shannon").describe("the same by the distances from a mixture of both: at most ln 2"),
@@ -88,9 +56,9 @@ const jensenShannon = group({
   epsilon,
   clip,
   exclude_tokens: excludeTokens,
-  on: onWhat,
-  reference: toWhat,
-}).superRefine(samplesKnowTheBaseAlone);
+  on,
+  reference,
+}).superRefine(samplesAreNew);
 
 const entropy = group({
   type: z.literal("entropy").describe("keeps the model's distributions wide, or makes them narrow"),
@@ -103,7 +71,7 @@ const entropy = group({
   temperature: positive.default(1).describe("of the distribution whose entropy it is"),
   reduction,
   exclude_tokens: excludeTokens,
-  on: onWhat,
+  on,
 });
 
 const consistency = group({
@@ -125,7 +93,7 @@ const consistency = group({
   epsilon,
   clip,
   exclude_tokens: excludeTokens,
-  on: onWhat,
+  on,
 });
 
 const alternatives = [klDivergence, jensenShannon, entropy, consistency] as const;
@@ -140,14 +108,3 @@ export const regularizer = z.discriminatedUnion("type", alternatives, {
           .join(", ")}`
       : "a group of settings, such as { type: … }",
 });
-
-type On = z.output<typeof on>;
-type ReferenceSetting = z.output<typeof reference>;
-
-function samplesKnowTheBaseAlone(
-  { on, reference }: { readonly on: On; readonly reference: ReferenceSetting },
-  context: z.RefinementCtx,
-) {
-  if (typeof on === "string" || !("samples" in on) || reference === "base") return;
-  context.addIssue({ code: "custom", path: ["reference"], message: "base, the only reference there is for samples" });
-}

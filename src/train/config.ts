@@ -137,6 +137,15 @@ export const configSchema = group({
   evaluate: evaluate.prefault({}),
   engine: engine.prefault({}),
   output: path("a folder that does not exist yet").default("./runs/first").describe("where the run is written"),
+}).superRefine(({ train, regularizers }, context) => {
+  for (const [i, settings] of regularizers.entries()) {
+    if (train.adapter !== null || !("reference" in settings) || settings.reference !== "start") continue;
+    context.addIssue({
+      code: "custom",
+      path: ["regularizers", i, "reference"],
+      message: "base, or a train.adapter: start is the adapter that training starts from, and none is given",
+    });
+  }
 });
 
 /** A complete configuration: every default filled in, except those of `lora`, which `resolveLora` decides. */

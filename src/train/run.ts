@@ -9,6 +9,7 @@ import { readAdapter } from "../engine/local/adapter.ts";
 import { LocalModel } from "../engine/local/model.ts";
 import type { LocalTrainingClient } from "../engine/local/training-client.ts";
 import { UserError } from "../errors.ts";
+import { type Drawn, samplesAsLines } from "./build-anchors.ts";
 import { buildRegularizers, dataFields } from "./build-regularizers.ts";
 import { type Config, resolveLora } from "./config.ts";
 import { stringifyConfig } from "./config-file.ts";
@@ -65,13 +66,16 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
     client = await openClient(config, model);
     const base = model.sampler();
     const { maxPositions, vocabSize } = model.config;
+    const kept = keepSamples(tokenizer);
     const { held, data } = await buildRegularizers(config, input.data, {
       base,
       model: client.sampler("current"),
+      snapshot: () => client!.snapshot(),
       tokenizer,
       vocabSize,
       maxLength: maxPositions,
       note,
+      onDrawn: kept.add,
     });
     const plan = {
       ...input,
@@ -106,6 +110,7 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
       signal,
       onStep: (row) => {
         folder ??= startFolder(config);
+        kept.write(folder);
         folder.appendMetrics(row);
         lastGood.updated();
         taken = row.step;
@@ -229,6 +234,20 @@ function startFolder(config: Config): RunFolder {
   const folder = createRunFolder(config.output);
   folder.write("config.yaml", stringifyConfig(config));
   return folder;
+}
+
+/** Samples that anchors drew, and `anchors.jsonl`, where they are kept once there is a folder. */
+function keepSamples(tokenizer: Tokenizer) {
+  let [lines, written] = ["", ""];
+  return {
+    add: (drawn: Drawn) => {
+      lines += samplesAsLines(drawn, tokenizer);
+    },
+    write: (folder: RunFolder) => {
+      if (lines !== written) folder.write("anchors.jsonl", lines);
+      written = lines;
+    },
+  };
 }
 
 function noteEvaluation(note: (text: string) => void, who: string, plan: EvaluationPlan): void {

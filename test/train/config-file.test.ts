@@ -94,7 +94,7 @@ output: ./runs/first
   test("a formatted configuration reads back to itself", () => {
     for (const train of ["{}", "{ epochs: 1.5 }", "{ steps: 7 }"]) {
       const config = load(
-        `${REQUIRED}train: ${train}\nregularizers: [{ on: { samples: 800 } }, { reference: { field: q } }]`,
+        `${REQUIRED}train: ${train}\nregularizers: [{ on: { samples: 800 } }, { reference: { field: q } }, { on: [completions, { samples: 8, refresh_every: 50 }, { file: /a }], reference: { moving: { every: 5 } } }]`,
       );
       expect(load(stringifyConfig(config))).toEqual(config);
     }
@@ -141,7 +141,7 @@ describe("--set", () => {
       "regularizers.0.on.samples=800",
       "regularizers.0.reference=base",
     );
-    expect(config.regularizers[0]!.on).toEqual({ samples: 800, rows: 16, max_tokens: 36, temperature: 1, seed: null });
+    expect(config.regularizers[0]!.on).toEqual({ samples: 800, rows: 16, max_tokens: 36, temperature: 1, seed: null, refresh_every: null });
   });
 
   test("reaches nothing outside the configuration", () => {
@@ -190,11 +190,31 @@ describe("what is wrong is said in one sentence, with its place", () => {
     ],
     [
       "regularizers: [{ on: prompts }]\n",
-      'config.yaml:3: regularizers.0.on is "prompts", expected completions, { samples: NUMBER } or { file: PATH }',
+      'config.yaml:3: regularizers.0.on is "prompts", expected completions, { samples: NUMBER } or { file: PATH }, or a list of these',
+    ],
+    [
+      "regularizers: [{ on: [completions, { samples: 0 }] }]\n",
+      "config.yaml:3: regularizers.0.on.1.samples is 0, expected a whole number of at least 1",
+    ],
+    [
+      "regularizers: [{ on: [] }]\n",
+      "config.yaml:3: regularizers.0.on is [], expected completions, { samples: NUMBER } or { file: PATH }, or a list of these",
+    ],
+    [
+      "regularizers: [{ on: [completions, { file: a.jsonl }], reference: { file: b } }]\n",
+      'config.yaml:3: regularizers.0.reference is {"file":"b"}, expected another, or a regularizer for each text: the numbers of a file belong to the lines of one',
+    ],
+    [
+      "regularizers: [{ reference: start }]\n",
+      'config.yaml:3: regularizers.0.reference is "start", expected base, or a train.adapter: start is the adapter that training starts from, and none is given',
+    ],
+    [
+      "regularizers: [{ reference: { moving: { every: 0 } } }]\n",
+      "config.yaml:3: regularizers.0.reference.moving.every is 0, expected a whole number of at least 1",
     ],
     [
       "regularizers: [{ reference: {} }]\n",
-      "config.yaml:3: regularizers.0.reference is {}, expected base, { field: NAME } or { file: PATH }",
+      "config.yaml:3: regularizers.0.reference is {}, expected base, start, { field: NAME }, { file: PATH } or { moving: { every: STEPS } }",
     ],
     [
       "regularizers: [{ reference: { field: a, file: b } }]\n",
@@ -202,7 +222,7 @@ describe("what is wrong is said in one sentence, with its place", () => {
     ],
     [
       "regularizers: [{ on: { samples: 3 }, reference: { field: q } }]\n",
-      'config.yaml:3: regularizers.0.reference is {"field":"q"}, expected base, the only reference there is for samples',
+      'config.yaml:3: regularizers.0.reference is {"field":"q"}, expected base or another that can be asked about samples, which nobody knew before',
     ],
     [
       "lora: { target_modules: [q_proj, qproj] }\n",
