@@ -58,19 +58,21 @@ export function readIdentity(folder: string): StoreIdentity | null {
     if (!existsSync(folder) || readdirSync(folder).every((name) => name.endsWith(".tmp"))) return null;
     throw new UserError(`${folder} is no reference store, it has no ${IDENTITY_FILE}: choose another folder`);
   }
-  let parsed: Readonly<Record<string, unknown>> | null;
+  const text = readFileSync(path, "utf8");
+  let parsed: Readonly<Record<string, unknown>> = {};
   try {
-    parsed = JSON.parse(readFileSync(path, "utf8")) as typeof parsed;
+    parsed = { ...(JSON.parse(text) as object) };
   } catch {
-    parsed = null;
+    // Told below, as any other text that is not what was written.
   }
-  const { checksum, ...content } = parsed ?? {};
-  const { format, ...identity } = content;
+  const { format, checksum, ...identity } = parsed;
   if (typeof format === "string" && format !== FORMAT) {
     throw new UserError(`${path} has the format "${format}", this klamp reads "${FORMAT}": build the store again`);
   }
-  if (crc32(JSON.stringify(content)) !== checksum) {
-    throw new UserError(`${path} is damaged, its checksum is not that of its content: build the store again`);
+  if (identityJson(identity as unknown as StoreIdentity) !== text) {
+    throw new UserError(
+      `the reference store is damaged at ${path}: its checksum ${checksum} is not that of its content; delete its folder and build it again with \`klamp reference build --config FILE\``,
+    );
   }
   return identity as unknown as StoreIdentity;
 }
