@@ -11,6 +11,7 @@ import { TrainingDivergedError, type WorstDatum } from "./diverged.ts";
 import { nameMetrics, type StepMetrics } from "./metrics.ts";
 import { anchorLoss, completionsLoss, type Held, within } from "./objective.ts";
 import { learningRate } from "./schedule.ts";
+import { type WorstRow, worstRows } from "./worst-tokens.ts";
 
 export interface TrainOptions {
   readonly client: TrainingClient;
@@ -25,8 +26,10 @@ export interface TrainOptions {
   readonly adapterPenalties?: readonly WeightedPenalty[];
   /** Gradients of regularizers and same top tokens are measured in step 1 and then every so many steps. Default 0: never. */
   readonly reportEvery?: number;
+  /** In those steps, how many rows of greatest value `onStep` hears of for each regularizer. Default 0. */
+  readonly worstTokens?: number;
   /** Hears of each step, once its update is made. */
-  readonly onStep?: (row: StepMetrics) => void;
+  readonly onStep?: (row: StepMetrics, worst: readonly WorstRow[]) => void;
   /** When aborted, the step under way is finished and training ends; a step that waits for a reference is given up. */
   readonly signal?: AbortSignal | undefined;
   /** A clock in milliseconds. */
@@ -49,7 +52,7 @@ export interface TrainResult {
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const { client, data, steps, batchSize, seed, shuffle, optimizer, regularizers, signal } = options;
-  const { reportEvery = 0, adapterPenalties = [] } = options;
+  const { reportEvery = 0, worstTokens = 0, adapterPenalties = [] } = options;
   const now = options.now ?? (() => performance.now());
   // Refuses names used twice, and tells each weight once what was measured.
   const all = compose(regularizers);
@@ -130,7 +133,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       tokens_per_second: (tokens * 1000) / (now() - started),
     };
     rows.push(row);
-    options.onStep?.(row);
+    options.onStep?.(row, full && worstTokens > 0 ? worstRows(parts, worstTokens) : []);
   }
   return { rows, interrupted: rows.length < steps };
 }
