@@ -6,7 +6,8 @@ import type { Reference } from "../reference/contract.ts";
 import { fieldReference } from "../reference/field.ts";
 import { attachReference } from "../reference/file.ts";
 import { movingReference } from "../reference/moving.ts";
-import type { ReferenceConfig } from "./config-reference.ts";
+import { refuseMissing, type StoredReference } from "../reference/store/store-reference.ts";
+import type { ReferenceConfig, StoreConfig } from "./config-reference.ts";
 
 type Model = Pick<SamplingClient, "distributions">;
 
@@ -16,6 +17,8 @@ export interface ReferenceMaterial {
   /** The model as it is now, whatever training makes of it later. */
   readonly snapshot: () => Model;
   readonly vocabSize: number;
+  /** Opens a reference store for this model. */
+  readonly openStore: (settings: StoreConfig) => Promise<StoredReference>;
 }
 
 /** A reference, and what has to be done to data before it can be asked about them. */
@@ -38,10 +41,11 @@ export function referenceBuilder(material: ReferenceMaterial): (settings: Refere
   };
 }
 
-function build(settings: ReferenceConfig, { base, snapshot, vocabSize }: ReferenceMaterial): BuiltReference {
+function build(settings: ReferenceConfig, { base, snapshot, vocabSize, openStore }: ReferenceMaterial): BuiltReference {
   if (settings === "base") return asked(baseReference(base));
   if (settings === "start") return asked(baseReference(snapshot(), "the adapter that training started from"));
   if ("moving" in settings) return asked(movingReference(snapshot, settings.moving));
+  if ("store" in settings) return stored(settings, openStore);
   const { temperature } = settings;
   if ("field" in settings) {
     return { ...asked(fieldReference(settings.field, { temperature })), fields: [settings.field] };
@@ -52,6 +56,26 @@ function build(settings: ReferenceConfig, { base, snapshot, vocabSize }: Referen
     reference: fieldReference(field, { description: file, temperature }),
     fields: [],
     attach: (data) => attachReference(data, file, field, vocabSize),
+  };
+}
+
+/** A store is opened, and asked for all texts, before the first step. */
+function stored(settings: StoreConfig, openStore: ReferenceMaterial["openStore"]): BuiltReference {
+  let opened: Promise<StoredReference> | undefined;
+  const open = () => {
+    opened ??= openStore(settings);
+    return opened;
+  };
+  return {
+    reference: {
+      description: `store ${settings.store}`,
+      resolve: async (data, options) => (await open()).resolve(data, options),
+    },
+    fields: [],
+    attach: async (data) => {
+      await refuseMissing(await open(), data);
+      return data;
+    },
   };
 }
 

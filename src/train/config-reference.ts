@@ -4,6 +4,14 @@ import { group, path, positive, text, whole } from "./config-values.ts";
 
 /** @file What a regularizer holds the model to. */
 
+const folder = path("a reference store's folder");
+const topKStore = group({
+  store: folder,
+  kind: z.literal("top-k", { error: "top-k or hidden" }).default("top-k"),
+  k: whole(1).default(64),
+});
+const hiddenStore = group({ store: folder, kind: z.literal("hidden", { error: "top-k or hidden" }) });
+
 const temperature = positive.default(1).describe("the temperature that the log-probabilities are of");
 
 export const reference = z
@@ -12,18 +20,21 @@ export const reference = z
       z.enum(["base", "start"]),
       group({ field: text("the name of a key in each line of the data"), temperature }),
       group({ file: path("a file of log-probabilities"), temperature }),
+      topKStore,
+      hiddenStore,
       group({ moving: group({ every: whole(1).describe("steps between copies of the model") }) }),
     ],
     {
-      error: "base, start, { field: NAME }, { file: PATH } or { moving: { every: STEPS } }",
+      error: "base, start, { field: NAME }, { file: PATH }, { store: FOLDER } or { moving: { every: STEPS } }",
     },
   )
   .default("base")
   .describe(
-    "base; start, the adapter that training starts from; { field: NAME } of the data's lines, { file: PATH } of log-probabilities (both also temperature); or { moving: { every: STEPS } }, the model as it was up to so many steps ago",
+    "base; start, the adapter that training starts from; { field: NAME } of the data's lines, { file: PATH } of log-probabilities (both also temperature); { store: FOLDER } that klamp reference build fills (also kind: top-k or hidden, k); or { moving: { every: STEPS } }, the model as it was up to so many steps ago",
   );
 
 export type ReferenceConfig = z.output<typeof reference>;
+export type StoreConfig = z.output<typeof topKStore> | z.output<typeof hiddenStore>;
 
 /** Refuses samples, which are drawn when training begins, where the reference was computed before. */
 export function samplesAreNew(
@@ -35,6 +46,11 @@ export function samplesAreNew(
     context.addIssue({ code: "custom", path: ["reference"], message });
     return;
   }
+  if (typeof reference === "object" && "store" in reference && redrawn(on)) {
+    const message = "another, or samples without refresh_every: a store knows the first samples alone";
+    context.addIssue({ code: "custom", path: ["reference"], message });
+    return;
+  }
   const isOld = typeof reference === "object" && ("field" in reference || "file" in reference);
   const drawn = sourcesOf(on).some((source) => typeof source === "object" && "samples" in source);
   if (!isOld || !drawn) return;
@@ -43,4 +59,10 @@ export function samplesAreNew(
     path: ["reference"],
     message: "base or another that can be asked about samples, which nobody knew before",
   });
+}
+
+function redrawn(on: On): boolean {
+  return sourcesOf(on).some(
+    (source) => typeof source === "object" && "samples" in source && source.refresh_every !== null,
+  );
 }

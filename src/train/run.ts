@@ -17,6 +17,7 @@ import { TrainingDivergedError } from "./diverged.ts";
 import { LastGood } from "./last-good.ts";
 import type { StepMetrics } from "./metrics.ts";
 import { createRunFolder, type RunFolder, refuseOutput } from "./run-folder.ts";
+import { Stores } from "./stores.ts";
 import { type TrainResult, train } from "./trainer.ts";
 
 /** Who follows a run, and what can end it early. */
@@ -58,6 +59,7 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
   const { note = () => {}, signal } = options;
   refuseOutput(asked.output);
   const model = options.before?.model ?? (await LocalModel.open(asked.model, { threads: asked.engine.threads }));
+  const stores = new Stores(model);
   let client: LocalTrainingClient | undefined;
   let handedOver = false;
   try {
@@ -71,6 +73,7 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
       base,
       model: client.sampler("current"),
       snapshot: () => client!.snapshot(),
+      openStore: stores.open,
       tokenizer,
       vocabSize,
       maxLength: maxPositions,
@@ -135,6 +138,7 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
     return { ...result, config, seconds, base: before, evaluation, model };
   } finally {
     await client?.close();
+    await stores.close();
     if (!handedOver && !options.before) await model.close();
   }
 }

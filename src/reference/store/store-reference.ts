@@ -13,8 +13,9 @@ export interface Head {
 
 /** A reference whose rows were computed before and lie in a store. */
 export interface StoredReference extends Reference {
-  /** How many texts of the data the store lacks, and the first of them. Reads and checks all others. */
-  missing(data: readonly Datum[]): Promise<{ readonly count: number; readonly first: Datum | null }>;
+  readonly folder: string;
+  /** Whether all rows of a datum are there; reads and checks them. */
+  has(datum: Datum): Promise<boolean>;
   close(): Promise<void>;
 }
 
@@ -37,30 +38,47 @@ export async function openStoredReference(folder: string, needed: StoreIdentity,
     await store.close();
     throw error;
   }
+  const look = async (data: readonly Datum[]): Promise<readonly ReferenceRows[]> => {
+    const found = await Promise.all(data.map((datum) => store.find(datum)));
+    const rows = found.map((each, i) => {
+      if (each) return each.kept;
+      throw new UserError(
+        `the reference store ${folder} lacks ${formatDatum(data[i]!, i)}, or some of its rows: ${HOW_TO_BUILD}`,
+      );
+    });
+    return store.identity.kind === "hidden" ? head.fromHidden(rows as Tensor[]) : rows;
+  };
+  // Regularizers that share a store look at the same data one after another.
+  let latest: { readonly data: readonly Datum[]; readonly rows: ReturnType<typeof look> } | undefined;
   return {
     description: `store ${folder}`,
-    resolve: async (data) => {
-      const found = await Promise.all(data.map((datum) => store.find(datum)));
-      const rows = found.map((each, i): ReferenceRows => {
-        if (each) return each.kept;
-        throw new UserError(
-          `the reference store ${folder} lacks ${formatDatum(data[i]!, i)}, or some of its rows: ${HOW_TO_BUILD}`,
-        );
-      });
-      return store.identity.kind === "hidden" ? head.fromHidden(rows as Tensor[]) : rows;
+    folder,
+    resolve: (data) => {
+      if (!latest || !sameData(latest.data, data)) latest = { data: [...data], rows: look(data) };
+      return latest.rows;
     },
-    missing: async (data) => {
-      let count = 0;
-      let first: Datum | null = null;
-      for (const datum of data) {
-        if (await store.has(datum)) continue;
-        count++;
-        first ??= datum;
-      }
-      return { count, first };
-    },
+    has: (datum) => store.has(datum),
     close: () => store.close(),
   };
 }
 
-export const HOW_TO_BUILD = "run `klamp reference build --config FILE` with this configuration";
+/**
+ * Looks for all data, reading and checking what the store has of them.
+ *
+ * @throws UserError when some are missing: how many, the first of them, and what to do.
+ */
+export async function refuseMissing(reference: StoredReference, data: readonly Datum[]): Promise<void> {
+  const missing: number[] = [];
+  for (const [i, datum] of data.entries()) if (!(await reference.has(datum))) missing.push(i);
+  if (missing.length === 0) return;
+  const [first] = missing as [number];
+  throw new UserError(
+    `the reference store ${reference.folder} lacks ${missing.length} of ${data.length} texts, the first is ${formatDatum(data[first]!, first)}: ${HOW_TO_BUILD}`,
+  );
+}
+
+const HOW_TO_BUILD = "run `klamp reference build --config FILE` with this configuration";
+
+function sameData(one: readonly Datum[], other: readonly Datum[]): boolean {
+  return one.length === other.length && one.every((datum, i) => datum === other[i]);
+}
