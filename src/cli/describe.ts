@@ -1,6 +1,7 @@
 import type { Direction } from "../divergence/kl-divergence.ts";
 import type { SummaryInput } from "../drift/summary.ts";
-import type { Config, RegularizerConfig } from "../train/config.ts";
+import type { Factors } from "../regularizer/adapter/contract.ts";
+import type { Config, OnTextConfig, RegularizerConfig } from "../train/config.ts";
 import { sourcesOf } from "../train/config-on.ts";
 import { describeWeight, everActs } from "../train/config-weights.ts";
 import type { StepMetrics } from "../train/metrics.ts";
@@ -16,7 +17,19 @@ export function formula(settings: RegularizerConfig): string {
       return settings.mode === "bonus" ? "−H(model)" : "H(model)";
     case "consistency":
       return divergence(settings, "view");
+    case "l1":
+      return `‖${factors(settings)}‖₁`;
+    case "l2":
+      return `½‖${factors(settings)}‖²`;
+    case "elastic_net":
+      return `${settings.l1_ratio}‖${factors(settings)}‖₁ + ${(1 - settings.l1_ratio) / 2}‖${factors(settings)}‖²`;
+    case "orthogonality":
+      return `‖${factors(settings)} products − ${settings.target}‖²`;
   }
+}
+
+function factors({ factors }: { factors: Factors }): string {
+  return factors === "both" ? "A, B" : factors;
 }
 
 function divergence({ direction, symmetric }: { direction: Direction; symmetric: boolean }, other: string): string {
@@ -25,8 +38,9 @@ function divergence({ direction, symmetric }: { direction: Direction; symmetric:
 }
 
 /** What a regularizer holds the model on, in words. */
-function where({ on }: RegularizerConfig): string {
-  const words = sourcesOf(on).map((source) => {
+function where(settings: RegularizerConfig): string {
+  if (!("on" in settings)) return "on the adapter";
+  const words = sourcesOf(settings.on).map((source) => {
     if (source === "completions") return "the completions";
     return "file" in source ? "texts of a file" : `${source.samples} samples of the base`;
   });
@@ -64,7 +78,9 @@ export function runSettings(
   { regularizers }: Config,
   rows: readonly StepMetrics[] = [],
 ): Pick<SummaryInput, "weight" | "direction" | "on" | "reference"> {
+  // Weights of penalties on the adapter compare with nothing.
   const [main] = regularizers
+    .filter((each): each is OnTextConfig => "on" in each)
     .map((each) => ({ ...each, weight: greatestWeight(each, rows) }))
     .sort((a, b) => b.weight - a.weight);
   if (!main) return { weight: 0, direction: null, on: null, reference: null };

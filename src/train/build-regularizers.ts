@@ -1,14 +1,15 @@
 import type { Datum } from "../data/datum.ts";
 import type { SamplingClient } from "../engine/contract.ts";
 import { UserError } from "../errors.ts";
+import type { WeightedPenalty } from "../regularizer/adapter/compose.ts";
 import { excludeTokens } from "../regularizer/exclude-tokens.ts";
 import { type AnchorMaterial, buildTexts } from "./build-anchors.ts";
 import { type ReferenceMaterial, referenceBuilder } from "./build-reference.ts";
-import type { Config, RegularizerConfig } from "./config.ts";
+import type { Config, OnTextConfig, RegularizerConfig } from "./config.ts";
 import { sourcesOf } from "./config-on.ts";
 import type { ReferenceConfig } from "./config-reference.ts";
 import { buildWeight } from "./config-weights.ts";
-import { makeRegularizer } from "./make-regularizer.ts";
+import { makeAdapterPenalty, makeRegularizer } from "./make-regularizer.ts";
 import type { Held } from "./objective.ts";
 
 /** What regularizers are built from. */
@@ -23,13 +24,18 @@ export async function buildRegularizers(
   config: Config,
   data: readonly Datum[],
   surroundings: Surroundings,
-): Promise<{ held: Held[]; data: readonly Datum[] }> {
+): Promise<{ held: Held[]; adapterPenalties: WeightedPenalty[]; data: readonly Datum[] }> {
   const { seed } = config.train;
   const buildReference = referenceBuilder(surroundings);
   const names = uniqueNames(config.regularizers);
   const held: Held[] = [];
+  const adapterPenalties: WeightedPenalty[] = [];
   for (const [i, settings] of config.regularizers.entries()) {
     const name = names[i]!;
+    if (!("on" in settings)) {
+      adapterPenalties.push({ penalty: makeAdapterPenalty(settings, name), weight: buildWeight(settings.weight) });
+      continue;
+    }
     const { reference, fields, attach } = buildReference(referenceOf(settings));
     const { anchors = [], completions } = await buildTexts(settings.on, name, fields, { ...surroundings, seed });
     if (completions) data = await attach(data);
@@ -41,12 +47,13 @@ export async function buildRegularizers(
       completions,
     });
   }
-  return { held, data };
+  return { held, adapterPenalties, data };
 }
 
 /** Names of loss inputs that lines of the training data must carry. */
 export function dataFields({ regularizers }: Config): string[] {
   return regularizers.flatMap((settings) => {
+    if (!("on" in settings)) return [];
     const reference = referenceOf(settings);
     const isField = typeof reference === "object" && "field" in reference;
     return isField && sourcesOf(settings.on).includes("completions") ? [reference.field] : [];
@@ -54,7 +61,7 @@ export function dataFields({ regularizers }: Config): string[] {
 }
 
 /** What a regularizer is held to; those that need no reference do not ask the base either. */
-function referenceOf(settings: RegularizerConfig): ReferenceConfig {
+function referenceOf(settings: OnTextConfig): ReferenceConfig {
   return "reference" in settings ? settings.reference : "base";
 }
 

@@ -96,7 +96,49 @@ const consistency = group({
   on,
 });
 
-const alternatives = [klDivergence, jensenShannon, entropy, consistency] as const;
+const factors = z
+  .enum(["both", "A", "B"], { error: "A, B or both" })
+  .default("both")
+  .describe("which matrices of each pair, of the update B·A");
+const orthogonality = group({
+  type: z.literal("orthogonality").describe("keeps the directions of the adapter's rank from repeating each other"),
+  name,
+  weight,
+  target: z
+    .enum(["diagonal", "identity"], { error: "diagonal or identity" })
+    .default("diagonal")
+    .describe("of the directions' products: diagonal is any length, identity is length 1 too"),
+  factors,
+});
+
+/** Sums over all entries are large numbers, so their weights are small. */
+const entryWeight = weightSetting.default(1e-4).describe("as above, of a sum over all entries of the adapter");
+
+const l1 = group({
+  type: z.literal("l1").describe("Σ |w| over the adapter's matrices: drives entries to exactly 0"),
+  name,
+  weight: entryWeight,
+  factors,
+});
+
+const l2 = group({
+  type: z.literal("l2").describe("½·Σ w² over the adapter's matrices: keeps the update small"),
+  name,
+  weight: entryWeight,
+  factors,
+});
+
+const elasticNet = group({
+  type: z.literal("elastic_net").describe("both: ρ·Σ |w| + (1 − ρ)/2·Σ w²"),
+  name,
+  weight: entryWeight,
+  l1_ratio: numberThat((value) => value >= 0 && value <= 1, "a number from 0 to 1")
+    .default(0.5)
+    .describe("ρ, the share of Σ |w|"),
+  factors,
+});
+
+const alternatives = [klDivergence, jensenShannon, entropy, consistency, orthogonality, l1, l2, elasticNet] as const;
 
 /** One entry of `regularizers`. */
 export const regularizer = z.discriminatedUnion("type", alternatives, {

@@ -155,6 +155,8 @@ export type LoraConfig = Config["lora"];
 export type TrainConfig = Config["train"];
 export type OptimizerConfig = Config["optimizer"];
 export type RegularizerConfig = Config["regularizers"][number];
+/** Of a regularizer that works on text; the others are penalties on the adapter's matrices. */
+export type OnTextConfig = Extract<RegularizerConfig, { readonly on: unknown }>;
 export type EvaluateConfig = Config["evaluate"];
 export type EngineConfig = Config["engine"];
 

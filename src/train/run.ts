@@ -69,7 +69,7 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
     const base = model.sampler();
     const { maxPositions, vocabSize } = model.config;
     const kept = keepSamples(tokenizer);
-    const { held, data } = await buildRegularizers(config, input.data, {
+    const { held, adapterPenalties, data } = await buildRegularizers(config, input.data, {
       base,
       model: client.sampler("current"),
       snapshot: () => client!.snapshot(),
@@ -109,6 +109,7 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
       shuffle,
       optimizer: config.optimizer,
       regularizers: held,
+      adapterPenalties,
       reportEvery: config.train.report_every,
       signal,
       onStep: (row) => {
