@@ -30,7 +30,16 @@ describe("defaults", () => {
       model: join(folder, "model"),
       data: { train: join(folder, "train.jsonl"), validation: null, max_length: null },
       lora: { rank: null, alpha: null, target_modules: null, use_rslora: null },
-      train: { steps: 300, epochs: null, batch_size: 16, seed: 1, shuffle: true, adapter: null },
+      train: {
+        steps: 300,
+        epochs: null,
+        batch_size: 16,
+        seed: 1,
+        shuffle: true,
+        report_every: 10,
+        worst_tokens: 0,
+        adapter: null,
+      },
       optimizer: {
         learning_rate: 3e-3,
         schedule: "constant",
@@ -58,6 +67,7 @@ describe("defaults", () => {
         reduction: "mean",
         epsilon: 0,
         clip: null,
+        exclude_tokens: [],
         on: "completions",
         reference: "base",
       },
@@ -141,7 +151,18 @@ describe("--set", () => {
       "regularizers.0.on.samples=800",
       "regularizers.0.reference=base",
     );
-    expect(config.regularizers[0]!.on).toEqual({ samples: 800, rows: 16, max_tokens: 36, temperature: 1, seed: null, refresh_every: null });
+    expect(config.regularizers[0]).toEqual(
+      expect.objectContaining({
+        on: {
+          samples: 800,
+          rows: 16,
+          max_tokens: 36,
+          temperature: 1,
+          seed: null,
+          refresh_every: null,
+        },
+      }),
+    );
   });
 
   test("reaches nothing outside the configuration", () => {
@@ -173,13 +194,25 @@ describe("what is wrong is said in one sentence, with its place", () => {
     ],
     [
       "regularizers: [{ weight: .nan }]\n",
-      "config.yaml:3: regularizers.0.weight is NaN, expected a finite number of at least 0",
+      "config.yaml:3: regularizers.0.weight is NaN, expected a finite number of at least 0, or what moves it, such as { budget: 0.1 } or { schedule: linear, to: 0.5, steps: 100 }",
     ],
     [
       "regularizers: [{ weight: .inf }]\n",
-      "config.yaml:3: regularizers.0.weight is Infinity, expected a finite number of at least 0",
+      "config.yaml:3: regularizers.0.weight is Infinity, expected a finite number of at least 0, or what moves it, such as { budget: 0.1 } or { schedule: linear, to: 0.5, steps: 100 }",
     ],
-    ["regularizers: [{ type: kl }]\n", 'config.yaml:3: regularizers.0.type is "kl", expected kl_divergence'],
+    [
+      "regularizers: [{ type: kl }]\n",
+      'config.yaml:3: regularizers.0.type is "kl", expected one of kl_divergence, jensen_shannon, entropy, consistency, orthogonality, l1, l2, elastic_net',
+    ],
+    [
+      "regularizers: [{ type: jensen_shannon, bta: 0.1 }]\n",
+      "config.yaml:3: unknown key `bta` in regularizers.0; did you mean `beta`?",
+    ],
+    [
+      "regularizers: [{ type: jensen_shannon, beta: 1 }]\n",
+      "config.yaml:3: regularizers.0.beta is 1, expected a number above 0 and below 1",
+    ],
+    ["regularizers: [3]\n", "config.yaml:3: regularizers.0 is 3, expected a group of settings, such as { type: … }"],
     [
       "regularizers: [{ on: { sample: 3 } }]\n",
       "config.yaml:3: unknown key `sample` in regularizers.0.on; did you mean `samples`?",
@@ -266,6 +299,12 @@ describe("what is wrong is said in one sentence, with its place", () => {
     ["model: other\n", "config.yaml:3: this is not valid YAML: Map keys must be unique"],
   ])("%j", (yaml, expected) => {
     expect(complaint(REQUIRED + yaml)).toBe(expected);
+  });
+
+  test("a key of another kind of regularizer", () => {
+    expect(complaint(`${REQUIRED}regularizers: [{ type: l2, beta: 0.1 }]`)).toBe(
+      "config.yaml:3: unknown key `beta` in regularizers.0; it takes type, name, weight, factors",
+    );
   });
 
   test("a missing key", () => {
