@@ -16,6 +16,8 @@ export * from "./regularizer/index.ts";
 export type { Config } from "./train/config.ts";
 export { loadConfig } from "./train/config-file.ts";
 export { TrainingDivergedError } from "./train/diverged.ts";
+export type { RegularizerEvent, StepEvent } from "./train/events.ts";
+export type { StepMetrics } from "./train/metrics.ts";
 export type { Held } from "./train/objective.ts";
 export { type RunOptions, type RunResult, runTraining } from "./train/run.ts";
 export { type TrainOptions, type TrainResult, train } from "./train/trainer.ts";

@@ -8,6 +8,7 @@ import { type MeasuredPart, reportOf } from "../regularizer/merge.ts";
 import { anchorStream } from "./anchor.ts";
 import type { OptimizerConfig } from "./config.ts";
 import { TrainingDivergedError, type WorstDatum } from "./diverged.ts";
+import { StepEvents } from "./events.ts";
 import { nameMetrics, type StepMetrics } from "./metrics.ts";
 import { anchorLoss, completionsLoss, type Held, within } from "./objective.ts";
 import { learningRate } from "./schedule.ts";
@@ -51,23 +52,26 @@ export interface TrainResult {
  * holds the last good weights.
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
-  const { client, data, steps, batchSize, seed, shuffle, optimizer, regularizers, signal } = options;
+  const { client, data, steps, batchSize, seed, shuffle, optimizer, signal } = options;
   const { reportEvery = 0, worstTokens = 0, adapterPenalties = [] } = options;
   const now = options.now ?? (() => performance.now());
+  const names = [
+    ...options.regularizers.map(({ regularizer }) => regularizer.name),
+    ...adapterPenalties.map(({ penalty }) => penalty.name),
+  ];
+  checkNames(names);
+  const events = new StepEvents(names, steps);
+  const regularizers = options.regularizers.map((held) => ({ ...held, regularizer: events.watch(held.regularizer) }));
   // Refuses names used twice, and tells each weight once what was measured.
   const all = compose(regularizers);
   const adapter = composeAdapter(adapterPenalties);
   const stream = batches(data, { batchSize, seed, shuffle });
   const texts = regularizers.map(({ anchors = [] }) => anchors.map(anchorStream));
-  const names = [
-    ...regularizers.map(({ regularizer }) => regularizer.name),
-    ...adapterPenalties.map(({ penalty }) => penalty.name),
-  ];
-  checkNames(names);
   const rows: StepMetrics[] = [];
 
   for (let step = 1; step <= steps && !signal?.aborted; step++) {
     const started = now();
+    events.begin(step);
     let tokens = 0;
     let worst: WorstDatum = { source: "unknown", loss: Number.NaN };
     let total = 0;
@@ -133,6 +137,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       tokens_per_second: (tokens * 1000) / (now() - started),
     };
     rows.push(row);
+    events.end(row, measured);
     options.onStep?.(row, full && worstTokens > 0 ? worstRows(parts, worstTokens) : []);
   }
   return { rows, interrupted: rows.length < steps };
