@@ -19,6 +19,7 @@ import type { StepMetrics } from "./metrics.ts";
 import { createRunFolder, type RunFolder, refuseOutput } from "./run-folder.ts";
 import { Stores } from "./stores.ts";
 import { type TrainResult, train } from "./trainer.ts";
+import { worstToken } from "./worst-tokens.ts";
 
 /** Who follows a run, and what can end it early. */
 export interface RunOptions {
@@ -111,11 +112,13 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
       regularizers: held,
       adapterPenalties,
       reportEvery: config.train.report_every,
+      worstTokens: config.train.worst_tokens,
       signal,
-      onStep: (row) => {
+      onStep: (row, worst) => {
         folder ??= startFolder(config);
         kept.write(folder);
-        folder.appendMetrics(row);
+        folder.append("metrics.jsonl", row);
+        for (const each of worst) folder.append("worst-tokens.jsonl", worstToken(row.step, each, tokenizer));
         lastGood.updated();
         taken = row.step;
         options.onStep?.(row, steps);
