@@ -17,6 +17,7 @@ export type { Config } from "./train/config.ts";
 export { loadConfig } from "./train/config-file.ts";
 export { TrainingDivergedError } from "./train/diverged.ts";
 export type { RegularizerEvent, StepEvent } from "./train/events.ts";
+export { METRIC_NAMES, renameMetrics } from "./train/metric-names.ts";
 export type { StepMetrics } from "./train/metrics.ts";
 export type { Held } from "./train/objective.ts";
 export { type RunOptions, type RunResult, runTraining } from "./train/run.ts";
