@@ -3,6 +3,7 @@ import { entropy } from "../../divergence/entropy.ts";
 import { selectTopK, type TopK, topK } from "../../divergence/supports/top-k.ts";
 import type { Tensor } from "../../divergence/tensor.ts";
 import { UserError } from "../../errors.ts";
+import { storeBytes } from "./files.ts";
 import { rowFormat, type StoreIdentity } from "./identity.ts";
 import { StoreReader } from "./reader.ts";
 import { encodeRows } from "./record.ts";
@@ -33,7 +34,7 @@ export interface BuildOptions {
   readonly signal?: AbortSignal | undefined;
   /** Hears after each block how far the texts that were missing are done. */
   readonly onProgress?: ((progress: BuildProgress) => void) | undefined;
-  /** Tokens of a block: what is computed together, and what an interruption costs at most. Default 4096. */
+  /** Tokens of a block: what is computed together, and what an interruption costs at most. Default 1024. */
   readonly blockTokens?: number;
   /** Default 1 GiB. */
   readonly shardBytes?: number;
@@ -49,6 +50,8 @@ export interface BuildProgress {
 export interface BuildResult extends BuildProgress {
   /** Texts that were there already, each counted once. */
   readonly found: number;
+  /** Of the whole store. */
+  readonly bytes: number;
   readonly interrupted: boolean;
 }
 
@@ -59,7 +62,7 @@ export interface BuildResult extends BuildProgress {
  * @throws UserError when the folder holds something else, or the store of another reference.
  */
 export async function buildStore(data: readonly Datum[], options: BuildOptions): Promise<BuildResult> {
-  const { folder, identity, source, signal, onProgress, blockTokens = 4096 } = options;
+  const { folder, identity, source, signal, onProgress, blockTokens = 1024 } = options;
   const writer = await StoreWriter.open(folder, identity, options);
   try {
     const { missing, found } = await lacking(folder, data);
@@ -71,7 +74,8 @@ export async function buildStore(data: readonly Datum[], options: BuildOptions):
       rows += block.reduce((sum, { lossInputs }) => sum + lossInputs.target_tokens.data.length, 0);
       onProgress?.({ texts, of: missing.length, rows });
     }
-    return { texts, of: missing.length, rows, found, interrupted: texts < missing.length };
+    const interrupted = texts < missing.length;
+    return { texts, of: missing.length, rows, found, bytes: storeBytes(folder), interrupted };
   } finally {
     await writer.close();
   }

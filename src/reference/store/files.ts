@@ -1,3 +1,4 @@
+import { readdirSync, statSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { decodeEntry, ENTRY_BYTES, type IndexEntry } from "./index-entry.ts";
@@ -12,6 +13,11 @@ export function shardFile(number: number): string {
 
 export function shardPath(folder: string, number: number): string {
   return join(folder, shardFile(number));
+}
+
+/** What all files of a store take. */
+export function storeBytes(folder: string): number {
+  return readdirSync(folder).reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
 }
 
 /** Reads exactly so many bytes into memory of its own; fewer when the file ends before. */

@@ -1,8 +1,6 @@
-import { stat } from "node:fs/promises";
-import { join } from "node:path";
 import { UserError } from "../../errors.ts";
-import { INDEX_FILE, shardPath } from "./files.ts";
-import { IDENTITY_FILE, type StoreIdentity } from "./identity.ts";
+import { storeBytes } from "./files.ts";
+import type { StoreIdentity } from "./identity.ts";
 import { StoreReader } from "./reader.ts";
 import { decodeRows, type StoredRows } from "./record.ts";
 
@@ -67,7 +65,7 @@ export async function inspectStore(
       texts,
       rows,
       shards: shards.size,
-      bytes: await totalSize(folder, shards),
+      bytes: storeBytes(folder),
       recordBytes,
       coverage: { mean: rows === 0 ? 1 : covered / rows, least },
       entropy: { mean: rows === 0 ? 0 : entropies / rows, histogram },
@@ -80,14 +78,4 @@ export async function inspectStore(
 
 function coverageOf({ kept }: StoredRows, row: number): number {
   return "support" in kept ? 1 - Math.exp(kept.tail!.data[row]!) : 1;
-}
-
-async function totalSize(folder: string, shards: ReadonlySet<number>): Promise<number> {
-  const paths = [
-    join(folder, IDENTITY_FILE),
-    join(folder, INDEX_FILE),
-    ...[...shards].map((n) => shardPath(folder, n)),
-  ];
-  const sizes = await Promise.all(paths.map((path) => stat(path).catch(() => ({ size: 0 }))));
-  return sizes.reduce((sum, { size }) => sum + size, 0);
 }
