@@ -57,8 +57,16 @@ describe("buildCurves", () => {
     });
     const drawn = (...runs: (typeof free)[]) =>
       buildCurves(runs as typeof quickstart.runs).charts.find(({ id }) => id === "weight");
-    expect(drawn(free, weighed(() => 0.5))).toBeUndefined();
-    const moving = drawn(free, weighed((step) => step));
+    expect(
+      drawn(
+        free,
+        weighed(() => 0.5),
+      ),
+    ).toBeUndefined();
+    const moving = drawn(
+      free,
+      weighed((step) => step),
+    );
     expect(moving?.curves.map(({ run, raw, smooth }) => [run, raw[2], smooth])).toEqual([["with KL", 3, null]]);
   });
 
