@@ -207,12 +207,6 @@ export class LocalTrainingClient implements TrainingClient {
     return new LocalSamplingClient(this.#model, { lora: this.#weights.lora, feeds: new Map(copies) });
   }
 
-  /** A sampler over the weights of this moment, whatever training makes of them later: a copy of the adapter. */
-  snapshot(): LocalSamplingClient {
-    const copies = [...this.parameters].map(([name, { data, shape }]) => [name, floats(data.slice(), shape)] as const);
-    return new LocalSamplingClient(this.#model, { lora: this.#weights.lora, feeds: new Map(copies) });
-  }
-
   /** Frees the graphs. */
   async close(): Promise<void> {
     await Promise.all(Object.values(this.#programs).map((program: Program) => program.close()));
