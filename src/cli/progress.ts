@@ -4,14 +4,16 @@ import type { StepMetrics } from "../train/metrics.ts";
  * One dense line about a step.
  *
  * @param secondsLeft NaN when it cannot be told yet.
- * @example "step 120/300  loss 1.234  ce 1.100  kl 0.134  lr 2.1e-3  8,123 tok/s  0:21 left"
+ * @param weightMoves whether to show the KL's weight too, as what it is multiplied by.
+ * @example "step 120/300  loss 1.234  ce 1.100  kl 0.134  lr 2.1e-3  8,123 tok/s  0:21 left", or "kl 0.134×0.52"
  */
-export function formatStep(row: StepMetrics, steps: number, secondsLeft: number): string {
+export function formatStep(row: StepMetrics, steps: number, secondsLeft: number, weightMoves = false): string {
+  const weight = weightMoves && row.weight !== undefined ? `×${row.weight.toPrecision(2)}` : "";
   return [
     `step ${String(row.step).padStart(String(steps).length)}/${steps}`,
     `loss ${row.loss.toFixed(3)}`,
     `ce ${row.cross_entropy.toFixed(3)}`,
-    ...(row.kl_divergence === undefined ? [] : [`kl ${row.kl_divergence.toFixed(3)}`]),
+    ...(row.kl_divergence === undefined ? [] : [`kl ${row.kl_divergence.toFixed(3)}${weight}`]),
     `lr ${row.learning_rate.toExponential(1)}`,
     `${Math.round(row.tokens_per_second).toLocaleString("en-US")} tok/s`,
     ...(Number.isNaN(secondsLeft) ? [] : [`${formatDuration(secondsLeft)} left`]),
@@ -53,8 +55,14 @@ const CLEAR_LINE = "\r\u001b[2K";
  */
 export function createProgress(steps: number, stream: ProgressStream, now: () => number): Progress {
   const line = progressLine(steps, stream, now);
+  let first: StepMetrics | undefined;
+  let weightMoves = false;
   return {
-    step: (row) => line.show(row.step, (secondsLeft) => formatStep(row, steps, secondsLeft)),
+    step: (row) => {
+      first ??= row;
+      weightMoves ||= row.weight !== first.weight;
+      line.show(row.step, (secondsLeft) => formatStep(row, steps, secondsLeft, weightMoves));
+    },
     note: (text) => {
       line.done();
       stream.write(`${text}\n`);
