@@ -15,8 +15,9 @@ const { version } = JSON.parse(
 );
 
 const kl = (x: np.Array, y: np.Array) => {
+  // Rows first: a float32 sum over all at once would lose the second digit.
   const [logp, logq] = [nn.logSoftmax(x, -1), nn.logSoftmax(y, -1)];
-  return np.exp(logp.ref).mul(logp.sub(logq)).sum().div(rows);
+  return np.exp(logp.ref).mul(logp.sub(logq)).sum(-1).sum().div(rows);
 };
 const value = jit(kl);
 const differentiated = jit(valueAndGrad(kl));
