@@ -6,4 +6,8 @@ export { type FieldOptions, fieldReference } from "./field.ts";
 export { type GivenLogprobs, type GivenOptions, givenReference } from "./given.ts";
 export type { Declared } from "./intake.ts";
 export { type ReferenceOptions, resolveReference } from "./resolve.ts";
+export { movingReference } from "./moving.ts";
+export { type PromptReferenceOptions, type PromptScorer, type PromptTopK, promptReference } from "./prompt-reference.ts";
+export { refuseTempered } from "./refuse-tempered.ts";
 export type { RetryOptions } from "./retry.ts";
+export { type CompletionsServerOptions, completionsServer } from "./server/completions-server.ts";

@@ -1,13 +1,18 @@
 import type { Datum } from "../data/datum.ts";
+import type { Tokenizer } from "../data/tokenizer.ts";
 import type { Tensor } from "../divergence/tensor.ts";
 import type { SamplingClient } from "../engine/contract.ts";
+import { UserError } from "../errors.ts";
 import { baseReference } from "../reference/base.ts";
 import type { Reference } from "../reference/contract.ts";
 import { fieldReference } from "../reference/field.ts";
 import { attachReference } from "../reference/file.ts";
 import { movingReference } from "../reference/moving.ts";
+import { promptReference } from "../reference/prompt-reference.ts";
+import { refuseTempered } from "../reference/refuse-tempered.ts";
+import { completionsServer } from "../reference/server/completions-server.ts";
 import { refuseMissing, type StoredReference } from "../reference/store/store-reference.ts";
-import type { ReferenceConfig, StoreConfig } from "./config-reference.ts";
+import type { ReferenceConfig, ServerConfig, StoreConfig } from "./config-reference.ts";
 
 type Model = Pick<SamplingClient, "distributions">;
 
@@ -17,6 +22,9 @@ export interface ReferenceMaterial {
   /** The model as it is now, whatever training makes of it later. */
   readonly snapshot: () => Model;
   readonly vocabSize: number;
+  readonly tokenizer: Tokenizer;
+  /** Ends what is waited for before training. */
+  readonly signal?: AbortSignal | undefined;
   /** Opens a reference store for this model. */
   readonly openStore: (settings: StoreConfig) => Promise<StoredReference>;
 }
@@ -41,22 +49,44 @@ export function referenceBuilder(material: ReferenceMaterial): (settings: Refere
   };
 }
 
-function build(settings: ReferenceConfig, { base, snapshot, vocabSize, openStore }: ReferenceMaterial): BuiltReference {
+function build(settings: ReferenceConfig, material: ReferenceMaterial): BuiltReference {
+  const { base, snapshot, vocabSize, openStore, signal } = material;
   if (settings === "base") return asked(baseReference(base));
   if (settings === "start") return asked(baseReference(snapshot(), "the adapter that training started from"));
   if ("moving" in settings) return asked(movingReference(snapshot, settings.moving));
   if ("store" in settings) return stored(settings, openStore);
+  // From outside: looked at before the first step, so that what is wrong shows at once.
+  const looked = (from: Reference, fields: readonly string[], give: BuiltReference["attach"]): BuiltReference => {
+    const reference = refuseTempered(from, base);
+    const attach = async (data: readonly Datum[]) => {
+      const given = await give(data);
+      await reference.resolve(given.slice(0, 1), { signal });
+      return given;
+    };
+    return { reference, fields, attach };
+  };
+  if ("server" in settings) return looked(served(settings.server, material), [], async (data) => data);
   const { temperature } = settings;
   if ("field" in settings) {
-    return { ...asked(fieldReference(settings.field, { temperature })), fields: [settings.field] };
+    return looked(fieldReference(settings.field, { temperature }), [settings.field], async (data) => data);
   }
   const { file } = settings;
   const field = `log-probabilities of ${file}`;
-  return {
-    reference: fieldReference(field, { description: file, temperature }),
-    fields: [],
-    attach: (data) => attachReference(data, file, field, vocabSize),
-  };
+  return looked(fieldReference(field, { description: file, temperature }), [], (data) =>
+    attachReference(data, file, field, vocabSize),
+  );
+}
+
+function served(settings: ServerConfig, { tokenizer, vocabSize }: ReferenceMaterial): Reference {
+  const { k, timeout, api_key_env, ...how } = settings;
+  const apiKey = api_key_env === null ? undefined : process.env[api_key_env];
+  if (api_key_env !== null && apiKey === undefined) {
+    throw new UserError(
+      `reference.server.api_key_env names ${api_key_env}, which is not set: set it to the server's API key`,
+    );
+  }
+  const decode = (token: number) => tokenizer.decode([token], { specialTokens: true });
+  return promptReference(completionsServer({ ...how, apiKey, timeout: 1000 * timeout, decode }), { k, vocabSize });
 }
 
 /** A store is opened, and asked for all texts, before the first step. */

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { type On, sourcesOf } from "./config-on.ts";
-import { group, path, positive, text, whole } from "./config-values.ts";
+import { group, path, positive, text, unset, whole } from "./config-values.ts";
 
 /** @file What a regularizer holds the model to. */
 
@@ -12,6 +12,20 @@ const topKStore = group({
 });
 const hiddenStore = group({ store: folder, kind: z.literal("hidden", { error: "top-k or hidden" }) });
 
+const server = group({
+  url: text("the address of a server, such as http://127.0.0.1:8000"),
+  model: text("the name of a model there"),
+  k: whole(1).default(20).describe("how many tokens of each row to ask for"),
+  protocol: z
+    .enum(["vllm", "echo"], { error: "vllm or echo" })
+    .default("vllm")
+    .describe("vllm: prompt_logprobs; echo: echo with logprobs"),
+  api_key_env: unset(text("the name of an environment variable")).describe("where the API key is (default: none)"),
+  concurrency: whole(1).default(4).describe("requests at once"),
+  timeout: positive.default(60).describe("seconds that one try of a request may take"),
+  retries: whole(0).default(4).describe("how often a failed request is tried again"),
+});
+
 const temperature = positive.default(1).describe("the temperature that the log-probabilities are of");
 
 export const reference = z
@@ -22,18 +36,20 @@ export const reference = z
       group({ file: path("a file of log-probabilities"), temperature }),
       topKStore,
       hiddenStore,
+      group({ server }),
       group({ moving: group({ every: whole(1).describe("steps between copies of the model") }) }),
     ],
     {
-      error: "base, start, { field: NAME }, { file: PATH }, { store: FOLDER } or { moving: { every: STEPS } }",
+      error: "base, start, { field: NAME }, { file: PATH }, { store: FOLDER }, { server: { url: URL, model: NAME } } or { moving: { every: STEPS } }",
     },
   )
   .default("base")
   .describe(
-    "base; start, the adapter that training starts from; { field: NAME } of the data's lines, { file: PATH } of log-probabilities (both also temperature); { store: FOLDER } that klamp reference build fills (also kind: top-k or hidden, k); or { moving: { every: STEPS } }, the model as it was up to so many steps ago",
+    "base; start, the adapter that training starts from; { field: NAME } of the data's lines, { file: PATH } of log-probabilities (both also temperature); { store: FOLDER } that klamp reference build fills (also kind: top-k or hidden, k); { server: { url: URL, model: NAME } } that scores prompts, such as vLLM (also k, protocol, api_key_env, concurrency, timeout, retries); or { moving: { every: STEPS } }, the model as it was up to so many steps ago",
   );
 
 export type ReferenceConfig = z.output<typeof reference>;
+export type ServerConfig = z.output<typeof server>;
 export type StoreConfig = z.output<typeof topKStore> | z.output<typeof hiddenStore>;
 
 /** Refuses samples, which are drawn when training begins, where the reference was computed before. */

@@ -79,6 +79,7 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
       vocabSize,
       maxLength: maxPositions,
       note,
+      signal,
       onDrawn: kept.add,
     });
     const plan = {

@@ -247,7 +247,7 @@ describe("what is wrong is said in one sentence, with its place", () => {
     ],
     [
       "regularizers: [{ reference: {} }]\n",
-      "config.yaml:3: regularizers.0.reference is {}, expected base, start, { field: NAME }, { file: PATH } or { moving: { every: STEPS } }",
+      "config.yaml:3: regularizers.0.reference is {}, expected base, start, { field: NAME }, { file: PATH }, { store: FOLDER }, { server: { url: URL, model: NAME } } or { moving: { every: STEPS } }",
     ],
     [
       "regularizers: [{ reference: { field: a, file: b } }]\n",
