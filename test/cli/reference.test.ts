@@ -80,7 +80,7 @@ test("killed again and again, a build ends with the bytes of one that was not", 
   const whole = bytesOf(workspace.path("whole"));
   const config = workspace.config(setting("./store"));
   let kills = 0;
-  for (let wait = 0; ; wait += 50) {
+  for (let wait = 0; ; wait += 90) {
     const running = startKlamp("reference", "build", "--config", config);
     await Promise.race([running.says(/^filling/m), running.ended]);
     await setTimeout(wait);
