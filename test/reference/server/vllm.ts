@@ -108,18 +108,14 @@ async function score(
   const places: (Map<number, number> | null)[] = [null];
   if (prompt.length > 1) {
     const [whole] = await model.distributions([everyToken(prompt)]);
-    const top = selectTopK(whole!, filtered ?? k, { temperature });
-    const width = top.tokens.shape[1]!;
     const size = whole!.shape[1]!;
+    const { tokens, logprobs } = selectTopK(whole!, size, { temperature });
     for (let row = 0; row < prompt.length - 1; row++) {
-      const likeliest = Array.from(
-        { length: width },
-        (_, i) => [top.tokens.data[row * width + i]!, top.logprobs.data[row * width + i]!] as const,
-      );
-      const others = filtered === undefined ? [] : Array.from({ length: size }, (_, id) => [id, -9999] as const);
-      const own = prompt[row + 1]!;
-      const all = new Map([...others, [own, whole!.data[row * size + own]!], ...likeliest]);
-      places.push(new Map([...all].toSorted((a, b) => b[1] - a[1]).filter(([id], i) => i < k || id === own)));
+      const ranked = Array.from({ length: size }, (_, rank) => {
+        const possible = filtered === undefined || rank < filtered;
+        return [tokens.data[row * size + rank]!, possible ? logprobs.data[row * size + rank]! : -9999] as const;
+      });
+      places.push(new Map(ranked.filter(([id], rank) => rank < k || id === prompt[row + 1])));
     }
   }
   if (!body.echo) {
