@@ -3,7 +3,7 @@ import type { Tensor } from "../divergence/tensor.ts";
 import { UserError } from "../errors.ts";
 import { checkNames } from "./check-names.ts";
 import type { ComputeOptions, FullReport, GradientSum, Penalty, Regularizer, RowValues } from "./contract.ts";
-import { addGradient, gradientSum, innerProduct, zerosLike } from "./gradient-sum.ts";
+import { addGradient, gradientSum, gradientSums, SpareMemory } from "./gradient-sum.ts";
 import { ownMetrics, SUMS } from "./merge.ts";
 import { type Weight, weightAt } from "./weight.ts";
 
@@ -38,24 +38,27 @@ export function compose(
 ): Regularizer {
   for (const { regularizer, weight } of members) weightAt(weight, 1, regularizer.name);
   checkNames(members.map(({ regularizer }) => regularizer.name));
+  const spare = new SpareMemory();
   return {
     name,
     compute: async (data, logprobs, options = {}) => {
       const sum = gradientSum(options.addTo, logprobs);
       const weights = members.map(({ regularizer, weight }) => weightAt(weight, options.step ?? 1, regularizer.name));
       const { report } = options;
+      // Measured apart from the others, or added at once.
+      const apart = report && members.map(() => spare.take(logprobs));
       const penalties = await Promise.all(
         members.map(({ regularizer }, i) => {
-          const addTo = report
-            ? { gradient: zerosLike(logprobs), scale: 1 }
+          const addTo = apart
+            ? { gradient: apart[i]!.gradient, scale: 1 }
             : { gradient: sum.gradient, scale: sum.scale * weights[i]! };
           return computeNamed(regularizer, data, logprobs, { ...options, addTo });
         }),
       );
       const measured = penalties.map(({ gradient }) => (report ? measureGradient(gradient, report) : {}));
-      if (report) {
-        for (const [i, { gradient }] of penalties.entries())
-          addGradient({ gradient: sum.gradient, scale: sum.scale * weights[i]! }, gradient);
+      for (const [i, { gradient, memory }] of (apart ?? []).entries()) {
+        addGradient({ gradient: sum.gradient, scale: sum.scale * weights[i]! }, gradient);
+        spare.giveBack(memory);
       }
       let total = 0;
       const metrics: Record<string, number> = {};
@@ -83,9 +86,10 @@ export function compose(
 
 /** The sums from which `reportOf` makes a gradient's norm and its cosine to the task's. */
 function measureGradient(gradient: readonly Tensor[], { taskGradient }: FullReport): Record<string, number> {
+  const { square, product, taskSquare } = gradientSums(gradient, taskGradient);
   return {
-    [SUMS.own]: innerProduct(gradient, gradient),
-    ...(taskGradient && { [SUMS.product]: innerProduct(gradient, taskGradient) }),
+    [SUMS.own]: square,
+    ...(product !== undefined && taskSquare !== undefined && { [SUMS.product]: product, [SUMS.task]: taskSquare }),
   };
 }
 

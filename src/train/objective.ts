@@ -3,8 +3,7 @@ import type { CustomLoss } from "../engine/contract.ts";
 import type { Weighted } from "../regularizer/compose.ts";
 import type { Penalty, Regularizer } from "../regularizer/contract.ts";
 import { type CrossEntropyPenalty, crossEntropyLoss } from "../regularizer/cross-entropy.ts";
-import { innerProduct } from "../regularizer/gradient-sum.ts";
-import { type MeasuredPart, SUMS } from "../regularizer/merge.ts";
+import type { MeasuredPart } from "../regularizer/merge.ts";
 import type { Anchor } from "./anchor.ts";
 import type { WorstDatum } from "./diverged.ts";
 
@@ -54,13 +53,12 @@ export function completionsLoss(
     // What a regularizer would say of a broken model is beside the point.
     if (!regularizer || !Number.isFinite(task.loss)) return task;
     const { gradient } = task;
-    const square = options.full ? { [SUMS.task]: innerProduct(gradient, gradient) } : {};
     const { loss, metrics, rows } = await regularizer.compute(part, logprobs, {
       ...shared,
       addTo: { gradient, scale: 1 },
       ...(options.full && { report: { taskGradient: gradient } }),
     });
-    return { loss: task.loss + loss, gradient, metrics: { ...task.metrics, ...square, ...metrics }, rows };
+    return { loss: task.loss + loss, gradient, metrics: { ...task.metrics, ...metrics }, rows };
   });
 }
 

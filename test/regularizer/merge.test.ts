@@ -20,8 +20,8 @@ describe("the report of a batch", () => {
   test("has norms and cosines instead of the sums that they are made from", () => {
     // Two parts of gradients: the regularizer's (3, 0 | 0, 4), the task's (1, 0 | 0, −1).
     const report = reportOf([
-      { data, metrics: { task_logit_grad_square: 1, "kl/logit_grad_square": 9, "kl/task_grad_product": 3 } },
-      { data, metrics: { task_logit_grad_square: 1, "kl/logit_grad_square": 16, "kl/task_grad_product": -4 } },
+      { data, metrics: { "kl/task_logit_grad_square": 1, "kl/logit_grad_square": 9, "kl/task_grad_product": 3 } },
+      { data, metrics: { "kl/task_logit_grad_square": 1, "kl/logit_grad_square": 16, "kl/task_grad_product": -4 } },
     ]);
     expect(report).toEqual({
       task_logit_grad_norm: Math.SQRT2,
@@ -31,7 +31,7 @@ describe("the report of a batch", () => {
   });
 
   test("has no cosine where a gradient is zero, or there is no task", () => {
-    const zero = { "kl/logit_grad_square": 0, "kl/task_grad_product": 0, task_logit_grad_square: 1 };
+    const zero = { "kl/logit_grad_square": 0, "kl/task_grad_product": 0, "kl/task_logit_grad_square": 1 };
     expect(reportOf([{ data, metrics: zero }])).toEqual({ "kl/logit_grad_norm": 0, task_logit_grad_norm: 1 });
     expect(reportOf([{ data, metrics: { "kl/logit_grad_square": 4 } }])).toEqual({ "kl/logit_grad_norm": 2 });
   });
