@@ -10,4 +10,5 @@ export { movingReference } from "./moving.ts";
 export { type PromptReferenceOptions, type PromptScorer, type PromptTopK, promptReference } from "./prompt-reference.ts";
 export { refuseTempered } from "./refuse-tempered.ts";
 export type { RetryOptions } from "./retry.ts";
+export { sampledReference } from "./sampled-reference.ts";
 export { type CompletionsServerOptions, completionsServer } from "./server/completions-server.ts";

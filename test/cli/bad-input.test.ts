@@ -223,7 +223,7 @@ describe("what holds the model", () => {
     [
       "no reference",
       held({ reference: null }),
-      "./config.yaml:1: regularizers.0.reference is null, expected base, { field: NAME } or { file: PATH }",
+      "./config.yaml:1: regularizers.0.reference is null, expected base, start, { field: NAME }, { file: PATH }, { store: FOLDER }, { server: { url: URL, model: NAME } } or { moving: { every: STEPS } }",
     ],
     [
       "two references",

@@ -2,14 +2,7 @@ import { z } from "zod";
 import { type Datum, rowCount } from "../../data/datum.ts";
 import { formatShape, type Tensor } from "../../divergence/tensor.ts";
 import { UserError } from "../../errors.ts";
-import type {
-  AdamParams,
-  CustomLoss,
-  CustomOutput,
-  ForwardOutput,
-  SamplingClient,
-  TrainingClient,
-} from "../contract.ts";
+import type { AdamParams, CustomLoss, CustomOutput, ForwardOutput, TrainingClient } from "../contract.ts";
 import { chunked, joined } from "./chunks.ts";
 import type { Http } from "./http.ts";
 import { rowsOf, toWire } from "./rows.ts";
@@ -101,7 +94,7 @@ export class RemoteTrainingClient implements TrainingClient {
     throw new UserError("a remote engine keeps its adapter on the server: use saveState(name) to keep it there");
   }
 
-  sampler(weights: "current" | "base"): SamplingClient {
+  sampler(weights: "current" | "base"): RemoteSamplingClient {
     return new RemoteSamplingClient(this.#http, () => {
       const session = this.#sessions[weights] ?? (weights === "base" ? this.#openBase() : this.#snapshot());
       this.#sessions[weights] = session;
