@@ -1,6 +1,10 @@
 import type { Direction } from "../divergence/kl-divergence.ts";
 import type { SummaryInput } from "../drift/summary.ts";
-import type { Config, RegularizerConfig } from "../train/config.ts";
+import type { Factors } from "../regularizer/adapter/contract.ts";
+import type { Config, OnTextConfig, RegularizerConfig } from "../train/config.ts";
+import { sourcesOf } from "../train/config-on.ts";
+import { describeWeight, everActs } from "../train/config-weights.ts";
+import type { StepMetrics } from "../train/metrics.ts";
 
 /** What a regularizer measures, as a formula. */
 export function formula(settings: RegularizerConfig): string {
@@ -13,7 +17,19 @@ export function formula(settings: RegularizerConfig): string {
       return settings.mode === "bonus" ? "−H(model)" : "H(model)";
     case "consistency":
       return divergence(settings, "view");
+    case "l1":
+      return `‖${factors(settings)}‖₁`;
+    case "l2":
+      return `½‖${factors(settings)}‖²`;
+    case "elastic_net":
+      return `${settings.l1_ratio}‖${factors(settings)}‖₁ + ${(1 - settings.l1_ratio) / 2}‖${factors(settings)}‖²`;
+    case "orthogonality":
+      return `‖${factors(settings)} products − ${settings.target}‖²`;
   }
+}
+
+function factors({ factors }: { factors: Factors }): string {
+  return factors === "both" ? "A, B" : factors;
 }
 
 function divergence({ direction, symmetric }: { direction: Direction; symmetric: boolean }, other: string): string {
@@ -22,26 +38,63 @@ function divergence({ direction, symmetric }: { direction: Direction; symmetric:
 }
 
 /** What a regularizer holds the model on, in words. */
-function where({ on }: RegularizerConfig): string {
-  if (on === "completions") return "on the completions";
-  return "file" in on ? "on texts of a file" : `on ${on.samples} samples of the base`;
+function where(settings: RegularizerConfig): string {
+  if (!("on" in settings)) return "on the adapter";
+  const words = sourcesOf(settings.on).map((source) => {
+    if (source === "completions") return "the completions";
+    return "file" in source ? "texts of a file" : `${source.samples} samples of the base`;
+  });
+  return `on ${words.join(" and ")}`;
+}
+
+/** What a regularizer is held to, in a word or two; null where it needs no reference. */
+function heldTo(settings: RegularizerConfig): string | null {
+  if (!("reference" in settings)) return null;
+  const { reference } = settings;
+  if (typeof reference === "string") return reference;
+  const [kind, what] = Object.entries(reference)[0]!;
+  if (typeof what === "object" && "url" in what) return `${what.model} at ${what.url}`;
+  return typeof what === "string" ? `${kind} ${what}` : kind;
+}
+
+function describe(settings: RegularizerConfig): string {
+  const reference = heldTo(settings);
+  const facts = [formula(settings), `weight ${describeWeight(settings.weight)}`, where(settings)];
+  // The base goes without saying.
+  return [...facts, ...(reference === null || reference === "base" ? [] : [`reference: ${reference}`])].join(" · ");
 }
 
 /** A run's regularizers in one line: `KL(reference‖model) · weight 0.1 · on the completions`. */
 export function describeRegularizers(regularizers: Config["regularizers"]): string {
-  const acting = regularizers.filter(({ weight }) => weight > 0);
+  const acting = regularizers.filter(({ weight }) => everActs(weight));
   if (acting.length === 0) return "no regularizer";
-  return acting.map((each) => `${formula(each)} · weight ${each.weight} · ${where(each)}`).join("; ");
+  return acting.map(describe).join("; ");
 }
 
-/** What sets a run apart in a summary: the regularizer of the greatest weight, be it 0. */
-export function runSettings({ regularizers }: Config): Pick<SummaryInput, "weight" | "direction" | "on"> {
-  const [main] = [...regularizers].sort((a, b) => b.weight - a.weight);
-  if (!main) return { weight: 0, direction: null, on: null };
+/**
+ * What sets a run apart in a summary: the regularizer of the greatest weight, be it 0. Of a weight that moves, the greatest
+ * that the steps had.
+ */
+export function runSettings(
+  { regularizers }: Config,
+  rows: readonly StepMetrics[] = [],
+): Pick<SummaryInput, "weight" | "direction" | "on" | "reference"> {
+  // Weights of penalties on the adapter compare with nothing.
+  const [main] = regularizers
+    .filter((each): each is OnTextConfig => "on" in each)
+    .map((each) => ({ ...each, weight: greatestWeight(each, rows) }))
+    .sort((a, b) => b.weight - a.weight);
+  if (!main) return { weight: 0, direction: null, on: null, reference: null };
   const symmetric = "symmetric" in main ? main.symmetric : main.type === "jensen_shannon";
   return {
     weight: main.weight,
     direction: symmetric ? "symmetric" : "direction" in main ? main.direction : null,
-    on: main.on === "completions" ? "completions" : "anchor",
+    on: sourcesOf(main.on).every((source) => source === "completions") ? "completions" : "anchor",
+    reference: heldTo(main),
   };
+}
+
+function greatestWeight({ weight, name, type }: RegularizerConfig, rows: readonly StepMetrics[]): number {
+  if (typeof weight === "number") return weight;
+  return Math.max(0, ...rows.map((row) => row[`${name ?? type}/weight`] ?? row.weight ?? 0));
 }

@@ -1,12 +1,13 @@
 import { Command, CommanderError } from "commander";
 import { UserError } from "../errors.ts";
 import { registerQuickstart } from "./quickstart.ts";
+import { registerReference } from "./reference.ts";
 import type { Shell } from "./shell.ts";
 import { registerTrain } from "./train.ts";
 import { version } from "./version.ts";
 
 /** Every command adds itself to the program. */
-const COMMANDS = [registerQuickstart, registerTrain];
+const COMMANDS = [registerQuickstart, registerTrain, registerReference];
 
 const HELP = `
 Examples:

@@ -4,14 +4,16 @@ import type { StepMetrics } from "../train/metrics.ts";
  * One dense line about a step.
  *
  * @param secondsLeft NaN when it cannot be told yet.
- * @example "step 120/300  loss 1.234  ce 1.100  kl 0.134  lr 2.1e-3  8,123 tok/s  0:21 left"
+ * @param weightMoves whether to show the KL's weight too, as what it is multiplied by.
+ * @example "step 120/300  loss 1.234  ce 1.100  kl 0.134  lr 2.1e-3  8,123 tok/s  0:21 left", or "kl 0.134×0.52"
  */
-export function formatStep(row: StepMetrics, steps: number, secondsLeft: number): string {
+export function formatStep(row: StepMetrics, steps: number, secondsLeft: number, weightMoves = false): string {
+  const weight = weightMoves && row.weight !== undefined ? `×${row.weight.toPrecision(2)}` : "";
   return [
     `step ${String(row.step).padStart(String(steps).length)}/${steps}`,
     `loss ${row.loss.toFixed(3)}`,
     `ce ${row.cross_entropy.toFixed(3)}`,
-    ...(row.kl_divergence === undefined ? [] : [`kl ${row.kl_divergence.toFixed(3)}`]),
+    ...(row.kl_divergence === undefined ? [] : [`kl ${row.kl_divergence.toFixed(3)}${weight}`]),
     `lr ${row.learning_rate.toExponential(1)}`,
     `${Math.round(row.tokens_per_second).toLocaleString("en-US")} tok/s`,
     ...(Number.isNaN(secondsLeft) ? [] : [`${formatDuration(secondsLeft)} left`]),
@@ -42,7 +44,7 @@ export interface Progress {
   done(): void;
 }
 
-/** Without a terminal a line is due after so many seconds, or after a tenth of all steps. */
+/** Without a terminal a line is due after so many seconds, or after a tenth of all that is to be done. */
 const SECONDS_BETWEEN_LINES = 5;
 const CLEAR_LINE = "\r\u001b[2K";
 
@@ -52,37 +54,59 @@ const CLEAR_LINE = "\r\u001b[2K";
  * @param now milliseconds of any clock that only goes forward.
  */
 export function createProgress(steps: number, stream: ProgressStream, now: () => number): Progress {
-  let first: { readonly time: number; readonly step: number } | undefined;
-  let lastLine = { time: Number.NEGATIVE_INFINITY, step: Number.NEGATIVE_INFINITY };
-  let open = false;
-  const end = () => {
-    if (open) stream.write("\n");
-    open = false;
-  };
+  const line = progressLine(steps, stream, now);
+  let first: StepMetrics | undefined;
+  let weightMoves = false;
   return {
     step: (row) => {
+      first ??= row;
+      weightMoves ||= row.weight !== first.weight;
+      line.show(row.step, (secondsLeft) => formatStep(row, steps, secondsLeft, weightMoves));
+    },
+    note: (text) => {
+      line.done();
+      stream.write(`${text}\n`);
+    },
+    done: line.done,
+  };
+}
+
+/** A line about how far something is. */
+export interface ProgressLine {
+  /** Shows that so much is done; `secondsLeft` is NaN when it cannot be told yet. */
+  show(done: number, format: (secondsLeft: number) => string): void;
+  /** Ends the line that is being rewritten, if any. */
+  done(): void;
+}
+
+/** @param total of whatever is counted. */
+export function progressLine(total: number, stream: ProgressStream, now: () => number): ProgressLine {
+  let first: { readonly time: number; readonly done: number } | undefined;
+  let lastLine = { time: Number.NEGATIVE_INFINITY, done: Number.NEGATIVE_INFINITY };
+  let open = false;
+  return {
+    show: (done, format) => {
       const time = now();
-      // The first step also builds what later steps reuse, so the time left is judged by the later ones.
-      first ??= { time, step: row.step };
-      const pace = (time - first.time) / 1000 / (row.step - first.step);
-      const line = formatStep(row, steps, (steps - row.step) * pace);
+      // The first time also builds what later ones reuse, so the time left is judged by the later ones.
+      first ??= { time, done };
+      const pace = (time - first.time) / 1000 / (done - first.done);
+      const line = format((total - done) * pace);
       if (stream.isTTY) {
         stream.write(CLEAR_LINE + squeeze(line, (stream.columns ?? 200) - 1));
         open = true;
       } else if (
-        row.step === steps ||
+        done === total ||
         time - lastLine.time >= SECONDS_BETWEEN_LINES * 1000 ||
-        row.step - lastLine.step >= steps / 10
+        done - lastLine.done >= total / 10
       ) {
         stream.write(`${line}\n`);
-        lastLine = { time, step: row.step };
+        lastLine = { time, done };
       }
     },
-    note: (text) => {
-      end();
-      stream.write(`${text}\n`);
+    done: () => {
+      if (open) stream.write("\n");
+      open = false;
     },
-    done: end,
   };
 }
 

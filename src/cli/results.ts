@@ -19,7 +19,7 @@ export interface NamedRun {
 export function writeResults(folder: string, runs: readonly NamedRun[], title: string, started: Date): Summary {
   const [{ result: first }] = runs as [NamedRun];
   const finished = runs.flatMap(({ name, result }) =>
-    result.evaluation ? [{ name, ...runSettings(result.config), evaluation: result.evaluation }] : [],
+    result.evaluation ? [{ name, ...runSettings(result.config, result.rows), evaluation: result.evaluation }] : [],
   );
   const summary = summarize(first.base, finished);
   const { train, optimizer, lora, model } = first.config;

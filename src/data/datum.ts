@@ -60,6 +60,11 @@ export function sliceRows(datum: Datum, from: number, to: number): Datum {
   return { ...datum, lossInputs: Object.fromEntries(fields) as LossInputs, cutFrom: { datum: whole, row: row + from } };
 }
 
+/** The datum with other row weights. What is known of its rows is found as before. */
+export function withWeights(datum: Datum, weights: Tensor): Datum {
+  return { ...datum, lossInputs: { ...datum.lossInputs, weights }, cutFrom: datum.cutFrom ?? { datum, row: 0 } };
+}
+
 /** A datum that asks for every token of a text but the first, with weight 1. */
 export function everyToken(tokens: readonly number[] | Int32Array, source?: string): Datum {
   const targets = Int32Array.from(tokens.slice(1));

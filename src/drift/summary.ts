@@ -8,6 +8,8 @@ export interface SummaryInput {
   readonly weight: number;
   readonly direction: "forward" | "reverse" | "symmetric" | null;
   readonly on: "completions" | "anchor" | null;
+  /** What it is held to: `base`, `start`, `moving`, `file PATH`, …; null without a reference. */
+  readonly reference: string | null;
   readonly evaluation: Evaluation;
 }
 

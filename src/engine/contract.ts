@@ -1,5 +1,6 @@
 import type { Datum } from "../data/datum.ts";
 import type { Tensor } from "../divergence/tensor.ts";
+import type { AdapterMatrices, MatrixPenalty } from "../regularizer/adapter/contract.ts";
 import type { Penalty } from "../regularizer/contract.ts";
 
 /** Settings of one AdamW update, named as in the Tinker API. */
@@ -39,6 +40,9 @@ export interface CustomOutput {
   readonly metrics: Readonly<Record<string, number>>;
 }
 
+/** A loss of the adapter's own matrices, by their names in PEFT's layout. Its gradient is shaped like them. */
+export type AdapterLoss = (matrices: AdapterMatrices) => MatrixPenalty;
+
 /** A model under training. Embedded and remote engines implement it alike. */
 export interface TrainingClient {
   /** Log-probabilities of the target tokens; changes nothing. */
@@ -47,6 +51,11 @@ export interface TrainingClient {
   forwardBackward(data: readonly Datum[]): Promise<ForwardOutput>;
   /** As `forwardBackward` for the caller's own loss. */
   forwardBackwardCustom(data: readonly Datum[], loss: CustomLoss): Promise<CustomOutput>;
+  /**
+   * Adds the gradient of a loss of the adapter's matrices to what has accumulated since the last `optimStep`. Embedded
+   * engines only: a remote one, which keeps the matrices on its server, rejects with a UserError that says so.
+   */
+  backwardAdapter(loss: AdapterLoss): Promise<CustomOutput>;
   /**
    * One AdamW update from the accumulated gradients, which are then cleared. `grad_norm` is taken over all trained
    * matrices before clipping; null where a server does not tell. When it is not finite, nothing is updated.

@@ -12,6 +12,8 @@ export interface ResolveOptions {
    * once for all of it. Default: `data`.
    */
   readonly batch?: readonly Datum[] | undefined;
+  /** The step of training, counted from 1: what a reference that moves goes by. Default 1. */
+  readonly step?: number | undefined;
   /** Ends work early: `resolve` then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }

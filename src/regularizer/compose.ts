@@ -1,9 +1,10 @@
 import type { Datum } from "../data/datum.ts";
 import type { Tensor } from "../divergence/tensor.ts";
 import { UserError } from "../errors.ts";
+import { checkNames } from "./check-names.ts";
 import type { ComputeOptions, FullReport, GradientSum, Penalty, Regularizer, RowValues } from "./contract.ts";
-import { addGradient, gradientSum, innerProduct, zerosLike } from "./gradient-sum.ts";
-import { SUMS } from "./merge.ts";
+import { addGradient, gradientSum, gradientSums, SpareMemory } from "./gradient-sum.ts";
+import { ownMetrics, SUMS } from "./merge.ts";
 import { type Weight, weightAt } from "./weight.ts";
 
 /**
@@ -35,34 +36,29 @@ export function compose(
   members: readonly Weighted[],
   { name = "composition" }: { readonly name?: string } = {},
 ): Regularizer {
-  const names = new Set<string>();
-  for (const { regularizer, weight } of members) {
-    weightAt(weight, 1, regularizer.name);
-    if (names.has(regularizer.name)) {
-      throw new UserError(
-        `two regularizers are named "${regularizer.name}": give each its own name, since names tell their metrics apart`,
-      );
-    }
-    names.add(regularizer.name);
-  }
+  for (const { regularizer, weight } of members) weightAt(weight, 1, regularizer.name);
+  checkNames(members.map(({ regularizer }) => regularizer.name));
+  const spare = new SpareMemory();
   return {
     name,
     compute: async (data, logprobs, options = {}) => {
       const sum = gradientSum(options.addTo, logprobs);
       const weights = members.map(({ regularizer, weight }) => weightAt(weight, options.step ?? 1, regularizer.name));
       const { report } = options;
+      // Measured apart from the others, or added at once.
+      const apart = report && members.map(() => spare.take(logprobs));
       const penalties = await Promise.all(
         members.map(({ regularizer }, i) => {
-          const addTo = report
-            ? { gradient: zerosLike(logprobs), scale: 1 }
+          const addTo = apart
+            ? { gradient: apart[i]!.gradient, scale: 1 }
             : { gradient: sum.gradient, scale: sum.scale * weights[i]! };
           return computeNamed(regularizer, data, logprobs, { ...options, addTo });
         }),
       );
       const measured = penalties.map(({ gradient }) => (report ? measureGradient(gradient, report) : {}));
-      if (report) {
-        for (const [i, { gradient }] of penalties.entries())
-          addGradient({ gradient: sum.gradient, scale: sum.scale * weights[i]! }, gradient);
+      for (const [i, { gradient, memory }] of (apart ?? []).entries()) {
+        addGradient({ gradient: sum.gradient, scale: sum.scale * weights[i]! }, gradient);
+        spare.giveBack(memory);
       }
       let total = 0;
       const metrics: Record<string, number> = {};
@@ -80,12 +76,7 @@ export function compose(
     },
     observe: (step, measured) => {
       for (const { regularizer, weight } of members) {
-        const prefix = `${regularizer.name}/`;
-        const own = Object.fromEntries(
-          Object.entries(measured).flatMap(([name, value]) =>
-            name.startsWith(prefix) ? [[name.slice(prefix.length), value] as const] : [],
-          ),
-        );
+        const own = ownMetrics(regularizer.name, measured);
         regularizer.observe?.(step, own);
         if (typeof weight !== "number") weight.observe?.(step, own);
       }
@@ -95,9 +86,10 @@ export function compose(
 
 /** The sums from which `reportOf` makes a gradient's norm and its cosine to the task's. */
 function measureGradient(gradient: readonly Tensor[], { taskGradient }: FullReport): Record<string, number> {
+  const { square, product, taskSquare } = gradientSums(gradient, taskGradient);
   return {
-    [SUMS.own]: innerProduct(gradient, gradient),
-    ...(taskGradient && { [SUMS.product]: innerProduct(gradient, taskGradient) }),
+    [SUMS.own]: square,
+    ...(product !== undefined && taskSquare !== undefined && { [SUMS.product]: product, [SUMS.task]: taskSquare }),
   };
 }
 
@@ -117,6 +109,7 @@ async function computeNamed(
     addGradient(addTo, penalty.gradient);
     return { ...penalty, gradient: addTo.gradient };
   } catch (cause) {
+    if (options.signal?.aborted && cause === options.signal.reason) throw cause;
     const message = `regularizer "${regularizer.name}": ${cause instanceof Error ? cause.message : String(cause)}`;
     throw cause instanceof UserError ? new UserError(message, { cause }) : new Error(message, { cause });
   }

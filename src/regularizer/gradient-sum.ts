@@ -6,6 +6,29 @@ export function zerosLike(tensors: readonly Tensor[]): Tensor[] {
   return tensors.map(({ data, shape }) => ({ data: new Float32Array(data.length), shape }));
 }
 
+/** Memory for gradients that are needed for a moment: fresh memory costs more than what is computed into it. */
+export class SpareMemory {
+  readonly #spare: Float32Array[] = [];
+
+  /** Tensors of zeros, shaped like those given, in memory that is to be given back. */
+  take(like: readonly Tensor[]): { readonly gradient: readonly Tensor[]; readonly memory: Float32Array } {
+    const size = like.reduce((sum, { data }) => sum + data.length, 0);
+    const found = this.#spare.pop();
+    const memory = found && found.length >= size ? found : new Float32Array(size);
+    let from = 0;
+    const gradient = like.map(({ data, shape }) => {
+      const part = memory.subarray(from, from + data.length);
+      from += data.length;
+      return { data: part.fill(0), shape };
+    });
+    return { gradient, memory };
+  }
+
+  giveBack(memory: Float32Array): void {
+    this.#spare.push(memory);
+  }
+}
+
 /** The sum that a penalty adds to: the caller's, or a new one that holds the penalty alone. */
 export function gradientSum(addTo: GradientSum | undefined, logprobs: readonly Tensor[]): GradientSum {
   return addTo ?? { gradient: zerosLike(logprobs), scale: 1 };
@@ -21,12 +44,22 @@ export function addGradient(sum: GradientSum, gradient: readonly Tensor[]): void
   });
 }
 
-/** Σ over all numbers of one · other, in float64. */
-export function innerProduct(one: readonly Tensor[], other: readonly Tensor[]): number {
-  let sum = 0;
-  for (const [i, { data }] of one.entries()) {
-    const against = other[i]!.data;
-    for (let k = 0; k < data.length; k++) sum += data[k]! * against[k]!;
+/** ‖own‖², and with a task own·task and ‖task‖²: over all numbers, in float64, in one pass. */
+export function gradientSums(own: readonly Tensor[], task: readonly Tensor[] | undefined) {
+  let [square, product, taskSquare] = [0, 0, 0];
+  for (const [i, { data }] of own.entries()) {
+    if (!task) {
+      for (let k = 0; k < data.length; k++) square += data[k]! * data[k]!;
+      continue;
+    }
+    const against = task[i]!.data;
+    for (let k = 0; k < data.length; k++) {
+      const x = data[k]!;
+      const y = against[k]!;
+      square += x * x;
+      product += x * y;
+      taskSquare += y * y;
+    }
   }
-  return sum;
+  return { square, ...(task && { product, taskSquare }) };
 }

@@ -21,6 +21,16 @@ export function mergePenaltyMetrics(parts: readonly Readonly<Record<string, numb
   return merged;
 }
 
+/** The metrics of one regularizer of a composition, without its name before them. */
+export function ownMetrics(name: string, measured: Readonly<Record<string, number>>): Record<string, number> {
+  const prefix = `${name}/`;
+  return Object.fromEntries(
+    Object.entries(measured).flatMap(([metric, value]) =>
+      metric.startsWith(prefix) ? [[metric.slice(prefix.length), value] as const] : [],
+    ),
+  );
+}
+
 /** One part of a batch, and what was computed of it. */
 export type MeasuredPart = Pick<Penalty, "metrics" | "rows"> & { readonly data: readonly Datum[] };
 
@@ -32,23 +42,23 @@ const QUANTILES = { median: 0.5, p95: 0.95, p99: 0.99 } as const;
 /**
  * What is reported of a batch, from its parts: the merged metrics; of all rows together the weighted quantiles
  * `*_median`, `*_p95` and `*_p99`; and after a full report `logit_grad_norm`, the L2 norm of a gradient with respect to
- * all logits of the batch, and `task_cosine`, the cosine between it and the task's (absent where one of the two is 0).
+ * all logits of the batch, `task_cosine`, the cosine between it and the task's (absent where one of the two is 0), and
+ * without a prefix `task_logit_grad_norm`, the norm of the task's.
  * However the batch was split, the numbers are those of the whole.
  */
 export function reportOf(parts: readonly MeasuredPart[]): Record<string, number> {
   const report: Record<string, number> = {};
   const merged = mergePenaltyMetrics(parts.map(({ metrics }) => metrics));
-  const task = merged[SUMS.task];
   for (const [name, value] of Object.entries(merged)) {
     const prefix = name.slice(0, name.lastIndexOf("/") + 1);
     const metric = name.slice(prefix.length);
     if (metric === SUMS.own) {
       report[`${prefix}logit_grad_norm`] = Math.sqrt(value);
-      const product = merged[prefix + SUMS.product];
+      const [product, task] = [merged[prefix + SUMS.product], merged[prefix + SUMS.task]];
       if (product !== undefined && task && value > 0)
         report[`${prefix}task_cosine`] = product / Math.sqrt(value * task);
-    } else if (metric === SUMS.task) report[`${prefix}task_logit_grad_norm`] = Math.sqrt(value);
-    else if (metric !== SUMS.product) report[name] = value;
+      if (task !== undefined) report.task_logit_grad_norm = Math.sqrt(task);
+    } else if (metric !== SUMS.product && metric !== SUMS.task) report[name] = value;
   }
   for (const [name, rows] of collectRows(parts)) {
     const found = quantiles(rows, Object.values(QUANTILES));

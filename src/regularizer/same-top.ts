@@ -27,6 +27,13 @@ function topOf({ data, shape }: Tensor, row: number): number {
   const size = shape.at(-1)!;
   const from = row * size;
   let top = from;
-  for (let i = from + 1; i < from + size; i++) if (data[i]! > data[top]!) top = i;
+  let most = data[from]!;
+  for (let i = from + 1; i < from + size; i++) {
+    const value = data[i]!;
+    if (value > most) {
+      most = value;
+      top = i;
+    }
+  }
   return top - from;
 }

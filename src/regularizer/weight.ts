@@ -45,7 +45,10 @@ export function steeredValue(measured: Readonly<Record<string, number>>): number
 
 /** @throws UserError unless the setting of a weight `holds`. */
 export function expectSetting(name: string, value: unknown, holds: boolean, expected: string): void {
-  if (!holds) throw new UserError(`${name} is ${JSON.stringify(value) ?? String(value)}, expected ${expected}`);
+  if (!holds)
+    throw new UserError(
+      `${name} is ${typeof value === "number" ? value : JSON.stringify(value)}, expected ${expected}`,
+    );
 }
 
 export const isWeight = (value: number): boolean => value >= 0 && value < Number.POSITIVE_INFINITY;

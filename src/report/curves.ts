@@ -43,6 +43,8 @@ const REGULARIZED: readonly Quantity[] = [
   { id: "kl", title: "KL divergence", unit: "nats per token", of: ({ kl_divergence }) => kl_divergence },
 ];
 
+const WEIGHT: Quantity = { id: "weight", title: "Weight", unit: "of the KL", small: true, of: ({ weight }) => weight };
+
 const SMALL: readonly Quantity[] = [
   { id: "grad-norm", title: "Gradient norm", unit: "before clipping", small: true, of: ({ grad_norm }) => grad_norm },
   { id: "learning-rate", title: "Learning rate", unit: "", small: true, of: ({ learning_rate }) => learning_rate },
@@ -55,10 +57,16 @@ const SMALL: readonly Quantity[] = [
   },
 ];
 
+/** Chosen, not measured: there is no noise in them. */
+const EXACT: ReadonlySet<string> = new Set(["learning-rate", "weight"]);
+
 /** More points than this are not seen, and would only make the file large. */
 const MOST_POINTS = 1000;
 
-/** What the charts draw. Without any KL the loss is the cross-entropy, and is drawn once. */
+/**
+ * What the charts draw. Without any KL the loss is the cross-entropy, and is drawn once; the weight is drawn if that of
+ * any run moves.
+ */
 export function buildCurves(runs: readonly RunData[]): Curves {
   const every = [...new Set(runs.flatMap(({ metrics }) => metrics.map(({ step }) => step)))].sort((a, b) => a - b);
   const stride = Math.ceil(every.length / MOST_POINTS);
@@ -69,7 +77,8 @@ export function buildCurves(runs: readonly RunData[]): Curves {
   const large = regularized ? REGULARIZED : [{ ...LOSS, title: "Loss = cross-entropy" }];
   const byStep = runs.map(({ name, metrics }) => ({ name, at: new Map(metrics.map((row) => [row.step, row])) }));
 
-  const charts = [...large, ...SMALL].map(({ of, small = false, ...chart }): Chart => {
+  const moves = runs.some(({ metrics }) => new Set(metrics.map(({ weight }) => weight).filter(isNumber)).size > 1);
+  const charts = [...large, ...(moves ? [WEIGHT] : []), ...SMALL].map(({ of, small = false, ...chart }): Chart => {
     const curves = byStep
       .map(({ name, at }) => {
         const value = (step: number) => {
@@ -80,7 +89,7 @@ export function buildCurves(runs: readonly RunData[]): Curves {
       })
       .filter(({ raw }) => raw.some(isNumber))
       .map(({ name, raw }): Curve => {
-        const smoothed = chart.id === "learning-rate" ? null : smooth(raw);
+        const smoothed = EXACT.has(chart.id) ? null : smooth(raw);
         return { run: name, raw: raw.map(round), smooth: smoothed?.map(round) ?? null };
       });
     return { ...chart, small, log: !small && spansDecades(curves), curves };

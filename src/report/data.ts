@@ -62,6 +62,8 @@ export interface StepData {
   readonly kl_divergence?: number | null;
   readonly kl_max?: number | null;
   readonly kl_min?: number | null;
+  /** Of the regularizer that this KL is of. */
+  readonly weight?: number | null;
   readonly grad_norm: number;
   readonly learning_rate: number;
   readonly tokens_per_second: number;

@@ -62,7 +62,11 @@ export const sampleContent = z.object({
     top_p: z.literal(1, "top_p is not supported here: leave it at 1").default(1),
   }),
   prompt_logprobs: z.boolean().nullish(),
-  topk_prompt_logprobs: z.literal(0, "topk_prompt_logprobs is not supported here: leave it at 0").nullish(),
+  topk_prompt_logprobs: z
+    .int()
+    .min(0)
+    .max(1 << 16)
+    .nullish(),
 });
 
 /** A JSON body by its schema; 400 says what is wrong where. */

@@ -1,5 +1,7 @@
+import { everyToken } from "../data/datum.ts";
+import { selectTopK } from "../divergence/supports/top-k.ts";
 import type { SamplingClient } from "../engine/contract.ts";
-import { encodeSampleResponse } from "../engine/tinker/wire/sample.ts";
+import { encodeSampleResponse, type TopkPromptLogprobs } from "../engine/tinker/wire/sample.ts";
 import { UserError } from "../errors.ts";
 import { type InTurn, inTurn } from "../in-turn.ts";
 import type { Futures, Result } from "./futures.ts";
@@ -64,7 +66,10 @@ export class Samplers {
 }
 
 async function draw(sampler: SamplingClient, request: HttpRequest): Promise<Uint8Array> {
-  const { prompt, num_samples, sampling_params, prompt_logprobs } = parseBody(request, sampleContent);
+  const { prompt, num_samples, sampling_params, prompt_logprobs, topk_prompt_logprobs } = parseBody(
+    request,
+    sampleContent,
+  );
   const tokens = prompt.chunks.flatMap((chunk) => chunk.tokens);
   if (tokens.length === 0) throw new UserError("the prompt is empty: give at least one token");
   const { max_tokens, temperature, stop } = sampling_params;
@@ -76,5 +81,28 @@ async function draw(sampler: SamplingClient, request: HttpRequest): Promise<Uint
     ...(stop && { stop }),
   });
   const [scored] = prompt_logprobs ? await sampler.computeLogprobs([tokens]) : [];
-  return encodeSampleResponse({ sequences, ...(scored && { prompt_logprobs: scored }) });
+  const likeliest = topk_prompt_logprobs ? await topkOf(sampler, tokens, topk_prompt_logprobs) : undefined;
+  return encodeSampleResponse({
+    sequences,
+    ...(scored && { prompt_logprobs: scored }),
+    ...(likeliest && { topk_prompt_logprobs: likeliest }),
+  });
+}
+
+/** What cannot be told, such as all of the first place, is token 0 at −99999. */
+async function topkOf(sampler: SamplingClient, tokens: readonly number[], k: number): Promise<TopkPromptLogprobs> {
+  const token_ids = new Int32Array(tokens.length * k);
+  const logprobs = new Float32Array(tokens.length * k).fill(-99999);
+  if (tokens.length > 1) {
+    const [whole] = await sampler.distributions([everyToken(tokens)]);
+    const size = whole!.shape[1]!;
+    const known = Math.min(k, size);
+    const top = selectTopK(whole!, known);
+    for (let at = 1; at < tokens.length; at++) {
+      const row = (at - 1) * known;
+      token_ids.set(top.tokens.data.subarray(row, row + known), at * k);
+      logprobs.set(top.logprobs.data.subarray(row, row + known), at * k);
+    }
+  }
+  return { token_ids, logprobs, k, prompt_length: tokens.length };
 }

@@ -22,9 +22,9 @@ function explain(issue: z.core.$ZodIssue, above: Path, schema: z.core.$ZodType, 
   const found = valueAt(input, path);
   if (issue.code === "unrecognized_keys") {
     const key = issue.keys[0]!;
-    const valid = validKeys(schemasAt(schema, path));
+    const valid = validKeys(schemasAt(schema, path, input));
     const rivals = Object.keys(found as object).filter((other) => other !== key && valid.includes(other));
-    if (valid.includes(key)) {
+    if (valid.includes(key) && rivals.length > 0) {
       return {
         path: [...path, key],
         message: `${name} cannot have both \`${rivals[0]}\` and \`${key}\`: take one out`,

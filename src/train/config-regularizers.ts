@@ -1,50 +1,27 @@
 import { z } from "zod";
-import { flag, group, notNegative, numberThat, path, positive, share, text, unset, whole } from "./config-values.ts";
+import { on } from "./config-on.ts";
+import { reference, samplesAreNew } from "./config-reference.ts";
+import { flag, group, numberThat, positive, share, text, unset, whole } from "./config-values.ts";
+import { weight as weightSetting } from "./config-weights.ts";
 
 /** @file What a training configuration may say of its regularizers. */
 
-const anchorRows = whole(1).default(16).describe("samples or texts per step");
-
-const on = z.union(
-  [
-    z.literal("completions"),
-    group({
-      samples: whole(1).describe("how many texts to draw from the base before training"),
-      rows: anchorRows,
-      max_tokens: whole(1).default(36).describe("the most tokens of a sample"),
-      temperature: positive.default(1).describe("sampling temperature"),
-      seed: unset(whole(0)).describe("seed of the samples (default: train.seed)"),
-    }),
-    group({ file: path("a JSON Lines file of texts"), rows: anchorRows }),
-  ],
-  { error: "completions, { samples: NUMBER } or { file: PATH }" },
-);
-
-const reference = z.union(
-  [
-    z.literal("base"),
-    group({ field: text("the name of a key in each line of the data") }),
-    group({ file: path("a file of log-probabilities") }),
-  ],
-  { error: "base, { field: NAME } or { file: PATH }" },
-);
-
 const name = unset(text("a name")).describe("names its metrics (default: its type)");
-const weight = notNegative.default(0.1).describe("the loss is cross-entropy + Σ weight · regularizer");
+const weight = weightSetting
+  .default(0.1)
+  .describe(
+    "the loss is cross-entropy + Σ weight · regularizer; or { budget: NATS } per token, { controller: adaptive, target: NATS }, { schedule: linear, to: NUMBER, steps: NUMBER } (also cosine, warmup, piecewise)",
+  );
+const excludeTokens = z
+  .array(whole(0), { error: "a list of token ids" })
+  .default([])
+  .describe("token ids: where one of them is to be predicted, this regularizer does not look");
 const reduction = z
   .enum(["mean", "sum"], { error: "mean or sum" })
   .default("mean")
   .describe("over the tokens of a batch: their weighted mean, or sum");
 const epsilon = share.default(0).describe("smooths the reference: q ← (1 − ε)·q + ε / vocabulary");
 const clip = unset(positive).describe("the most nats a token may count (default: no limit)");
-const onWhat = on
-  .default("completions")
-  .describe(
-    "completions, { samples: NUMBER } drawn from the base (also rows, max_tokens, temperature, seed), or { file: PATH } (also rows)",
-  );
-const toWhat = reference
-  .default("base")
-  .describe("base, { field: NAME } of the data's lines, or { file: PATH } of log-probabilities");
 const symmetric = flag.default(false).describe("the Jensen–Shannon divergence instead");
 
 const klDivergence = group({
@@ -63,9 +40,10 @@ const klDivergence = group({
   reduction,
   epsilon,
   clip,
-  on: onWhat,
-  reference: toWhat,
-}).superRefine(samplesKnowTheBaseAlone);
+  exclude_tokens: excludeTokens,
+  on,
+  reference,
+}).superRefine(samplesAreNew);
 
 const jensenShannon = group({
   type: z.literal("jensen_shannon").describe("the same by the distances from a mixture of both: at most ln 2"),
@@ -77,9 +55,10 @@ const jensenShannon = group({
   reduction,
   epsilon,
   clip,
-  on: onWhat,
-  reference: toWhat,
-}).superRefine(samplesKnowTheBaseAlone);
+  exclude_tokens: excludeTokens,
+  on,
+  reference,
+}).superRefine(samplesAreNew);
 
 const entropy = group({
   type: z.literal("entropy").describe("keeps the model's distributions wide, or makes them narrow"),
@@ -91,7 +70,8 @@ const entropy = group({
     .describe("a bonus rewards entropy, a penalty certainty"),
   temperature: positive.default(1).describe("of the distribution whose entropy it is"),
   reduction,
-  on: onWhat,
+  exclude_tokens: excludeTokens,
+  on,
 });
 
 const consistency = group({
@@ -112,10 +92,53 @@ const consistency = group({
   reduction,
   epsilon,
   clip,
-  on: onWhat,
+  exclude_tokens: excludeTokens,
+  on,
 });
 
-const alternatives = [klDivergence, jensenShannon, entropy, consistency] as const;
+const factors = z
+  .enum(["both", "A", "B"], { error: "A, B or both" })
+  .default("both")
+  .describe("which matrices of each pair, of the update B·A");
+const orthogonality = group({
+  type: z.literal("orthogonality").describe("keeps the directions of the adapter's rank from repeating each other"),
+  name,
+  weight,
+  target: z
+    .enum(["diagonal", "identity"], { error: "diagonal or identity" })
+    .default("diagonal")
+    .describe("of the directions' products: diagonal is any length, identity is length 1 too"),
+  factors,
+});
+
+/** Sums over all entries are large numbers, so their weights are small. */
+const entryWeight = weightSetting.default(1e-4).describe("as above, of a sum over all entries of the adapter");
+
+const l1 = group({
+  type: z.literal("l1").describe("Σ |w| over the adapter's matrices: drives entries to exactly 0"),
+  name,
+  weight: entryWeight,
+  factors,
+});
+
+const l2 = group({
+  type: z.literal("l2").describe("½·Σ w² over the adapter's matrices: keeps the update small"),
+  name,
+  weight: entryWeight,
+  factors,
+});
+
+const elasticNet = group({
+  type: z.literal("elastic_net").describe("both: ρ·Σ |w| + (1 − ρ)/2·Σ w²"),
+  name,
+  weight: entryWeight,
+  l1_ratio: numberThat((value) => value >= 0 && value <= 1, "a number from 0 to 1")
+    .default(0.5)
+    .describe("ρ, the share of Σ |w|"),
+  factors,
+});
+
+const alternatives = [klDivergence, jensenShannon, entropy, consistency, orthogonality, l1, l2, elasticNet] as const;
 
 /** One entry of `regularizers`. */
 export const regularizer = z.discriminatedUnion("type", alternatives, {
@@ -127,14 +150,3 @@ export const regularizer = z.discriminatedUnion("type", alternatives, {
           .join(", ")}`
       : "a group of settings, such as { type: … }",
 });
-
-type On = z.output<typeof on>;
-type ReferenceSetting = z.output<typeof reference>;
-
-function samplesKnowTheBaseAlone(
-  { on, reference }: { readonly on: On; readonly reference: ReferenceSetting },
-  context: z.RefinementCtx,
-) {
-  if (typeof on === "string" || !("samples" in on) || reference === "base") return;
-  context.addIssue({ code: "custom", path: ["reference"], message: "base, the only reference there is for samples" });
-}

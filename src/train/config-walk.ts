@@ -5,11 +5,18 @@ import { globalRegistry, type z } from "zod";
 /** Keys and indices from the whole to a place in it. */
 export type Path = readonly PropertyKey[];
 
-/** The schemas that may judge the value at `path`, without their wrappers; more than one where there are alternatives. */
-export function schemasAt(schema: z.core.$ZodType, path: Path): readonly z.core.$ZodType[] {
+/**
+ * The schemas that may judge the value at `path`, without their wrappers; more than one where there are alternatives. With
+ * `input`, the whole that the schema judges, alternatives that a key tells apart (`type`) are only those it names.
+ */
+export function schemasAt(schema: z.core.$ZodType, path: Path, input?: unknown): readonly z.core.$ZodType[] {
+  let value = input;
   return path.reduce<z.core.$ZodType[]>(
-    (at, key) => at.flatMap((one) => child(one, key)).flatMap(unwrap),
-    unwrap(schema),
+    (at, key) => {
+      value = (value as Record<PropertyKey, unknown> | null | undefined)?.[key];
+      return at.flatMap((one) => child(one, key)).flatMap((one) => unwrap(one, value));
+    },
+    unwrap(schema, value),
   );
 }
 
@@ -33,17 +40,31 @@ export function isPath(schema: z.core.$ZodType): boolean {
 export function layers(schema: z.core.$ZodType): readonly z.core.$ZodType[] {
   const def = (schema as z.core.$ZodTypes)._zod.def;
   if (def.type === "pipe") return [schema, ...layers(def.in)];
-  if (def.type === "default" || def.type === "prefault" || def.type === "nullable") {
+  if (def.type === "default" || def.type === "prefault" || def.type === "nullable" || def.type === "optional") {
     return [schema, ...layers(def.innerType)];
   }
   return [schema];
 }
 
-/** A schema without its wrappers; the alternatives of a union. */
-function unwrap(schema: z.core.$ZodType): z.core.$ZodType[] {
+/** The alternatives of a schema; itself, without its wrappers, if there are none. */
+export function alternatives(schema: z.core.$ZodType): readonly z.core.$ZodType[] {
   const inner = layers(schema).at(-1)!;
   const def = (inner as z.core.$ZodTypes)._zod.def;
-  return def.type === "union" ? def.options.flatMap(unwrap) : [inner];
+  return def.type === "union" ? def.options : [inner];
+}
+
+/** A schema without its wrappers; of a union the alternatives that a value may be meant for. */
+function unwrap(schema: z.core.$ZodType, value: unknown): z.core.$ZodType[] {
+  const inner = layers(schema).at(-1)!;
+  const def = (inner as z.core.$ZodTypes)._zod.def;
+  if (def.type !== "union") return [inner];
+  const key = "discriminator" in def ? String(def.discriminator) : undefined;
+  const named = def.options.filter((option) => {
+    const values = key === undefined ? undefined : child(option, key)[0]?._zod.values;
+    return values?.has((value as Record<string, string> | null | undefined)?.[key!]);
+  });
+  const meant = value === undefined || named.length === 0 ? def.options : named;
+  return meant.flatMap((option) => unwrap(option, value));
 }
 
 function child(schema: z.core.$ZodType, key: PropertyKey): z.core.$ZodType[] {

@@ -58,6 +58,12 @@ const train = group({
   batch_size: whole(1).default(16).describe("lines of data per update"),
   seed: whole(0).default(1).describe("fixes the start of the adapter, the order of the data and the anchor's samples"),
   shuffle: flag.default(true).describe("a new order of the data each epoch; false keeps the file's"),
+  report_every: whole(0)
+    .default(10)
+    .describe("steps between full reports, which add gradients and shared top tokens to the metrics; 0 is never"),
+  worst_tokens: whole(0)
+    .default(0)
+    .describe("how many of the tokens with the greatest divergence each full report writes to worst-tokens.jsonl"),
   adapter: unset(path("a PEFT adapter folder")).describe(
     "a PEFT adapter folder to start from (default: a fresh adapter)",
   ),
@@ -131,6 +137,15 @@ export const configSchema = group({
   evaluate: evaluate.prefault({}),
   engine: engine.prefault({}),
   output: path("a folder that does not exist yet").default("./runs/first").describe("where the run is written"),
+}).superRefine(({ train, regularizers }, context) => {
+  for (const [i, settings] of regularizers.entries()) {
+    if (train.adapter !== null || !("reference" in settings) || settings.reference !== "start") continue;
+    context.addIssue({
+      code: "custom",
+      path: ["regularizers", i, "reference"],
+      message: "base, or a train.adapter: start is the adapter that training starts from, and none is given",
+    });
+  }
 });
 
 /** A complete configuration: every default filled in, except those of `lora`, which `resolveLora` decides. */
@@ -140,6 +155,8 @@ export type LoraConfig = Config["lora"];
 export type TrainConfig = Config["train"];
 export type OptimizerConfig = Config["optimizer"];
 export type RegularizerConfig = Config["regularizers"][number];
+/** Of a regularizer that works on text; the others are penalties on the adapter's matrices. */
+export type OnTextConfig = Extract<RegularizerConfig, { readonly on: unknown }>;
 export type EvaluateConfig = Config["evaluate"];
 export type EngineConfig = Config["engine"];
 

@@ -1,12 +1,15 @@
 import type { SamplingClient } from "../engine/contract.ts";
 import type { Reference } from "../reference/contract.ts";
+import type { AdapterPenalty } from "../regularizer/adapter/contract.ts";
+import { elasticNet, l1, l2 } from "../regularizer/adapter/elastic-net.ts";
+import { orthogonality } from "../regularizer/adapter/orthogonality.ts";
 import { Consistency } from "../regularizer/consistency.ts";
 import type { Regularizer } from "../regularizer/contract.ts";
 import { Entropy } from "../regularizer/entropy.ts";
 import { JensenShannon } from "../regularizer/jensen-shannon.ts";
 import { KLDivergence } from "../regularizer/kl-divergence.ts";
 import { tokenDropout, tokenReplacement } from "../regularizer/view.ts";
-import type { RegularizerConfig } from "./config.ts";
+import type { OnTextConfig, RegularizerConfig } from "./config.ts";
 
 /** What a regularizer is made with besides its settings. */
 export interface Material {
@@ -18,8 +21,8 @@ export interface Material {
   readonly seed: number;
 }
 
-/** The regularizer that settings describe. */
-export function makeRegularizer(settings: RegularizerConfig, { name, reference, model, seed }: Material): Regularizer {
+/** The regularizer on text that settings describe. */
+export function makeRegularizer(settings: OnTextConfig, { name, reference, model, seed }: Material): Regularizer {
   switch (settings.type) {
     case "kl_divergence": {
       const { direction, symmetric, reduction, epsilon, clip } = settings;
@@ -39,5 +42,20 @@ export function makeRegularizer(settings: RegularizerConfig, { name, reference, 
       const how = { direction, symmetric, reduction, epsilon, clip: clip ?? undefined };
       return new Consistency({ name, model, view, seed: settings.seed ?? seed, ...how });
     }
+  }
+}
+
+/** The penalty on the adapter's matrices that settings describe. */
+export function makeAdapterPenalty(settings: Exclude<RegularizerConfig, OnTextConfig>, name: string): AdapterPenalty {
+  const { factors } = settings;
+  switch (settings.type) {
+    case "l1":
+      return l1({ name, factors });
+    case "l2":
+      return l2({ name, factors });
+    case "elastic_net":
+      return elasticNet({ name, factors, l1_ratio: settings.l1_ratio });
+    case "orthogonality":
+      return orthogonality({ name, factors, target: settings.target });
   }
 }

@@ -3,21 +3,16 @@ import type { CustomLoss } from "../engine/contract.ts";
 import type { Weighted } from "../regularizer/compose.ts";
 import type { Penalty, Regularizer } from "../regularizer/contract.ts";
 import { type CrossEntropyPenalty, crossEntropyLoss } from "../regularizer/cross-entropy.ts";
-import { innerProduct } from "../regularizer/gradient-sum.ts";
-import { type MeasuredPart, SUMS } from "../regularizer/merge.ts";
+import type { MeasuredPart } from "../regularizer/merge.ts";
+import type { Anchor } from "./anchor.ts";
 import type { WorstDatum } from "./diverged.ts";
 
-/** A regularizer, its weight in the loss, and the text it works on: the batch's own rows, or an anchor's. */
+/** A regularizer, its weight in the loss, and the text it works on: its mean is over all rows of it, wherever they are from. */
 export interface Held extends Weighted {
-  readonly anchor?: Anchor;
-}
-
-/** Text without labels, on which a regularizer holds the model: every token of every datum counts. */
-export interface Anchor {
-  readonly data: readonly Datum[];
-  /** Data per step. */
-  readonly rows: number;
-  readonly seed: number;
+  /** Text of its own, of which each step takes a part. */
+  readonly anchors?: readonly Anchor[] | undefined;
+  /** Whether it works on the batch's own rows. Default: when it has no anchors. */
+  readonly completions?: boolean | undefined;
 }
 
 /** The step that a loss is computed for. */
@@ -26,6 +21,8 @@ export interface StepOptions {
   readonly step: number;
   /** Whether gradients, and whatever else is not free, are measured in this step. */
   readonly full: boolean;
+  /** Ends work early that takes long, such as asking a server. */
+  readonly signal?: AbortSignal | undefined;
   /** Hears of each part of the batch, once it is computed. */
   readonly onPart: (part: MeasuredPart) => void;
 }
@@ -43,7 +40,7 @@ export function completionsLoss(
   options: StepOptions,
   onWorst?: (worst: WorstDatum) => void,
 ): CustomLoss {
-  const shared = { totalWeight: totalWeight(batch), batch, step: options.step };
+  const shared = { totalWeight: totalWeight(batch), batch, step: options.step, signal: options.signal };
   let worst = Number.NEGATIVE_INFINITY;
   return inParts(options, async (part, logprobs) => {
     const task = crossEntropyLoss(part, logprobs, shared);
@@ -56,21 +53,29 @@ export function completionsLoss(
     // What a regularizer would say of a broken model is beside the point.
     if (!regularizer || !Number.isFinite(task.loss)) return task;
     const { gradient } = task;
-    const square = options.full ? { [SUMS.task]: innerProduct(gradient, gradient) } : {};
     const { loss, metrics, rows } = await regularizer.compute(part, logprobs, {
       ...shared,
       addTo: { gradient, scale: 1 },
       ...(options.full && { report: { taskGradient: gradient } }),
     });
-    return { loss: task.loss + loss, gradient, metrics: { ...task.metrics, ...square, ...metrics }, rows };
+    return { loss: task.loss + loss, gradient, metrics: { ...task.metrics, ...metrics }, rows };
   });
 }
 
-/** weight · regularizer over a batch of an anchor: no labels, no cross-entropy. */
+/** weight · regularizer over an anchor's rows of one step: no labels, no cross-entropy. */
 export function anchorLoss(batch: readonly Datum[], regularizer: Regularizer, options: StepOptions): CustomLoss {
-  const { step, full } = options;
-  const shared = { totalWeight: totalWeight(batch), batch, step, ...(full && { report: {} }) };
+  const { step, full, signal } = options;
+  const shared = { totalWeight: totalWeight(batch), batch, step, signal, ...(full && { report: {} }) };
   return inParts(options, (part, logprobs) => regularizer.compute(part, logprobs, shared));
+}
+
+/** The regularizer, told that the rows it is given are part of a larger batch than its caller knows. */
+export function within(regularizer: Regularizer, batch: readonly Datum[]): Regularizer {
+  const whole = { totalWeight: totalWeight(batch), batch };
+  return {
+    name: regularizer.name,
+    compute: (data, logprobs, options) => regularizer.compute(data, logprobs, { ...options, ...whole }),
+  };
 }
 
 function inParts({ onPart }: StepOptions, compute: (...part: Parameters<CustomLoss["compute"]>) => Promise<Penalty>) {

@@ -20,8 +20,8 @@ export interface RunFolder {
   readonly path: string;
   /** Writes a file whole or not at all. */
   write(name: string, content: string): void;
-  /** Adds one line to `metrics.jsonl`; it is with the operating system when this returns. */
-  appendMetrics(row: object): void;
+  /** Adds one line to a file of JSON lines; it is with the operating system when this returns. */
+  append(name: "metrics.jsonl" | "worst-tokens.jsonl", row: object): void;
   /** Writes `adapter/` beside the old one, then puts it in its place. */
   saveAdapter(engine: Pick<TrainingClient, "saveAdapter">): Promise<void>;
   close(): void;
@@ -56,13 +56,14 @@ export function createRunFolder(path: string): RunFolder {
   } catch (cause) {
     throw new UserError(`cannot create the run folder ${path}: ${(cause as Error).message}`, { cause });
   }
-  let metrics: number | undefined;
+  const open = new Map<string, number>();
   return {
     path,
     write: (name, content) => writeFileAtomic(join(path, name), content),
-    appendMetrics: (row) => {
-      metrics ??= openSync(join(path, "metrics.jsonl"), "a");
-      writeSync(metrics, `${JSON.stringify(row)}\n`);
+    append: (name, row) => {
+      const file = open.get(name) ?? openSync(join(path, name), "a");
+      open.set(name, file);
+      writeSync(file, `${JSON.stringify(row)}\n`);
     },
     saveAdapter: async (engine) => {
       const fresh = join(path, `adapter.${process.pid}.tmp`);
@@ -71,8 +72,8 @@ export function createRunFolder(path: string): RunFolder {
       renameSync(fresh, join(path, "adapter"));
     },
     close: () => {
-      if (metrics !== undefined) closeSync(metrics);
-      metrics = undefined;
+      for (const file of open.values()) closeSync(file);
+      open.clear();
     },
   };
 }

@@ -9,6 +9,7 @@ import { readAdapter } from "../engine/local/adapter.ts";
 import { LocalModel } from "../engine/local/model.ts";
 import type { LocalTrainingClient } from "../engine/local/training-client.ts";
 import { UserError } from "../errors.ts";
+import { type Drawn, samplesAsLines } from "./build-anchors.ts";
 import { buildRegularizers, dataFields } from "./build-regularizers.ts";
 import { type Config, resolveLora } from "./config.ts";
 import { stringifyConfig } from "./config-file.ts";
@@ -16,7 +17,9 @@ import { TrainingDivergedError } from "./diverged.ts";
 import { LastGood } from "./last-good.ts";
 import type { StepMetrics } from "./metrics.ts";
 import { createRunFolder, type RunFolder, refuseOutput } from "./run-folder.ts";
+import { Stores } from "./stores.ts";
 import { type TrainResult, train } from "./trainer.ts";
+import { worstToken } from "./worst-tokens.ts";
 
 /** Who follows a run, and what can end it early. */
 export interface RunOptions {
@@ -57,6 +60,7 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
   const { note = () => {}, signal } = options;
   refuseOutput(asked.output);
   const model = options.before?.model ?? (await LocalModel.open(asked.model, { threads: asked.engine.threads }));
+  const stores = new Stores(model);
   let client: LocalTrainingClient | undefined;
   let handedOver = false;
   try {
@@ -65,13 +69,18 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
     client = await openClient(config, model);
     const base = model.sampler();
     const { maxPositions, vocabSize } = model.config;
-    const { held, data } = await buildRegularizers(config, input.data, {
+    const kept = keepSamples(tokenizer);
+    const { held, adapterPenalties, data } = await buildRegularizers(config, input.data, {
       base,
       model: client.sampler("current"),
+      snapshot: () => client!.snapshot(),
+      openStore: stores.open,
       tokenizer,
       vocabSize,
       maxLength: maxPositions,
       note,
+      signal,
+      onDrawn: kept.add,
     });
     const plan = {
       ...input,
@@ -102,10 +111,15 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
       shuffle,
       optimizer: config.optimizer,
       regularizers: held,
+      adapterPenalties,
+      reportEvery: config.train.report_every,
+      worstTokens: config.train.worst_tokens,
       signal,
-      onStep: (row) => {
+      onStep: (row, worst) => {
         folder ??= startFolder(config);
-        folder.appendMetrics(row);
+        kept.write(folder);
+        folder.append("metrics.jsonl", row);
+        for (const each of worst) folder.append("worst-tokens.jsonl", worstToken(row.step, each, tokenizer));
         lastGood.updated();
         taken = row.step;
         options.onStep?.(row, steps);
@@ -129,6 +143,7 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
     return { ...result, config, seconds, base: before, evaluation, model };
   } finally {
     await client?.close();
+    await stores.close();
     if (!handedOver && !options.before) await model.close();
   }
 }
@@ -228,6 +243,20 @@ function startFolder(config: Config): RunFolder {
   const folder = createRunFolder(config.output);
   folder.write("config.yaml", stringifyConfig(config));
   return folder;
+}
+
+/** Samples that anchors drew, and `anchors.jsonl`, where they are kept once there is a folder. */
+function keepSamples(tokenizer: Tokenizer) {
+  let [lines, written] = ["", ""];
+  return {
+    add: (drawn: Drawn) => {
+      lines += samplesAsLines(drawn, tokenizer);
+    },
+    write: (folder: RunFolder) => {
+      if (lines !== written) folder.write("anchors.jsonl", lines);
+      written = lines;
+    },
+  };
 }
 
 function noteEvaluation(note: (text: string) => void, who: string, plan: EvaluationPlan): void {

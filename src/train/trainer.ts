@@ -1,14 +1,18 @@
 import { batches } from "../data/batches.ts";
 import type { Datum } from "../data/datum.ts";
-import type { AdamParams, CustomLoss, TrainingClient } from "../engine/contract.ts";
-import { UserError } from "../errors.ts";
+import type { AdamParams, CustomLoss, CustomOutput, TrainingClient } from "../engine/contract.ts";
+import { composeAdapter, type WeightedPenalty } from "../regularizer/adapter/compose.ts";
+import { checkNames } from "../regularizer/check-names.ts";
 import { compose } from "../regularizer/compose.ts";
 import { type MeasuredPart, reportOf } from "../regularizer/merge.ts";
+import { anchorStream } from "./anchor.ts";
 import type { OptimizerConfig } from "./config.ts";
 import { TrainingDivergedError, type WorstDatum } from "./diverged.ts";
+import { StepEvents } from "./events.ts";
 import { nameMetrics, type StepMetrics } from "./metrics.ts";
-import { anchorLoss, completionsLoss, type Held } from "./objective.ts";
+import { anchorLoss, completionsLoss, type Held, within } from "./objective.ts";
 import { learningRate } from "./schedule.ts";
+import { type WorstRow, worstRows } from "./worst-tokens.ts";
 
 export interface TrainOptions {
   readonly client: TrainingClient;
@@ -19,11 +23,15 @@ export interface TrainOptions {
   readonly shuffle: boolean;
   readonly optimizer: OptimizerConfig;
   readonly regularizers: readonly Held[];
+  /** Penalties on the adapter's own matrices, once per step. Default: none. */
+  readonly adapterPenalties?: readonly WeightedPenalty[];
   /** Gradients of regularizers and same top tokens are measured in step 1 and then every so many steps. Default 0: never. */
   readonly reportEvery?: number;
+  /** In those steps, how many rows of greatest value `onStep` hears of for each regularizer. Default 0. */
+  readonly worstTokens?: number;
   /** Hears of each step, once its update is made. */
-  readonly onStep?: (row: StepMetrics) => void;
-  /** When aborted, the step under way is finished and training ends. */
+  readonly onStep?: (row: StepMetrics, worst: readonly WorstRow[]) => void;
+  /** When aborted, the step under way is finished and training ends; a step that waits for a reference is given up. */
   readonly signal?: AbortSignal | undefined;
   /** A clock in milliseconds. */
   readonly now?: () => number;
@@ -36,53 +44,78 @@ export interface TrainResult {
 }
 
 /**
- * Trains: each step minimizes Σ w·CE / Σ w + Σ weightᵢ · regularizerᵢ on the next batch, with an anchor's regularizer on
- * a batch of the anchor's own, and makes one update for all. Knows only the engine's contract: what it trains may run
+ * Trains: each step minimizes Σ w·CE / Σ w + Σ weightᵢ · regularizerᵢ on the next batch, with a regularizer that has
+ * anchors on the next rows of those, instead or as well, and makes one update for all. Knows only the engine's contract: what it trains may run
  * in this process or on a server.
  *
  * @throws TrainingDivergedError before the update when the loss or the gradient is no longer finite; the client still
  * holds the last good weights.
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
-  const { client, data, steps, batchSize, seed, shuffle, optimizer, regularizers, signal } = options;
-  const { reportEvery = 0 } = options;
+  const { client, data, steps, batchSize, seed, shuffle, optimizer, signal } = options;
+  const { reportEvery = 0, worstTokens = 0, adapterPenalties = [] } = options;
   const now = options.now ?? (() => performance.now());
-  checkNames(regularizers);
-  const free = regularizers.filter(({ anchor }) => !anchor);
-  const onCompletions = free.length > 0 ? compose(free) : undefined;
+  const names = [
+    ...options.regularizers.map(({ regularizer }) => regularizer.name),
+    ...adapterPenalties.map(({ penalty }) => penalty.name),
+  ];
+  checkNames(names);
+  const events = new StepEvents(names, steps);
+  const regularizers = options.regularizers.map((held) => ({ ...held, regularizer: events.watch(held.regularizer) }));
+  // Refuses names used twice, and tells each weight once what was measured.
+  const all = compose(regularizers);
+  const adapter = composeAdapter(adapterPenalties);
   const stream = batches(data, { batchSize, seed, shuffle });
-  const anchors = regularizers.flatMap((held) => {
-    if (!held.anchor) return [];
-    const { data, rows, seed } = held.anchor;
-    return [{ regularizer: compose([held]), stream: batches(data, { batchSize: rows, seed, shuffle: true }) }];
-  });
-  const names = regularizers.map(({ regularizer }) => regularizer.name);
+  const texts = regularizers.map(({ anchors = [] }) => anchors.map(anchorStream));
   const rows: StepMetrics[] = [];
 
   for (let step = 1; step <= steps && !signal?.aborted; step++) {
     const started = now();
+    events.begin(step);
     let tokens = 0;
     let worst: WorstDatum = { source: "unknown", loss: Number.NaN };
     let total = 0;
     const parts: MeasuredPart[] = [];
     const full = reportEvery > 0 && (step - 1) % reportEvery === 0;
-    const stepOptions = { step, full, onPart: (part: MeasuredPart) => parts.push(part) };
+    const stepOptions = { step, full, signal, onPart: (part: MeasuredPart) => parts.push(part) };
     // Gradients of all losses accumulate in the client until the update.
+    const add = ({ loss }: CustomOutput) => {
+      if (!Number.isFinite(loss)) throw new TrainingDivergedError(step, `the loss became ${loss}`, worst);
+      total += loss;
+    };
     const backward = async (batch: readonly Datum[], loss: CustomLoss) => {
-      const output = await client.forwardBackwardCustom(batch, loss);
-      if (!Number.isFinite(output.loss)) throw new TrainingDivergedError(step, `the loss became ${output.loss}`, worst);
+      add(await client.forwardBackwardCustom(batch, loss));
       for (const { modelInput } of batch) tokens += modelInput.length;
-      total += output.loss;
     };
 
     const batch = stream.next().value;
     const noteWorst = (datum: WorstDatum) => {
       worst = datum;
     };
-    await backward(batch, completionsLoss(batch, onCompletions, stepOptions, noteWorst));
-    for (const { regularizer, stream } of anchors) {
-      const batch = stream.next().value;
-      await backward(batch, anchorLoss(batch, regularizer, stepOptions));
+    try {
+      const held = await Promise.all(
+        regularizers.map(async ({ completions, ...each }, i) => {
+          const text = (await Promise.all(texts[i]!.map((next) => next(step)))).flat();
+          const onCompletions = completions ?? text.length === 0;
+          if (!onCompletions || text.length === 0) return { ...each, text, onCompletions };
+          return { ...each, regularizer: within(each.regularizer, [...batch, ...text]), text, onCompletions };
+        }),
+      );
+      const here = held.filter(({ onCompletions }) => onCompletions);
+      const regularizer = here.length > 0 ? compose(here) : undefined;
+      await backward(batch, completionsLoss(batch, regularizer, stepOptions, noteWorst));
+      for (const each of held) {
+        if (each.text.length > 0) await backward(each.text, anchorLoss(each.text, compose([each]), stepOptions));
+      }
+      if (adapterPenalties.length > 0) {
+        const output = await client.backwardAdapter((matrices) => adapter.compute(matrices, { step }));
+        add(output);
+        parts.push({ data: [], metrics: output.metrics });
+      }
+    } catch (error) {
+      // Whoever was waited for has given up; the step is not taken.
+      if (signal?.aborted && error === signal.reason) break;
+      throw error;
     }
     const learning_rate = learningRate(step, steps, optimizer);
     const { grad_norm } = await client.optimStep(adamParams(optimizer, learning_rate));
@@ -91,8 +124,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     }
 
     const measured = reportOf(parts);
-    for (const composition of [onCompletions, ...anchors.map(({ regularizer }) => regularizer)])
-      composition?.observe?.(step, measured);
+    all.observe?.(step, measured);
+    adapter.observe?.(step, measured);
     const { cross_entropy = 0, ...others } = measured;
     const row: StepMetrics = {
       step,
@@ -104,19 +137,10 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       tokens_per_second: (tokens * 1000) / (now() - started),
     };
     rows.push(row);
-    options.onStep?.(row);
+    events.end(row, measured);
+    options.onStep?.(row, full && worstTokens > 0 ? worstRows(parts, worstTokens) : []);
   }
   return { rows, interrupted: rows.length < steps };
-}
-
-/** Names tell metrics apart, wherever a regularizer holds the model. */
-function checkNames(regularizers: readonly Held[]): void {
-  const names = regularizers.map(({ regularizer }) => regularizer.name);
-  const twice = names.find((name, i) => names.indexOf(name) !== i);
-  if (twice !== undefined)
-    throw new UserError(
-      `two regularizers are named "${twice}": give each its own name, since names tell their metrics apart`,
-    );
 }
 
 function adamParams({ betas, eps, weight_decay, grad_clip }: OptimizerConfig, learning_rate: number): AdamParams {

@@ -223,7 +223,7 @@ describe("what holds the model", () => {
     [
       "no reference",
       held({ reference: null }),
-      "./config.yaml:1: regularizers.0.reference is null, expected base, { field: NAME } or { file: PATH }",
+      "./config.yaml:1: regularizers.0.reference is null, expected base, start, { field: NAME }, { file: PATH }, { store: FOLDER }, { server: { url: URL, model: NAME } } or { moving: { every: STEPS } }",
     ],
     [
       "two references",
@@ -366,11 +366,11 @@ output: ./run
     ],
     [
       "regularizers:\n  - type: kl_divergence\n    weight: .nan\n",
-      "./config.yaml:6: regularizers.0.weight is NaN, expected a finite number of at least 0",
+      "./config.yaml:6: regularizers.0.weight is NaN, expected a finite number of at least 0, or what moves it, such as { budget: 0.1 } or { schedule: linear, to: 0.5, steps: 100 }",
     ],
     [
       "regularizers:\n  - { type: kl_divergence, weight: .inf }\n",
-      "./config.yaml:5: regularizers.0.weight is Infinity, expected a finite number of at least 0",
+      "./config.yaml:5: regularizers.0.weight is Infinity, expected a finite number of at least 0, or what moves it, such as { budget: 0.1 } or { schedule: linear, to: 0.5, steps: 100 }",
     ],
   ])("%j", async (part, sentence) => {
     const workspace = new Workspace();

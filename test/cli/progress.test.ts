@@ -29,6 +29,21 @@ test("the step is padded, and no KL is shown where none is measured", () => {
   expect(formatStep(plain, 300, 21)).toBe("step   7/300  loss 1.234  ce 1.100  lr 2.1e-3  8,123 tok/s  0:21 left");
 });
 
+test("a weight is shown once it has moved, as what the KL is multiplied by, within eighty columns", () => {
+  const { written, stream } = record(true, 80);
+  const progress = createProgress(300, stream, () => 0);
+  for (const [step, weight] of [
+    [118, 0.1],
+    [119, 0.1],
+    [120, 0.1234],
+    [121, 0.1],
+  ] as const)
+    progress.step({ ...row(step), weight });
+  const shown = written.map((text) => /kl (\S+)/.exec(text)![1]);
+  expect(shown).toEqual(["0.134", "0.134", "0.134×0.12", "0.134×0.10"]);
+  expect(written[2]).toBe("\r\u001b[2Kstep 120/300 loss 1.234 ce 1.100 kl 0.134×0.12 lr 2.1e-3 8,123 tok/s 0:00 left");
+});
+
 test("durations", () => {
   expect([0, 9.6, 75, 3723].map(formatDuration)).toEqual(["0:00", "0:10", "1:15", "1:02:03"]);
 });

@@ -17,8 +17,11 @@ function evaluation(task: number | null, skills: Record<string, number>, more: P
 
 function run(name: string, weight: number, of: Evaluation): SummaryInput {
   const free = weight === 0;
-  return { name, weight, direction: free ? null : "reverse", on: free ? null : "completions", evaluation: of };
+  const how = free ? { direction: null, on: null, reference: null } : HELD;
+  return { name, weight, ...how, evaluation: of };
 }
+
+const HELD = { direction: "reverse", on: "completions", reference: "base" } as const;
 
 const BASE = evaluation(0, { sums: 0.8, capitals: 1 });
 
@@ -54,6 +57,7 @@ describe("the numbers", () => {
         weight: 0.1,
         direction: "reverse",
         on: "completions",
+        reference: "base",
         task: 0.5,
         task_lenient: 0.6,
         retention: 1,

@@ -5,7 +5,7 @@ import {
   compose,
   crossEntropyLoss,
   KLDivergence,
-  mergePenaltyMetrics,
+  linearWeight,
   type Regularizer,
 } from "../../src/regularizer/index.ts";
 import { matrix } from "../divergence/oracle.ts";
@@ -69,8 +69,10 @@ describe("compose", () => {
     expectClose(flat(gradient), expected);
     expect(metrics).toEqual({
       ...Object.fromEntries(Object.entries(one.metrics).map(([name, value]) => [`forward/${name}`, value])),
-      "mine/seen": 1,
+      ...{ "forward/value": one.loss, "forward/weight": 0.3, "forward/contribution": 0.3 * one.loss },
+      ...{ "mine/seen": 1, "mine/value": 2, "mine/weight": 0.1, "mine/contribution": 0.2 },
       ...Object.fromEntries(Object.entries(other.metrics).map(([name, value]) => [`reverse/${name}`, value])),
+      ...{ "reverse/value": other.loss, "reverse/weight": 1.5, "reverse/contribution": 1.5 * other.loss },
     });
   });
 
@@ -86,6 +88,7 @@ describe("compose", () => {
       loss: 0,
       gradient: MODEL.map(({ data, shape }) => ({ data: new Float32Array(data.length), shape })),
       metrics: {},
+      rows: {},
     });
   });
 
@@ -196,6 +199,94 @@ describe("compose", () => {
     );
   });
 
+  describe("weights that move", () => {
+    const ramp = linearWeight({ from: 0, to: 1, steps: 11 });
+
+    test("are those of the step, in loss, gradient and metrics; the first step's where none is told", async () => {
+      const composed = compose([{ regularizer: constant("mine", 2), weight: ramp }]);
+      const { loss, gradient, metrics } = await composed.compute(DATA, MODEL, { step: 4 });
+      expect(loss).toBeCloseTo(0.6, 12);
+      for (const slope of flat(gradient)) expect(slope).toBeCloseTo(0.6, 6);
+      expect(metrics).toMatchObject({ "mine/value": 2, "mine/weight": 0.3, "mine/contribution": 0.6 });
+      expect((await composed.compute(DATA, MODEL)).loss).toBe(0);
+    });
+
+    test("hear once of their own regularizer's metrics, at any depth", () => {
+      const heard: unknown[] = [];
+      const listening = (at: string) => ({
+        at: () => 1,
+        observe: (step: number, measured: object) => void heard.push([at, step, measured]),
+      });
+      const inner = compose([{ regularizer: constant("mine", 1), weight: listening("inner") }], { name: "deep" });
+      const outer = compose([
+        { regularizer: inner, weight: listening("outer") },
+        { regularizer: forward, weight: listening("forward") },
+      ]);
+      outer.observe?.(3, { "deep/mine/value": 1, "deep/value": 2, "forward/kl_divergence": 3, cross_entropy: 4 });
+      expect(heard).toEqual([
+        ["inner", 3, { value: 1 }],
+        ["outer", 3, { "mine/value": 1, value: 2 }],
+        ["forward", 3, { kl_divergence: 3 }],
+      ]);
+    });
+
+    test("one that becomes negative or no number is refused in its step", async () => {
+      const falling = compose([{ regularizer: constant("mine", 1), weight: { at: (step) => 1 - step } }]);
+      await expect(falling.compute(DATA, MODEL, { step: 3 })).rejects.toThrow(
+        'the weight of the regularizer "mine" is -2 in step 3, expected a finite number of at least 0',
+      );
+    });
+  });
+
+  describe("a full report", () => {
+    const task = () => crossEntropyLoss(DATA, MODEL).gradient;
+    const members = [
+      { regularizer: forward, weight: 0.3 },
+      { regularizer: constant("mine", 2), weight: 0 },
+    ];
+
+    test("measures each gradient by itself, whatever its weight, against the task's", async () => {
+      const gradient = task();
+      const before = flat(gradient);
+      const own = flat((await forward.compute(DATA, MODEL)).gradient);
+      const { metrics } = await compose(members).compute(DATA, MODEL, {
+        addTo: { gradient, scale: 1 },
+        report: { taskGradient: gradient },
+      });
+      const sum = (f: (i: number) => number) => own.reduce((sum, _, i) => sum + f(i), 0);
+      expect(metrics["forward/logit_grad_square"]).toBeCloseTo(
+        sum((i) => own[i]! ** 2),
+        6,
+      );
+      expect(metrics["forward/task_grad_product"]).toBeCloseTo(
+        sum((i) => own[i]! * before[i]!),
+        6,
+      );
+      expect(metrics["mine/logit_grad_square"]).toBeCloseTo(4 * own.length, 6);
+    });
+
+    test("changes neither loss nor gradient", async () => {
+      const [plain, reported] = await Promise.all(
+        [{}, { report: {} }].map((more) => {
+          const nested = compose([
+            { regularizer: compose(members), weight: 2 },
+            { regularizer: reverse, weight: 1 },
+          ]);
+          return nested.compute(DATA, MODEL, { addTo: { gradient: task(), scale: 0.5 }, ...more });
+        }),
+      );
+      expect(reported!.loss).toBe(plain!.loss);
+      expectClose(flat(reported!.gradient), flat(plain!.gradient));
+      expect(reported!.metrics).toMatchObject(plain!.metrics);
+    });
+
+    test("without a task, as on an anchor, has no product with its gradient", async () => {
+      const { metrics } = await compose(members).compute(DATA, MODEL, { report: {} });
+      expect(metrics).toHaveProperty("forward/logit_grad_square");
+      expect(metrics).not.toHaveProperty("forward/task_grad_product");
+    });
+  });
+
   test("a name used twice is refused", () => {
     expect(() =>
       compose([
@@ -245,16 +336,5 @@ describe("crossEntropyLoss", () => {
       "datum 0 (train.jsonl:2): the target of row 0 is token 3, expected 0 to 2",
     );
     expect(crossEntropyLoss([datum(0)], [MODEL[1]!]).loss).toBe(0);
-  });
-});
-
-test("metrics of parts merge by extremes and sums; a part without one does not count", () => {
-  expect(mergePenaltyMetrics([])).toEqual({});
-  expect(
-    mergePenaltyMetrics([{ "a/kl_max": 1, "a/kl_min": 1, ce: 1 }, { ce: 2 }, { "a/kl_max": 3, "a/kl_min": 3, ce: 3 }]),
-  ).toEqual({
-    "a/kl_max": 3,
-    "a/kl_min": 1,
-    ce: 6,
   });
 });

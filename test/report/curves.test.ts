@@ -49,6 +49,27 @@ describe("buildCurves", () => {
     ]);
   });
 
+  it("draws the weight when that of any run moves, as it was", () => {
+    const [free, held] = quickstart.runs;
+    const weighed = (weight: (step: number) => number) => ({
+      ...held!,
+      metrics: held!.metrics.map((row) => ({ ...row, weight: weight(row.step) })),
+    });
+    const drawn = (...runs: (typeof free)[]) =>
+      buildCurves(runs as typeof quickstart.runs).charts.find(({ id }) => id === "weight");
+    expect(
+      drawn(
+        free,
+        weighed(() => 0.5),
+      ),
+    ).toBeUndefined();
+    const moving = drawn(
+      free,
+      weighed((step) => step),
+    );
+    expect(moving?.curves.map(({ run, raw, smooth }) => [run, raw[2], smooth])).toEqual([["with KL", 3, null]]);
+  });
+
   it("puts runs of different steps on one axis", () => {
     const [run] = plainRun.runs;
     const early = { ...run!, name: "early", metrics: run!.metrics.slice(0, 2) };

@@ -6,7 +6,7 @@ import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { percent } from "../../src/report/format.ts";
 import { type ReportData, writeReport } from "../../src/report/index.ts";
-import { findChromium, launch, NO_CHROMIUM } from "./browser.ts";
+import { findChromium, launch, NO_CHROMIUM } from "../browser.ts";
 import { plainRun, quickstart, unregularized } from "./example.ts";
 
 /** @file The report as a person meets it: opened from disk in a real browser. */

@@ -30,7 +30,16 @@ describe("defaults", () => {
       model: join(folder, "model"),
       data: { train: join(folder, "train.jsonl"), validation: null, max_length: null },
       lora: { rank: null, alpha: null, target_modules: null, use_rslora: null },
-      train: { steps: 300, epochs: null, batch_size: 16, seed: 1, shuffle: true, adapter: null },
+      train: {
+        steps: 300,
+        epochs: null,
+        batch_size: 16,
+        seed: 1,
+        shuffle: true,
+        report_every: 10,
+        worst_tokens: 0,
+        adapter: null,
+      },
       optimizer: {
         learning_rate: 3e-3,
         schedule: "constant",
@@ -58,6 +67,7 @@ describe("defaults", () => {
         reduction: "mean",
         epsilon: 0,
         clip: null,
+        exclude_tokens: [],
         on: "completions",
         reference: "base",
       },
@@ -94,7 +104,7 @@ output: ./runs/first
   test("a formatted configuration reads back to itself", () => {
     for (const train of ["{}", "{ epochs: 1.5 }", "{ steps: 7 }"]) {
       const config = load(
-        `${REQUIRED}train: ${train}\nregularizers: [{ on: { samples: 800 } }, { reference: { field: q } }]`,
+        `${REQUIRED}train: ${train}\nregularizers: [{ on: { samples: 800 } }, { reference: { field: q } }, { on: [completions, { samples: 8, refresh_every: 50 }, { file: /a }], reference: { moving: { every: 5 } } }]`,
       );
       expect(load(stringifyConfig(config))).toEqual(config);
     }
@@ -141,7 +151,18 @@ describe("--set", () => {
       "regularizers.0.on.samples=800",
       "regularizers.0.reference=base",
     );
-    expect(config.regularizers[0]!.on).toEqual({ samples: 800, rows: 16, max_tokens: 36, temperature: 1, seed: null });
+    expect(config.regularizers[0]).toEqual(
+      expect.objectContaining({
+        on: {
+          samples: 800,
+          rows: 16,
+          max_tokens: 36,
+          temperature: 1,
+          seed: null,
+          refresh_every: null,
+        },
+      }),
+    );
   });
 
   test("reaches nothing outside the configuration", () => {
@@ -173,13 +194,25 @@ describe("what is wrong is said in one sentence, with its place", () => {
     ],
     [
       "regularizers: [{ weight: .nan }]\n",
-      "config.yaml:3: regularizers.0.weight is NaN, expected a finite number of at least 0",
+      "config.yaml:3: regularizers.0.weight is NaN, expected a finite number of at least 0, or what moves it, such as { budget: 0.1 } or { schedule: linear, to: 0.5, steps: 100 }",
     ],
     [
       "regularizers: [{ weight: .inf }]\n",
-      "config.yaml:3: regularizers.0.weight is Infinity, expected a finite number of at least 0",
+      "config.yaml:3: regularizers.0.weight is Infinity, expected a finite number of at least 0, or what moves it, such as { budget: 0.1 } or { schedule: linear, to: 0.5, steps: 100 }",
     ],
-    ["regularizers: [{ type: kl }]\n", 'config.yaml:3: regularizers.0.type is "kl", expected kl_divergence'],
+    [
+      "regularizers: [{ type: kl }]\n",
+      'config.yaml:3: regularizers.0.type is "kl", expected one of kl_divergence, jensen_shannon, entropy, consistency, orthogonality, l1, l2, elastic_net',
+    ],
+    [
+      "regularizers: [{ type: jensen_shannon, bta: 0.1 }]\n",
+      "config.yaml:3: unknown key `bta` in regularizers.0; did you mean `beta`?",
+    ],
+    [
+      "regularizers: [{ type: jensen_shannon, beta: 1 }]\n",
+      "config.yaml:3: regularizers.0.beta is 1, expected a number above 0 and below 1",
+    ],
+    ["regularizers: [3]\n", "config.yaml:3: regularizers.0 is 3, expected a group of settings, such as { type: … }"],
     [
       "regularizers: [{ on: { sample: 3 } }]\n",
       "config.yaml:3: unknown key `sample` in regularizers.0.on; did you mean `samples`?",
@@ -190,11 +223,31 @@ describe("what is wrong is said in one sentence, with its place", () => {
     ],
     [
       "regularizers: [{ on: prompts }]\n",
-      'config.yaml:3: regularizers.0.on is "prompts", expected completions, { samples: NUMBER } or { file: PATH }',
+      'config.yaml:3: regularizers.0.on is "prompts", expected completions, { samples: NUMBER } or { file: PATH }, or a list of these',
+    ],
+    [
+      "regularizers: [{ on: [completions, { samples: 0 }] }]\n",
+      "config.yaml:3: regularizers.0.on.1.samples is 0, expected a whole number of at least 1",
+    ],
+    [
+      "regularizers: [{ on: [] }]\n",
+      "config.yaml:3: regularizers.0.on is [], expected completions, { samples: NUMBER } or { file: PATH }, or a list of these",
+    ],
+    [
+      "regularizers: [{ on: [completions, { file: a.jsonl }], reference: { file: b } }]\n",
+      'config.yaml:3: regularizers.0.reference is {"file":"b"}, expected another, or a regularizer for each text: the numbers of a file belong to the lines of one',
+    ],
+    [
+      "regularizers: [{ reference: start }]\n",
+      'config.yaml:3: regularizers.0.reference is "start", expected base, or a train.adapter: start is the adapter that training starts from, and none is given',
+    ],
+    [
+      "regularizers: [{ reference: { moving: { every: 0 } } }]\n",
+      "config.yaml:3: regularizers.0.reference.moving.every is 0, expected a whole number of at least 1",
     ],
     [
       "regularizers: [{ reference: {} }]\n",
-      "config.yaml:3: regularizers.0.reference is {}, expected base, { field: NAME } or { file: PATH }",
+      "config.yaml:3: regularizers.0.reference is {}, expected base, start, { field: NAME }, { file: PATH }, { store: FOLDER }, { server: { url: URL, model: NAME } } or { moving: { every: STEPS } }",
     ],
     [
       "regularizers: [{ reference: { field: a, file: b } }]\n",
@@ -202,7 +255,7 @@ describe("what is wrong is said in one sentence, with its place", () => {
     ],
     [
       "regularizers: [{ on: { samples: 3 }, reference: { field: q } }]\n",
-      'config.yaml:3: regularizers.0.reference is {"field":"q"}, expected base, the only reference there is for samples',
+      'config.yaml:3: regularizers.0.reference is {"field":"q"}, expected base or another that can be asked about samples, which nobody knew before',
     ],
     [
       "lora: { target_modules: [q_proj, qproj] }\n",
@@ -246,6 +299,12 @@ describe("what is wrong is said in one sentence, with its place", () => {
     ["model: other\n", "config.yaml:3: this is not valid YAML: Map keys must be unique"],
   ])("%j", (yaml, expected) => {
     expect(complaint(REQUIRED + yaml)).toBe(expected);
+  });
+
+  test("a key of another kind of regularizer", () => {
+    expect(complaint(`${REQUIRED}regularizers: [{ type: l2, beta: 0.1 }]`)).toBe(
+      "config.yaml:3: unknown key `beta` in regularizers.0; it takes type, name, weight, factors",
+    );
   });
 
   test("a missing key", () => {

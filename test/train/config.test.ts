@@ -14,6 +14,7 @@ import {
 } from "../../src/train/config.ts";
 import { exampleConfig } from "../../src/train/config-example.ts";
 import { loadConfig } from "../../src/train/config-file.ts";
+import { regularizer } from "../../src/train/config-regularizers.ts";
 
 describe("LoRA's settings", () => {
   const unwritten: LoraConfig = { rank: null, alpha: null, target_modules: null, use_rslora: null };
@@ -65,6 +66,35 @@ describe("the example", () => {
   test("has every key of the schema, each with its meaning", () => {
     const example: unknown = parse(exampleConfig());
     expect(Object.keys(example as object)).toEqual(Object.keys(configSchema.shape));
-    for (const line of exampleConfig().split("\n").filter(Boolean)) expect(line).toMatch(/\S: ?.* # \S/);
+    const asAbove = /^ {2}# {3}and, as above: /;
+    const lines = exampleConfig()
+      .split("\n")
+      .filter((line) => line !== "" && !asAbove.test(line));
+    for (const line of lines) expect(line).toMatch(/\S: ?.* # \S/);
+  });
+
+  test("shows every kind of regularizer, the first to be used, the others to be chosen instead", () => {
+    const kinds = exampleConfig()
+      .split(/^ {2}(?:# )?- type: /m)
+      .slice(1)
+      .map((kind) => kind.split("\n\n")[0]!);
+    const { options } = regularizer.def;
+    expect(kinds.map((kind) => kind.split(" ")[0])).toEqual(options.map(({ shape }) => [...shape.type._zod.values][0]));
+    for (const [i, { shape }] of options.entries()) {
+      for (const key of Object.keys(shape).slice(1)) expect(kinds[i]).toMatch(new RegExp(`\\b${key}\\b`));
+    }
+  });
+
+  test("says of every other kind what holds for it when nothing is written", () => {
+    const { regularizers: _, ...rest } = parse(exampleConfig()) as Record<string, unknown>;
+    const read = (entry: unknown) => configSchema.parse({ ...rest, regularizers: [entry] }).regularizers[0];
+    const [, ...kinds] = exampleConfig().split(/^ {2}# - type: /m);
+    for (const kind of kinds) {
+      const type = kind.split(" ")[0]!;
+      const own = kind.split("\n").flatMap((line) => /^ {2}# {3}(\w+: .*)$/.exec(line)?.[1] ?? []);
+      const keys = (parse(own.join("\n")) ?? {}) as object;
+      expect(read({ type, ...keys })).toEqual(read({ type }));
+    }
+    expect(kinds).toHaveLength(regularizer.def.options.length - 1);
   });
 });

@@ -29,9 +29,9 @@ test("a folder that cannot be created is a user's error", () => {
 
 test("each metrics row can be read as soon as it is appended", () => {
   const run = createRunFolder(join(folder, "deep/first"));
-  run.appendMetrics({ step: 1, loss: 2 });
+  run.append("metrics.jsonl", { step: 1, loss: 2 });
   expect(readFileSync(join(run.path, "metrics.jsonl"), "utf8")).toBe('{"step":1,"loss":2}\n');
-  run.appendMetrics({ step: 2, loss: 1 });
+  run.append("metrics.jsonl", { step: 2, loss: 1 });
   expect(readFileSync(join(run.path, "metrics.jsonl"), "utf8").split("\n")).toHaveLength(3);
   run.close();
 });

@@ -4,6 +4,7 @@ import { type Datum, rowCount } from "../../src/data/datum.ts";
 import type { Tensor } from "../../src/divergence/tensor.ts";
 import type {
   AdamParams,
+  AdapterLoss,
   CustomLoss,
   CustomOutput,
   ForwardOutput,
@@ -81,6 +82,22 @@ export class TableModel implements TrainingClient {
       });
     }
     return { loss, metrics };
+  }
+
+  /** The table of changes stands for both matrices of an adapter, in halves. */
+  async backwardAdapter(loss: AdapterLoss): Promise<CustomOutput> {
+    const half = this.delta.length / 2;
+    const names = ["table.lora_A.weight", "table.lora_B.weight"];
+    const matrices = names.map((name, i) => {
+      const data = Float32Array.from(this.delta.subarray(i * half, (i + 1) * half));
+      return [name, { data, shape: i === 0 ? [2, half / 2] : [half / 2, 2] }] as const;
+    });
+    const { gradient, ...output } = loss(new Map(matrices));
+    for (const [i, name] of names.entries())
+      gradient.get(name)?.data.forEach((slope, k) => {
+        this.gradient[i * half + k]! += slope;
+      });
+    return output;
   }
 
   async optimStep({ learning_rate, beta1, beta2, eps, weight_decay, grad_clip_norm }: AdamParams) {

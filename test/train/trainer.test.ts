@@ -1,8 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { type Datum, everyToken } from "../../src/data/datum.ts";
-import { tensor } from "../../src/divergence/tensor.ts";
+import { type Tensor, tensor } from "../../src/divergence/tensor.ts";
 import { baseReference } from "../../src/reference/base.ts";
 import type { Regularizer } from "../../src/regularizer/contract.ts";
+import { adaptiveWeight, budgetWeight, crossEntropyLoss, linearWeight } from "../../src/regularizer/index.ts";
 import { KLDivergence } from "../../src/regularizer/kl-divergence.ts";
 import { TrainingDivergedError } from "../../src/train/diverged.ts";
 import type { StepMetrics } from "../../src/train/metrics.ts";
@@ -79,11 +80,14 @@ describe("the loss", () => {
     expect(rows[0]!.loss).toBeCloseTo(ce / total + (0.3 * divergence) / total, 5);
   });
 
-  test("is the same, and so is training, however the engine splits the batch", async () => {
+  test("is the same, so is training, and so is all that is reported, however the engine splits the batch", async () => {
     const runs = await Promise.all(
       [Number.POSITIVE_INFINITY, 2, 1].map(async (atOnce) => {
         const engine = new TableModel({ vocabulary: VOCABULARY, atOnce });
-        const { rows } = await run(engine, { regularizers: [{ regularizer: kl(engine), weight: 0.3 }] });
+        const { rows } = await run(engine, {
+          regularizers: [{ regularizer: kl(engine), weight: budgetWeight({ budget: 0.05 }) }],
+          reportEvery: 3,
+        });
         return { rows, delta: engine.delta };
       }),
     );
@@ -151,6 +155,43 @@ describe("the regularizer trains: it is neither a constant zero nor left out of 
   });
 });
 
+describe("weights that move", () => {
+  test("a budget is kept, and what it cost is in the metrics", async () => {
+    const ends = await Promise.all(
+      [0.05, 0.2].map(async (budget) => {
+        const engine = new TableModel({ vocabulary: VOCABULARY });
+        const { rows } = await run(engine, {
+          steps: 400,
+          regularizers: [{ regularizer: kl(engine), weight: budgetWeight({ budget }) }],
+        });
+        const end = rows.slice(-50);
+        const mean = (name: string) => end.reduce((sum, row) => sum + row[name]!, 0) / end.length;
+        expect(rows[0]!.weight).toBe(0.1);
+        expect(mean("kl_divergence")).toBeGreaterThan(0.9 * budget);
+        expect(mean("kl_divergence")).toBeLessThan(1.1 * budget);
+        return { price: mean("weight"), cross_entropy: mean("cross_entropy") };
+      }),
+    );
+    // The smaller budget has the higher price, and less of the task is learned.
+    expect(ends[0]!.price).toBeGreaterThan(ends[1]!.price);
+    expect(ends[0]!.cross_entropy).toBeGreaterThan(ends[1]!.cross_entropy);
+  });
+
+  test("a target is reached, a controller hearing of each step once, of the whole batch", async () => {
+    const engine = new TableModel({ vocabulary: VOCABULARY, atOnce: 1 });
+    const { rows } = await run(engine, {
+      steps: 400,
+      regularizers: [{ regularizer: kl(engine), weight: adaptiveWeight({ target: 0.1 }) }],
+    });
+    for (const [i, row] of rows.slice(1).entries()) {
+      const before = rows[i]!;
+      const error = Math.min(0.2, Math.max(-0.2, before.kl_divergence! / 0.1 - 1));
+      expect(row.weight).toBeCloseTo(before.weight! * (1 + error / 10), 9);
+    }
+    expect(lastOf(rows).kl_divergence).toBeCloseTo(0.1, 2);
+  });
+});
+
 describe("anchors", () => {
   const anchorData = [0, 1, 2, 3].map((first) =>
     everyToken([first, (first + 3) % VOCABULARY, (first + 5) % VOCABULARY], "anchor.jsonl"),
@@ -160,8 +201,8 @@ describe("anchors", () => {
     const drifts = [];
     for (const weight of [0, 1]) {
       const engine = new TableModel({ vocabulary: VOCABULARY });
-      const anchor = { data: anchorData, rows: 3, seed: 5 };
-      const { rows } = await run(engine, { steps: 100, regularizers: [{ regularizer: kl(engine), weight, anchor }] });
+      const anchors = [{ data: anchorData, rows: 3, seed: 5 }];
+      const { rows } = await run(engine, { steps: 100, regularizers: [{ regularizer: kl(engine), weight, anchors }] });
       drifts.push(lastOf(rows).kl_divergence!);
     }
     expect(drifts[1]).toBeLessThan(drifts[0]! / 2);
@@ -182,10 +223,10 @@ describe("anchors", () => {
       },
     };
     const plain = await run(new TableModel({ vocabulary: VOCABULARY }), { steps: 3 });
-    const anchor = { data: anchorData, rows: 3, seed: 5 };
+    const anchors = [{ data: anchorData, rows: 3, seed: 5 }];
     const held = await run(new TableModel({ vocabulary: VOCABULARY }), {
       steps: 3,
-      regularizers: [{ regularizer: constant, weight: 0.5, anchor }],
+      regularizers: [{ regularizer: constant, weight: 0.5, anchors }],
     });
     expect(seen).toEqual([3, 3, 3]);
     held.rows.forEach((row, i) => {
@@ -197,13 +238,100 @@ describe("anchors", () => {
 
 describe("metrics", () => {
   const common = ["step", "loss", "cross_entropy", "grad_norm", "learning_rate", "tokens_per_second"];
+  const ofKL = ["kl_divergence", "kl_max", "kl_min", "kl_median", "kl_p95", "kl_p99"];
+  const ofOne = [...ofKL, "value", "weight", "contribution"];
+  const full = ["task_logit_grad_norm", "logit_grad_norm", "task_cosine", "kl_same_top"];
 
-  test("of a run with one KL are exactly the promised ones", async () => {
+  test("of a run with one KL are exactly the promised ones, in full every so many steps", async () => {
     const engine = new TableModel({ vocabulary: VOCABULARY });
-    const { rows } = await run(engine, { regularizers: [{ regularizer: kl(engine), weight: 0.1 }] });
+    const { rows } = await run(engine, {
+      regularizers: [{ regularizer: kl(engine), weight: 0.1 }],
+      reportEvery: 7,
+    });
     expect(rows.map(({ step }) => step)).toEqual(Array.from({ length: 20 }, (_, i) => i + 1));
-    for (const row of rows)
-      expect(new Set(Object.keys(row))).toEqual(new Set([...common, "kl_divergence", "kl_max", "kl_min"]));
+    const names = new Set([...common, ...ofOne]);
+    for (const row of rows.filter(({ step }) => ![1, 8, 15].includes(step)))
+      expect(new Set(Object.keys(row))).toEqual(names);
+    // At the reference the KL has no gradient, and so no direction.
+    const atStart = full.filter((name) => name !== "task_cosine");
+    expect(new Set(Object.keys(rows[0]!))).toEqual(new Set([...names, ...atStart]));
+    for (const row of [rows[7]!, rows[14]!]) expect(new Set(Object.keys(row))).toEqual(new Set([...names, ...full]));
+    expect(rows[0]!.logit_grad_norm).toBe(0);
+    expect(rows[0]!.kl_same_top).toBeCloseTo(1, 12);
+  });
+
+  test("the loss is the cross-entropy and the contributions, value times weight", async () => {
+    const engine = new TableModel({ vocabulary: VOCABULARY });
+    const regularizers = [
+      { regularizer: kl(engine, "one"), weight: 0.3 },
+      { regularizer: kl(engine, "other", "forward"), weight: linearWeight({ from: 0, to: 1, steps: 20 }) },
+    ];
+    const { rows } = await run(engine, { regularizers });
+    for (const [i, row] of rows.entries()) {
+      expect(row["other/weight"]).toBeCloseTo(i / 19, 12);
+      expect(row["other/contribution"]).toBeCloseTo(row["other/weight"]! * row["other/value"]!, 12);
+      expect(row["one/contribution"]).toBeCloseTo(0.3 * row["one/kl_divergence"]!, 12);
+      expect(row.loss).toBeCloseTo(row.cross_entropy + row["one/contribution"]! + row["other/contribution"]!, 9);
+      expect(row.weight).toBe(0.3);
+    }
+  });
+
+  test("gradients are those of the whole batch in logit space, and conflict shows as a negative cosine", async () => {
+    const engine = new TableModel({ vocabulary: VOCABULARY });
+    const { rows } = await run(engine, { steps: 1, regularizers: [], reportEvery: 1 });
+    expect(rows[0]).not.toHaveProperty("task_logit_grad_norm");
+    engine.delta.forEach((_, i, delta) => {
+      delta[i] = Math.cos(i);
+    });
+    const regularizer = kl(engine);
+    const { rows: held } = await run(engine, {
+      steps: 1,
+      regularizers: [{ regularizer, weight: 0.3 }],
+      reportEvery: 1,
+    });
+    const [p, data] = [await engine.sampler("current").distributions(DATA), DATA];
+    // The engine has made a step since, so the definition is looked at from a model without one.
+    const still = new TableModel({ vocabulary: VOCABULARY });
+    still.delta.forEach((_, i, delta) => {
+      delta[i] = Math.cos(i);
+    });
+    const logprobs = await still.sampler("current").distributions(data);
+    expect(logprobs).not.toEqual(p);
+    const flat = (tensors: readonly Tensor[]) => tensors.flatMap((each) => [...each.data]);
+    const task = flat(crossEntropyLoss(data, logprobs).gradient);
+    const own = flat((await kl(still).compute(data, logprobs)).gradient);
+    const product = (a: number[], b: number[]) => a.reduce((sum, x, i) => sum + x * b[i]!, 0);
+    const [taskNorm, ownNorm] = [Math.sqrt(product(task, task)), Math.sqrt(product(own, own))];
+    expect(held[0]!.task_logit_grad_norm).toBeCloseTo(taskNorm, 5);
+    expect(held[0]!.logit_grad_norm).toBeCloseTo(ownNorm, 5);
+    expect(held[0]!.task_cosine).toBeCloseTo(product(task, own) / (taskNorm * ownNorm), 5);
+    // A model that has learned its task is pulled back by its base.
+    const learned = new TableModel({ vocabulary: VOCABULARY });
+    const { rows: late } = await run(learned, {
+      steps: 41,
+      regularizers: [{ regularizer: kl(learned), weight: 0.3 }],
+      reportEvery: 40,
+    });
+    expect(late[40]!.task_cosine).toBeLessThan(-0.5);
+  });
+
+  test("measuring in full changes no step", async () => {
+    const ends = await Promise.all(
+      [0, 1].map(async (reportEvery) => {
+        const engine = new TableModel({ vocabulary: VOCABULARY });
+        const anchors = [{ data: [everyToken([2, 4, 1], "a")], rows: 1, seed: 1 }];
+        const regularizers = [
+          { regularizer: kl(engine, "completions"), weight: 0.3 },
+          { regularizer: kl(engine, "anchor", "forward"), weight: 0.5, anchors },
+        ];
+        return { ...(await run(engine, { regularizers, reportEvery })), delta: engine.delta };
+      }),
+    );
+    ends[1]!.delta.forEach((value, i) => {
+      expect(value).toBeCloseTo(ends[0]!.delta[i]!, 5);
+    });
+    expect(ends[1]!.rows.at(-1)).toHaveProperty("anchor/logit_grad_norm");
+    expect(ends[1]!.rows.at(-1)).not.toHaveProperty("anchor/task_cosine");
   });
 
   test("without a regularizer there is no KL", async () => {
@@ -213,10 +341,10 @@ describe("metrics", () => {
 
   test("of several regularizers carry their names, and the plain ones are the first's", async () => {
     const engine = new TableModel({ vocabulary: VOCABULARY });
-    const anchor = { data: [everyToken([2, 4], "a")], rows: 1, seed: 1 };
+    const anchors = [{ data: [everyToken([2, 4], "a")], rows: 1, seed: 1 }];
     const regularizers = [
       { regularizer: kl(engine, "completions"), weight: 0.1 },
-      { regularizer: kl(engine, "anchor"), weight: 0.1, anchor },
+      { regularizer: kl(engine, "anchor"), weight: 0.1, anchors },
     ];
     const { rows } = await run(engine, { regularizers });
     const row = lastOf(rows);

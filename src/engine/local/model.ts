@@ -3,10 +3,10 @@ import { availableParallelism } from "node:os";
 import type { Tensor } from "../../divergence/tensor.ts";
 import { UserError } from "../../errors.ts";
 import { inTurn } from "../../in-turn.ts";
-import type { SamplingClient } from "../contract.ts";
 import { ALL_LINEAR, type LoraSettings, newAdapter, readAdapter } from "./adapter.ts";
 import { type Batch, causalMask, decoderDims, tokenPositions } from "./batch.ts";
 import type { Projection } from "./decoder.ts";
+import { tensorsDigest } from "./digest.ts";
 import { type ModelConfig, readModelConfig } from "./model-config.ts";
 import { EMBEDDINGS, HEAD, readModelWeights } from "./model-weights.ts";
 import { parameter } from "./optimizer.ts";
@@ -123,7 +123,7 @@ export class LocalModel {
   }
 
   /** A sampler over the base model. */
-  sampler(): SamplingClient {
+  sampler(): LocalSamplingClient {
     return new LocalSamplingClient(this, { lora: null, feeds: new Map() });
   }
 
@@ -132,6 +132,11 @@ export class LocalModel {
     const programs = await Promise.all(this.#programs.values());
     this.#programs.clear();
     await Promise.all(programs.map((program) => program.close()));
+  }
+
+  /** `sha256:…` of configuration and weights, the same however files hold them. */
+  digest(): string {
+    return tensorsDigest(this.#weights, this.config);
   }
 
   /** Opens a program once under its key and keeps it until the model is closed. */

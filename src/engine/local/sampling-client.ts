@@ -54,6 +54,43 @@ export class LocalSamplingClient implements SamplingClient {
     return this.#rows(data, [], (datum, logprobs) => targetLogprobs(datum, logprobs).data);
   }
 
+  /**
+   * Calls `visit` with all rows of all data, in runs of neighbouring rows of one datum: their final hidden states [n, d],
+   * after the last norm, and log-probabilities [n, V]. Both are valid during the call only.
+   */
+  eachRun(
+    data: readonly Datum[],
+    visit: (run: { index: number; row: number; hidden: Tensor; logprobs: Tensor }) => void,
+  ): Promise<void> {
+    return this.#look(data, (part, logprobs, hidden) => {
+      for (const [i, { index, row }] of part.from.entries()) {
+        visit({ index, row, hidden: hidden[i]!, logprobs: logprobs[i]! });
+      }
+    });
+  }
+
+  /** The log-probabilities [n, V] that the model's head makes of final hidden states [n, d]. LoRA leaves the head alone. */
+  async fromHidden(hidden: readonly Tensor[]): Promise<Tensor[]> {
+    const { config, threads, rowsAtOnce } = this.#model;
+    const { hiddenSize: d, vocabSize } = config;
+    const head = await this.#model.program("head", () => openHead(config, threads));
+    return this.#model.alone(async () => {
+      const results = hidden.map(({ shape: [rows] }) => ({
+        data: new Float32Array(rows! * vocabSize),
+        shape: [rows!, vocabSize],
+      }));
+      for (const [i, { data, shape }] of hidden.entries()) {
+        for (let row = 0; row < shape[0]!; row += rowsAtOnce) {
+          const rows = Math.min(rowsAtOnce, shape[0]! - row);
+          const fed = new Map([["hidden", floats(data.subarray(row * d, (row + rows) * d), [rows, d])]]);
+          const out = await head.run([fed, this.#model.feeds], { rows });
+          results[i]!.data.set(out.get("logprobs")!.data as Float32Array, row * vocabSize);
+        }
+      }
+      return results;
+    });
+  }
+
   /** Per datum [M, …width]: what `pick` makes of its rows' log-probabilities, which are valid during the call only. */
   async #rows(
     data: readonly Datum[],
@@ -73,7 +110,10 @@ export class LocalSamplingClient implements SamplingClient {
     return results;
   }
 
-  async #look(data: readonly Datum[], visit: (part: RowPart, logprobs: readonly Tensor[]) => void): Promise<void> {
+  async #look(
+    data: readonly Datum[],
+    visit: (part: RowPart, logprobs: readonly Tensor[], hidden: readonly Tensor[]) => void,
+  ): Promise<void> {
     const { lora, feeds } = this.#weights;
     const model = this.#model;
     const { config, threads } = model;
@@ -88,7 +128,12 @@ export class LocalSamplingClient implements SamplingClient {
           const fed = new Map([["hidden", floats(rows, [part.tokens.length, config.hiddenSize])]]);
           const out = await head.run([fed, model.feeds], { rows: part.tokens.length });
           const from = part.from.map(({ index, row }) => ({ index: batch.indices[index]!, row }));
-          visit({ ...part, from }, perDatum(part.data, out.get("logprobs")!.data as Float32Array, config.vocabSize));
+          const logprobs = out.get("logprobs")!.data as Float32Array;
+          visit(
+            { ...part, from },
+            perDatum(part.data, logprobs, config.vocabSize),
+            perDatum(part.data, rows, config.hiddenSize),
+          );
         }
       }
     });

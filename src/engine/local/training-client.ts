@@ -4,7 +4,7 @@ import type { Tensor } from "../../divergence/tensor.ts";
 import { UserError } from "../../errors.ts";
 import { inTurn } from "../../in-turn.ts";
 import { mergePenaltyMetrics } from "../../regularizer/merge.ts";
-import type { AdamParams, CustomLoss, CustomOutput, ForwardOutput, TrainingClient } from "../contract.ts";
+import type { AdamParams, AdapterLoss, CustomLoss, CustomOutput, ForwardOutput, TrainingClient } from "../contract.ts";
 import { type Adapter, type LoraSettings, readAdapter, sameSettings, toLora, writeAdapter } from "./adapter.ts";
 import { type Batch, splitBatches } from "./batch.ts";
 import { buildDecoder } from "./decoder.ts";
@@ -124,6 +124,24 @@ export class LocalTrainingClient implements TrainingClient {
     });
   }
 
+  /** @throws UserError when it is not an adapter that is trained, or for a gradient of other matrices than the adapter's. */
+  backwardAdapter(loss: AdapterLoss): Promise<CustomOutput> {
+    return this.#inTurn(async () => {
+      if (!this.#adapter) throw new UserError("every weight of the model is being trained, there is no adapter.");
+      const { gradient, ...output } = loss(this.#adapter.matrices);
+      for (const [name, { data }] of gradient) {
+        const parameter = this.parameters.get(name);
+        if (parameter?.data.length !== data.length) {
+          throw new UserError(
+            `the loss returned ${data.length} numbers as the gradient of ${name}, ${parameter ? `expected ${parameter.data.length}: one for each of its entries` : "which is none of the adapter's matrices"}.`,
+          );
+        }
+        addTo(parameter, data);
+      }
+      return output;
+    });
+  }
+
   /** Leaves the weights as they are, and clears the gradients, when the gradients' norm is not finite. */
   optimStep(params: AdamParams): Promise<{ readonly grad_norm: number }> {
     const update = async () => {
@@ -181,6 +199,12 @@ export class LocalTrainingClient implements TrainingClient {
       this.#model,
       weights === "current" ? this.#weights : { lora: null, feeds: new Map() },
     );
+  }
+
+  /** A sampler over the weights of this moment, whatever training makes of them later: a copy of the adapter. */
+  snapshot(): LocalSamplingClient {
+    const copies = [...this.parameters].map(([name, { data, shape }]) => [name, floats(data.slice(), shape)] as const);
+    return new LocalSamplingClient(this.#model, { lora: this.#weights.lora, feeds: new Map(copies) });
   }
 
   /** Frees the graphs. */

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Datum } from "../../data/datum.ts";
 import type { Tensor } from "../../divergence/tensor.ts";
 import { UserError } from "../../errors.ts";
 import { createRandom, randomInteger } from "../../random.ts";
@@ -12,6 +13,9 @@ type Tokens = readonly number[] | Int32Array;
 /** Requests under way at once; more would gain nothing and cost a connection each. */
 const REQUESTS_AT_ONCE = 64;
 
+/** The log-probability of entries that hold no token. */
+const UNKNOWN = -99999;
+
 /** A sampling session of the server, and the number of its next request. */
 export interface SamplingSession {
   readonly id: string;
@@ -23,6 +27,7 @@ export const sessionAnswer = z.object({ sampling_session_id: z.string() });
 
 /** Draws from whatever weights `session` gives when a call begins. */
 export class RemoteSamplingClient implements SamplingClient {
+  readonly description = "a sampler on a server";
   readonly #http: Http;
   readonly #session: () => Promise<SamplingSession>;
 
@@ -59,7 +64,37 @@ export class RemoteSamplingClient implements SamplingClient {
     });
   }
 
-  async distributions(): Promise<readonly Tensor[]> {
+  /**
+   * The k likeliest tokens at each place of each prompt of N tokens, row-major [N, k]; row 0 means nothing. What
+   * `promptReference` needs of a model on a server.
+   *
+   * @throws UserError when the server knows fewer than k tokens at a place, as it says by token 0 at −99999.
+   */
+  async promptTopK(
+    prompts: readonly Tokens[],
+    k: number,
+  ): Promise<readonly { readonly tokens: Int32Array; readonly logprobs: Float32Array }[]> {
+    const settings = { sampling_params: { max_tokens: 1 }, prompt_logprobs: true, topk_prompt_logprobs: k };
+    const responses = await this.#ask(prompts, () => settings);
+    return responses.map(({ topk_prompt_logprobs: found }, i) => {
+      const places = prompts[i]!.length;
+      if (found?.prompt_length !== places || found.k !== k) {
+        const what = found ? `${found.k} tokens at ${found.prompt_length} places` : "no likeliest tokens";
+        throw new UserError(
+          `the server sent ${what} of a prompt of ${places} tokens, k is ${k}: does it support topk_prompt_logprobs?`,
+        );
+      }
+      const { token_ids: tokens, logprobs } = found;
+      const unknown = logprobs.findIndex((logprob, at) => at >= k && logprob <= UNKNOWN);
+      if (unknown < 0) return { tokens, logprobs };
+      const place = Math.floor(unknown / k);
+      throw new UserError(
+        `the server knows ${unknown - place * k} tokens at place ${place} of a prompt, k is ${k}: lower k`,
+      );
+    });
+  }
+
+  async distributions(_data: readonly Datum[]): Promise<readonly Tensor[]> {
     throw new UserError(
       "a remote engine has no whole-vocabulary distributions: use computeLogprobs for the log-probabilities of given tokens, or an embedded engine",
     );
@@ -76,8 +111,8 @@ export class RemoteSamplingClient implements SamplingClient {
           seq_id: session.next++,
           num_samples: 1,
           prompt: { chunks: [{ type: "encoded_text", tokens: [...prompts[i]!] }] },
-          ...settings(i),
           topk_prompt_logprobs: 0,
+          ...settings(i),
           type: "sample",
         });
         responses[i] = await this.#http.message(id, decodeSampleResponse);

@@ -1,5 +1,4 @@
 import { z } from "zod";
-import type { SamplingClient } from "../contract.ts";
 import { type ConnectOptions, Http } from "./http.ts";
 import { RemoteSamplingClient, type SamplingSession, sessionAnswer } from "./sampling-client.ts";
 import { RemoteTrainingClient } from "./training-client.ts";
@@ -74,7 +73,9 @@ export class ServiceClient {
   }
 
   /** A sampler over a base model, or over weights saved for sampling. */
-  async sampler(weights: { readonly base_model: string } | { readonly model_path: string }): Promise<SamplingClient> {
+  async sampler(
+    weights: { readonly base_model: string } | { readonly model_path: string },
+  ): Promise<RemoteSamplingClient> {
     const session = await this.#open(weights);
     return new RemoteSamplingClient(this.#http, async () => session);
   }

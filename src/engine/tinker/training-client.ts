@@ -2,14 +2,7 @@ import { z } from "zod";
 import { type Datum, rowCount } from "../../data/datum.ts";
 import { formatShape, type Tensor } from "../../divergence/tensor.ts";
 import { UserError } from "../../errors.ts";
-import type {
-  AdamParams,
-  CustomLoss,
-  CustomOutput,
-  ForwardOutput,
-  SamplingClient,
-  TrainingClient,
-} from "../contract.ts";
+import type { AdamParams, CustomLoss, CustomOutput, ForwardOutput, TrainingClient } from "../contract.ts";
 import { chunked, joined } from "./chunks.ts";
 import type { Http } from "./http.ts";
 import { rowsOf, toWire } from "./rows.ts";
@@ -64,6 +57,13 @@ export class RemoteTrainingClient implements TrainingClient {
     return { loss: penalty.loss, metrics: penalty.metrics };
   }
 
+  /** @throws UserError always. */
+  async backwardAdapter(): Promise<never> {
+    throw new UserError(
+      "a remote engine keeps the adapter's matrices on its server, so penalties on them (l1, l2, elastic_net, orthogonality) need an embedded engine; weight_decay in optimStep is the server's own",
+    );
+  }
+
   async optimStep(adam_params: AdamParams): Promise<{ readonly grad_norm: number | null }> {
     delete this.#sessions.current;
     const id = await this.#submit("optim_step", { adam_params, type: "optim_step" });
@@ -94,7 +94,7 @@ export class RemoteTrainingClient implements TrainingClient {
     throw new UserError("a remote engine keeps its adapter on the server: use saveState(name) to keep it there");
   }
 
-  sampler(weights: "current" | "base"): SamplingClient {
+  sampler(weights: "current" | "base"): RemoteSamplingClient {
     return new RemoteSamplingClient(this.#http, () => {
       const session = this.#sessions[weights] ?? (weights === "base" ? this.#openBase() : this.#snapshot());
       this.#sessions[weights] = session;

@@ -92,6 +92,10 @@ export class Bigram implements TrainingClient {
     }
   }
 
+  async backwardAdapter(): Promise<never> {
+    throw new Error("a table has no adapter");
+  }
+
   async optimStep({ learning_rate, beta1, beta2, eps, weight_decay, grad_clip_norm }: AdamParams) {
     this.calls.push("optimStep");
     const grad_norm = Math.hypot(...this.gradient);

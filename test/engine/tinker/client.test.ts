@@ -149,6 +149,12 @@ describe("a custom loss", () => {
     await expect(remote.sampler("base").distributions(batch)).rejects.toThrow(/no whole-vocabulary.*computeLogprobs/);
   });
 
+  it("of the adapter's matrices is refused with what to do", async () => {
+    await expect(remote.backwardAdapter()).rejects.toThrow(
+      /keeps the adapter's matrices on its server.*l1, l2, elastic_net, orthogonality.*embedded engine/,
+    );
+  });
+
   it("with a gradient for too few rows is refused", async () => {
     const short: CustomLoss = { support: "sampled", compute: () => ({ loss: 0, gradient: [], metrics: {} }) };
     await expect(remote.forwardBackwardCustom(batch, short)).rejects.toThrow(/shape none for datum 0, expected \[3\]/);

@@ -1,0 +1,100 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import {
+  type Attributes,
+  context,
+  type Gauge,
+  type MeterProvider,
+  metrics as metricsApi,
+  SpanStatusCode,
+  type TracerProvider,
+  trace,
+} from "@opentelemetry/api";
+import type { RegularizerEvent, StepEvent } from "../train/events.ts";
+
+export interface InstrumentOptions {
+  /** Default: the one that is registered globally. */
+  readonly tracerProvider?: TracerProvider | undefined;
+  /** Default: the one that is registered globally. */
+  readonly meterProvider?: MeterProvider | undefined;
+}
+
+/**
+ * Tells OpenTelemetry of every step that is taken in this process from now on.
+ *
+ * Spans: `klamp.step` below whatever span is active, and below it a `klamp.regularizer` for each regularizer, as long as its
+ * answers took; one that failed has the error. Metrics: the counter `klamp.steps`, the histogram `klamp.step.duration` in
+ * seconds, and gauges: `klamp.loss` and the other numbers of `metrics.jsonl`, and of each regularizer
+ * `klamp.regularizer.value`, `.weight`, `.contribution`, `.kl_divergence` and all else that it measures, by the attribute
+ * `klamp.regularizer`. Divergences are in nats per token.
+ *
+ * @returns what ends it.
+ * @example
+ * import { instrument } from "klamp/opentelemetry";
+ * const stop = instrument(); // after the SDK was started
+ */
+export function instrument({ tracerProvider, meterProvider }: InstrumentOptions = {}): () => void {
+  const tracer = (tracerProvider ?? trace).getTracer("klamp");
+  const meter = (meterProvider ?? metricsApi).getMeter("klamp");
+  const taken = meter.createCounter("klamp.steps", { description: "steps of training" });
+  const duration = meter.createHistogram("klamp.step.duration", { unit: "s", description: "of one step of training" });
+  const gauges = new Map<string, Gauge>();
+  const record = (name: string, value: number | undefined, attributes?: Attributes) => {
+    if (value === undefined || !Number.isFinite(value)) return;
+    const gauge = gauges.get(name) ?? meter.createGauge(name, unitOf(name));
+    gauges.set(name, gauge);
+    gauge.record(value, attributes);
+  };
+
+  const onStep = (message: unknown) => {
+    const { step, steps, started, seconds, metrics, regularizers } = message as StepEvent;
+    const attributes = { "klamp.step": step, "klamp.steps": steps, "klamp.loss": metrics.loss };
+    const span = tracer.startSpan("klamp.step", { startTime: started, attributes });
+    const inside = trace.setSpan(context.active(), span);
+    for (const event of regularizers) {
+      const own = attributesOf(event);
+      // What is not timed is part of the step, with no length of its own.
+      const from = event.started ?? started;
+      tracer
+        .startSpan("klamp.regularizer", { startTime: from, attributes: own }, inside)
+        .end(from + 1000 * (event.seconds ?? 0));
+      for (const [name, value] of Object.entries(event.metrics))
+        record(`klamp.regularizer.${name}`, value, { "klamp.regularizer": event.name });
+    }
+    span.end(started + 1000 * seconds);
+    taken.add(1);
+    duration.record(seconds);
+    for (const name of STEP_METRICS) record(`klamp.${name}`, metrics[name]);
+  };
+
+  const onFailure = (message: unknown) => {
+    const event = message as RegularizerEvent;
+    if (!("error" in event)) return;
+    const { started = Date.now(), seconds = 0, error } = event;
+    const span = tracer.startSpan("klamp.regularizer", { startTime: started, attributes: attributesOf(event) });
+    const reason = error instanceof Error ? error : new Error(String(error));
+    const ended = started + 1000 * seconds;
+    span.recordException(reason, ended);
+    span.setStatus({ code: SpanStatusCode.ERROR, message: reason.message });
+    span.end(ended);
+  };
+
+  subscribe("klamp:step", onStep);
+  subscribe("klamp:regularizer", onFailure);
+  return () => {
+    unsubscribe("klamp:step", onStep);
+    unsubscribe("klamp:regularizer", onFailure);
+  };
+}
+
+const STEP_METRICS = ["loss", "cross_entropy", "grad_norm", "learning_rate", "tokens_per_second"] as const;
+
+function attributesOf({ step, name, metrics }: RegularizerEvent): Attributes {
+  const told = Object.entries(metrics).map(([metric, value]) => [`klamp.${metric}`, value] as const);
+  return { "klamp.step": step, "klamp.regularizer": name, ...Object.fromEntries(told) };
+}
+
+/** In the notation of UCUM. */
+function unitOf(name: string): { readonly unit?: string } {
+  if (name === "klamp.tokens_per_second") return { unit: "{token}/s" };
+  return /(loss|entropy|kl_(divergence|max|min|median|p95|p99))$/.test(name) ? { unit: "{nat}/{token}" } : {};
+}

@@ -1,0 +1,39 @@
+import type { TopK } from "../divergence/supports/top-k.ts";
+import type { SamplingClient } from "../engine/contract.ts";
+import { UserError } from "../errors.ts";
+import { type ComputedOptions, computedReference } from "./computed.ts";
+import type { Reference } from "./contract.ts";
+import { formatDatum } from "./format-datum.ts";
+import { promptOf } from "./prompt-reference.ts";
+
+/**
+ * A reference that tells the log-probability of each token of a text, and no other: two outcomes a row, the target and any
+ * other token. A divergence over them is a lower bound, and a loose one; ask for the k likeliest tokens where you can.
+ *
+ * @throws UserError from `resolve`, naming the datum, where a target is not the next token of the text.
+ * @example new KLDivergence({ reference: sampledReference(await service.sampler({ base_model: "small-world" })) })
+ */
+export function sampledReference(
+  client: Pick<SamplingClient, "computeLogprobs">,
+  options: Omit<ComputedOptions, "sampled" | "temperature"> = {},
+): Reference {
+  const description = options.description ?? "log-probabilities of the targets";
+  return computedReference<TopK | { readonly data: Float32Array; readonly shape: readonly number[] }>(
+    async (data) => {
+      const prompts = data.map(promptOf);
+      const scored = await client.computeLogprobs(prompts);
+      return data.map((datum, i) => {
+        const { target_tokens, positions } = datum.lossInputs;
+        const own = target_tokens.data.map((token, row) => {
+          const place = (positions?.data[row] ?? row) + 1;
+          if (prompts[i]![place] === token) return place;
+          throw new UserError(
+            `${formatDatum(datum, i)}, row ${row}: the target is token ${token}, the text goes on with ${prompts[i]![place]}, and a reference of single tokens knows that one alone`,
+          );
+        });
+        return { data: Float32Array.from(own, (place) => scored[i]![place]!), shape: [own.length] };
+      });
+    },
+    { ...options, description, sampled: true },
+  );
+}

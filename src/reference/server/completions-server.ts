@@ -1,0 +1,83 @@
+import { UserError } from "../../errors.ts";
+import type { PromptScorer } from "../prompt-reference.ts";
+import { answerSchema, compareTexts, echoedPlaces, placesOf, toTopK } from "./places.ts";
+import { type RequestOptions, requester } from "./request.ts";
+
+export interface CompletionsServerOptions extends RequestOptions {
+  /** Where the server is, with or without `/v1`: `http://127.0.0.1:8000`. */
+  readonly url: string;
+  /** `"vllm"`: the extension `prompt_logprobs`. `"echo"`: `echo` with `logprobs`, as the API had it first. Default `"vllm"`. */
+  readonly protocol?: "vllm" | "echo" | undefined;
+  /** Requests under way at once. Default 4. */
+  readonly concurrency?: number | undefined;
+  /** What this model makes of a token id: a server that reads ids as other texts is refused. Default: not compared. */
+  readonly decode?: ((token: number) => string) | undefined;
+}
+
+/** Prompts of one request: enough for a server to batch, few enough for an answer in time. */
+const PROMPTS_AT_ONCE = 8;
+
+/**
+ * A server that speaks OpenAI's completions API and scores prompts, as vLLM does. Prompts are sent as token ids, several a
+ * request, some requests at once; connections that fail and 429 or 5xx are tried again.
+ *
+ * @throws UserError from `promptTopK` that says what to do: nobody answers, no such model, k beyond the server's limit, token
+ * ids that are other texts there, log-probabilities that were filtered.
+ * @see docs.vllm.ai, OpenAI-compatible server (`prompt_logprobs`, `--max-logprobs`)
+ */
+export function completionsServer(options: CompletionsServerOptions): PromptScorer {
+  const { model, protocol = "vllm", concurrency = 4 } = options;
+  const url = `${options.url.replace(/\/+$/, "").replace(/\/v1$/, "")}/v1`;
+  const description = `${model} at ${url}`;
+  const request = requester(url, options);
+  return {
+    description,
+    promptTopK: async (prompts, k, { signal }) => {
+      const parts = Array.from({ length: Math.ceil(prompts.length / PROMPTS_AT_ONCE) }, (_, i) =>
+        prompts.slice(i * PROMPTS_AT_ONCE, (i + 1) * PROMPTS_AT_ONCE),
+      );
+      const answers = await inParallel(parts, concurrency, signal, async (part, signal) => {
+        const prompt = part.map((tokens) => [...tokens]);
+        const body = { model, prompt, temperature: 1, ...HOW[protocol](k) };
+        const { choices } = await request("completions", body, answerSchema, k, signal);
+        const ordered = choices.toSorted((a, b) => a.index - b.index);
+        if (ordered.length !== part.length) {
+          throw new UserError(`${url} answered ${ordered.length} choices for ${part.length} prompts`);
+        }
+        return ordered.map((choice, i) => {
+          const places = protocol === "vllm" ? placesOf(choice, url) : echoedPlaces(choice, part[i]!, url);
+          if (options.decode) compareTexts(places, options.decode, description);
+          return toTopK(places, part[i]!, k, url);
+        });
+      });
+      return answers.flat();
+    },
+  };
+}
+
+const HOW = {
+  vllm: (k: number) => ({ max_tokens: 1, prompt_logprobs: k }),
+  echo: (k: number) => ({ max_tokens: 0, echo: true, logprobs: k, return_tokens_as_token_ids: true }),
+} as const;
+
+/** Does work on all items, some at a time; the first failure ends what else is under way. */
+async function inParallel<Item, Result>(
+  items: readonly Item[],
+  atOnce: number,
+  signal: AbortSignal | undefined,
+  work: (item: Item, signal: AbortSignal) => Promise<Result>,
+): Promise<Result[]> {
+  const failed = new AbortController();
+  const either = AbortSignal.any([failed.signal, ...(signal ? [signal] : [])]);
+  const results = new Array<Result>(items.length);
+  let next = 0;
+  const worker = async () => {
+    for (let i = next++; i < items.length; i = next++) results[i] = await work(items[i]!, either);
+  };
+  const workers = Array.from({ length: Math.min(atOnce, items.length) }, worker);
+  await Promise.all(workers).catch((error) => {
+    failed.abort();
+    throw error;
+  });
+  return results;
+}

@@ -1,0 +1,178 @@
+import type { Datum } from "../../data/datum.ts";
+import { entropy } from "../../divergence/entropy.ts";
+import { selectTopK, type TopK, topK } from "../../divergence/supports/top-k.ts";
+import type { Tensor } from "../../divergence/tensor.ts";
+import { UserError } from "../../errors.ts";
+import { storeBytes } from "./files.ts";
+import { rowFormat, type StoreIdentity } from "./identity.ts";
+import { StoreReader } from "./reader.ts";
+import { encodeRows } from "./record.ts";
+import { positionsOf, textKey } from "./text-key.ts";
+import { type NewRecord, StoreWriter } from "./writer.ts";
+
+/** Some neighbouring rows of one datum, as the reference sees them. Valid during the call that hands them out. */
+export interface RowRun {
+  /** Which datum, and its first row that is here. */
+  readonly index: number;
+  readonly row: number;
+  /** [n, V]. */
+  readonly logprobs: Tensor;
+  /** [n, d] what the head makes log-probabilities of. */
+  readonly hidden: Tensor;
+}
+
+/** The model that a store is built from: calls `visit` with all rows of the data, in runs. */
+export interface RowSource {
+  eachRun(data: readonly Datum[], visit: (run: RowRun) => void): Promise<void>;
+}
+
+export interface BuildOptions {
+  readonly folder: string;
+  readonly identity: StoreIdentity;
+  readonly source: RowSource;
+  /** When aborted, the block under way is finished. */
+  readonly signal?: AbortSignal | undefined;
+  /** Hears after each block how far the texts that were missing are done. */
+  readonly onProgress?: ((progress: BuildProgress) => void) | undefined;
+  /** Tokens of a block: what is computed together, and what an interruption costs at most. Default 1024. */
+  readonly blockTokens?: number;
+  /** Default 1 GiB. */
+  readonly shardBytes?: number;
+}
+
+export interface BuildProgress {
+  readonly texts: number;
+  readonly of: number;
+  /** Rows written so far, by this build. */
+  readonly rows: number;
+}
+
+export interface BuildResult extends BuildProgress {
+  /** Texts that were there already, each counted once. */
+  readonly found: number;
+  /** Of the whole store. */
+  readonly bytes: number;
+  readonly interrupted: boolean;
+}
+
+/**
+ * Puts the reference's rows of every datum into a store, those that are not there yet. Ended at any moment and begun again
+ * with the same data, it writes the same bytes as one that was never ended.
+ *
+ * @throws UserError when the folder holds something else, or the store of another reference.
+ */
+export async function buildStore(data: readonly Datum[], options: BuildOptions): Promise<BuildResult> {
+  const { folder, identity, source, signal, onProgress, blockTokens = 1024 } = options;
+  const writer = await StoreWriter.open(folder, identity, options);
+  try {
+    const { missing, found } = await lacking(folder, data);
+    let [texts, rows] = [0, 0];
+    for (const block of blocks(missing, blockTokens)) {
+      if (signal?.aborted) break;
+      await writer.append(await recordsOf(block, identity, source));
+      texts += block.length;
+      rows += block.reduce((sum, { lossInputs }) => sum + lossInputs.target_tokens.data.length, 0);
+      onProgress?.({ texts, of: missing.length, rows });
+    }
+    const interrupted = texts < missing.length;
+    return { texts, of: missing.length, rows, found, bytes: storeBytes(folder), interrupted };
+  } finally {
+    await writer.close();
+  }
+}
+
+/** What is to be looked at: each text once, with its rows in ascending order, unless the store or an earlier one has them. */
+async function lacking(folder: string, data: readonly Datum[]): Promise<{ missing: Datum[]; found: number }> {
+  const store = await StoreReader.open(folder);
+  try {
+    const known = new Map<string, Set<number>[]>();
+    const missing: Datum[] = [];
+    let found = 0;
+    for (const datum of data) {
+      const positions = [...new Set(positionsOf(datum))].sort((a, b) => a - b);
+      const key = textKey(datum).toString("latin1");
+      const sets = known.get(key) ?? [];
+      if (sets.some((set) => positions.every((position) => set.has(position)))) continue;
+      known.set(key, [...sets, new Set(positions)]);
+      if (await store.has(datum)) found++;
+      else missing.push(rowsAt(datum, Int32Array.from(positions)));
+    }
+    return { missing, found };
+  } finally {
+    await store.close();
+  }
+}
+
+/** The text with rows at these positions; what they should predict is beside the point. */
+function rowsAt({ modelInput, source }: Datum, positions: Int32Array): Datum {
+  const shape = [positions.length];
+  return {
+    modelInput,
+    lossInputs: {
+      target_tokens: { data: new Int32Array(positions.length), shape },
+      weights: { data: new Float32Array(positions.length).fill(1), shape },
+      positions: { data: positions, shape },
+    },
+    ...(source !== undefined && { source }),
+  };
+}
+
+/** Neighbours together, up to so many tokens. Depends on what is still missing alone, so that a resumed build cuts alike. */
+function* blocks(data: readonly Datum[], blockTokens: number): Generator<Datum[]> {
+  let block: Datum[] = [];
+  let tokens = 0;
+  for (const datum of data) {
+    if (block.length > 0 && tokens + datum.modelInput.length > blockTokens) {
+      yield block;
+      block = [];
+      tokens = 0;
+    }
+    block.push(datum);
+    tokens += datum.modelInput.length;
+  }
+  if (block.length > 0) yield block;
+}
+
+async function recordsOf(block: readonly Datum[], identity: StoreIdentity, source: RowSource): Promise<NewRecord[]> {
+  const kept = block.map((datum) => newRows(datum, identity));
+  await source.eachRun(block, ({ index, row, logprobs, hidden }) => {
+    const { entropy: entropies, rows } = kept[index]!;
+    entropies.set(entropy(logprobs, { reduction: "none" }).data, row);
+    if ("support" in rows) copyRows(selectTopK(logprobs, identity.k!), rows, row);
+    else rows.data.set(hidden.data, row * hidden.shape[1]!);
+  });
+  return block.map((datum, i) => {
+    const { entropy, rows } = kept[i]!;
+    if (!("support" in rows)) refuseLarge(rows, datum);
+    return {
+      key: textKey(datum),
+      bytes: encodeRows({ positions: positionsOf(datum), kept: rows, entropy }, rowFormat(identity)),
+    };
+  });
+}
+
+function newRows(datum: Datum, { kind, k, hidden_size }: StoreIdentity) {
+  const count = positionsOf(datum).length;
+  const floats = (...shape: number[]) => ({ data: new Float32Array(shape.reduce((a, b) => a * b)), shape });
+  const rows =
+    kind === "hidden"
+      ? floats(count, hidden_size!)
+      : topK({ data: new Int32Array(count * k!), shape: [count, k!] }, floats(count, k!), { tail: floats(count) });
+  return { entropy: new Float32Array(count), rows };
+}
+
+function copyRows(from: TopK, to: TopK, row: number): void {
+  const k = to.tokens.shape[1]!;
+  to.tokens.data.set(from.tokens.data, row * k);
+  to.logprobs.data.set(from.logprobs.data, row * k);
+  to.tail!.data.set(from.tail!.data, row);
+}
+
+/** Float16 ends at 65504. */
+function refuseLarge({ data }: Tensor, { source = "a text" }: Datum): void {
+  const large = data.find((number) => !(Math.abs(number) <= 65504));
+  if (large === undefined) return;
+  throw new UserError(
+    `the final hidden states of ${source} hold the number ${large}, which float16 cannot: build a store of kind top-k`,
+  );
+}

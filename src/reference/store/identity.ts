@@ -1,0 +1,94 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { crc32 } from "node:zlib";
+import { UserError } from "../../errors.ts";
+import type { RowFormat } from "./record.ts";
+
+/** What is kept of each row: its k most probable tokens and the rest, or the model's final hidden states. */
+export type StoreKind = "top-k" | "hidden";
+
+/** Whose distributions a store holds, of what, and how: its `store.json`. Two stores agree when all of it does. */
+export interface StoreIdentity {
+  readonly kind: StoreKind;
+  /** Tokens kept of each row; null for hidden states, from which the whole vocabulary is computed. */
+  readonly k: number | null;
+  /** V. */
+  readonly vocabulary: number;
+  /** d, numbers in a hidden state; null for top-k. */
+  readonly hidden_size: number | null;
+  readonly temperature: number;
+  /** `sha256:…` of the model's configuration and weights. */
+  readonly model: string;
+  /** `none` for the model alone, or `sha256:…` of the adapter on top of it. */
+  readonly adapter: string;
+  /** `sha256:…` of tokenizer.json. */
+  readonly tokenizer: string;
+}
+
+/** Goes up when what is written changes its meaning. */
+const FORMAT = "klamp reference store 1";
+export const IDENTITY_FILE = "store.json";
+
+/** What differs is named in this order. */
+const NAMES: Readonly<Record<keyof StoreIdentity, string>> = {
+  model: "model",
+  adapter: "adapter",
+  tokenizer: "tokenizer",
+  vocabulary: "vocabulary",
+  kind: "kind",
+  k: "k",
+  hidden_size: "hidden size",
+  temperature: "temperature",
+};
+
+export function identityJson(identity: StoreIdentity): string {
+  const content = { format: FORMAT, ...identity };
+  return `${JSON.stringify({ ...content, checksum: crc32(JSON.stringify(content)) }, null, 2)}\n`;
+}
+
+/**
+ * What the store in this folder says it holds; null when there is no such folder, or an empty one.
+ *
+ * @throws UserError for a folder that is no store, a damaged `store.json`, or one of another format.
+ */
+export function readIdentity(folder: string): StoreIdentity | null {
+  const path = join(folder, IDENTITY_FILE);
+  if (!existsSync(path)) {
+    // A build that was killed at once may have left a temporary file.
+    if (!existsSync(folder) || readdirSync(folder).every((name) => name.endsWith(".tmp"))) return null;
+    throw new UserError(`${folder} is no reference store, it has no ${IDENTITY_FILE}: choose another folder`);
+  }
+  const text = readFileSync(path, "utf8");
+  let parsed: Readonly<Record<string, unknown>> = {};
+  try {
+    parsed = { ...(JSON.parse(text) as object) };
+  } catch {
+    // Told below, as any other text that is not what was written.
+  }
+  const { format, checksum, ...identity } = parsed;
+  if (typeof format === "string" && format !== FORMAT) {
+    throw new UserError(`${path} has the format "${format}", this klamp reads "${FORMAT}": build the store again`);
+  }
+  if (identityJson(identity as unknown as StoreIdentity) !== text) {
+    throw new UserError(
+      `the reference store is damaged at ${path}: its checksum ${checksum} is not that of its content; delete its folder and build it again with \`klamp reference build --config FILE\``,
+    );
+  }
+  return identity as unknown as StoreIdentity;
+}
+
+/** What the records of such a store are made of. */
+export function rowFormat({ kind, k, hidden_size, vocabulary }: StoreIdentity): RowFormat {
+  return { kind, width: (kind === "top-k" ? k : hidden_size)!, vocabulary };
+}
+
+/** @throws UserError that names everything in which the store is not what is needed, with both values. */
+export function checkIdentity(folder: string, found: StoreIdentity, needed: StoreIdentity): void {
+  const differing = (Object.keys(NAMES) as (keyof StoreIdentity)[]).filter((key) => found[key] !== needed[key]);
+  if (differing.length === 0) return;
+  const show = (value: string | number | null) => value ?? "none";
+  const list = differing.map((key) => `its ${NAMES[key]} is ${show(found[key])}, expected ${show(needed[key])}`);
+  throw new UserError(
+    `the reference store ${folder} is of another reference: ${list.join("; ")}: name another folder, or delete this one, and build it with \`klamp reference build --config FILE\``,
+  );
+}

@@ -1,0 +1,146 @@
+import { type FileHandle, open } from "node:fs/promises";
+import { join } from "node:path";
+import { crc32 } from "node:zlib";
+import type { Datum } from "../../data/datum.ts";
+import { UserError } from "../../errors.ts";
+import { INDEX_FILE, readAt, readEntries, shardPath } from "./files.ts";
+import { readIdentity, rowFormat, type StoreIdentity } from "./identity.ts";
+import { decodeEntry, ENTRY_BYTES, type IndexEntry } from "./index-entry.ts";
+import { KeyTable } from "./key-table.ts";
+import { decodePositions, decodeRows, type RowFormat, type StoredRows } from "./record.ts";
+import { positionsOf, textKey } from "./text-key.ts";
+
+/**
+ * A reference store, open for reading. Holds a table of keys and no record: what a lookup needs is read from the disk and
+ * checked against its checksum.
+ *
+ * @example
+ * const store = await StoreReader.open("./reference");
+ * const rows = await store.find(datum);
+ */
+export class StoreReader {
+  readonly folder: string;
+  readonly identity: StoreIdentity;
+  /** Texts that are found. What an interrupted build has left unfinished is not. */
+  readonly size: number;
+  readonly #index: FileHandle;
+  readonly #table: KeyTable;
+  readonly #shards = new Map<number, Promise<FileHandle>>();
+
+  /** @throws UserError when there is no store, or its index is damaged. */
+  static async open(folder: string): Promise<StoreReader> {
+    const identity = readIdentity(folder);
+    if (!identity) {
+      throw new UserError(
+        `there is no reference store in ${folder}: build it with \`klamp reference build --config FILE\``,
+      );
+    }
+    const index = await openOrRefuse(join(folder, INDEX_FILE));
+    try {
+      const table = new KeyTable(Math.floor((await index.stat()).size / ENTRY_BYTES));
+      let number = 0;
+      let size = 0;
+      for await (const entry of readEntries(index)) {
+        if (!entry) throw damagedEntry(folder, number);
+        table.add(entry.key, number++);
+        if (entry.endsBlock) size = number;
+      }
+      return new StoreReader(folder, identity, index, table, size);
+    } catch (error) {
+      await index.close();
+      throw error;
+    }
+  }
+
+  private constructor(folder: string, identity: StoreIdentity, index: FileHandle, table: KeyTable, size: number) {
+    this.folder = folder;
+    this.identity = identity;
+    this.size = size;
+    this.#index = index;
+    this.#table = table;
+  }
+
+  /** The rows of a datum, in its order. Undefined when the store lacks the text, or one of the rows. */
+  async find(datum: Datum): Promise<StoredRows | undefined> {
+    const positions = positionsOf(datum);
+    for await (const [number, entry] of this.#entriesOf(datum)) {
+      const rows = decodeRows(await this.read(entry, number), this.format, positions);
+      if (rows) return rows;
+    }
+    return undefined;
+  }
+
+  /** Whether all rows of a datum are there. */
+  async has(datum: Datum): Promise<boolean> {
+    const wanted = positionsOf(datum);
+    for await (const [number, entry] of this.#entriesOf(datum)) {
+      const there = new Set(decodePositions(await this.read(entry, number)));
+      if (wanted.every((position) => there.has(position))) return true;
+    }
+    return false;
+  }
+
+  /** Where all records lie, in the order in which they were written. */
+  async *entries(): AsyncGenerator<IndexEntry> {
+    let left = this.size;
+    for await (const entry of readEntries(this.#index)) {
+      if (left-- === 0) return;
+      yield entry!;
+    }
+  }
+
+  /** @throws UserError for a record that is cut off or changed. */
+  async read({ shard, offset, length, checksum }: IndexEntry, number: number): Promise<Buffer> {
+    const bytes = await readAt(await this.#shard(shard), offset, length);
+    const where = `${shardPath(this.folder, shard)}, record ${number} (${length} bytes from byte ${offset})`;
+    if (bytes.length < length) throw damaged(where, `the file ends after ${bytes.length} of them`);
+    if (crc32(bytes) !== checksum) throw damaged(where, "its checksum is not that of its content");
+    return bytes;
+  }
+
+  /** What its records are of. */
+  get format(): RowFormat {
+    return rowFormat(this.identity);
+  }
+
+  async close(): Promise<void> {
+    const shards = await Promise.all(this.#shards.values());
+    await Promise.all([this.#index, ...shards].map((file) => file.close()));
+    this.#shards.clear();
+  }
+
+  async *#entriesOf(datum: Datum): AsyncGenerator<[number: number, entry: IndexEntry]> {
+    const key = textKey(datum);
+    for (const number of this.#table.candidates(key)) {
+      if (number >= this.size) continue;
+      const entry = decodeEntry(await readAt(this.#index, number * ENTRY_BYTES, ENTRY_BYTES));
+      if (!entry) throw damagedEntry(this.folder, number);
+      if (entry.key.equals(key)) yield [number, entry];
+    }
+  }
+
+  #shard(number: number): Promise<FileHandle> {
+    const shard = this.#shards.get(number) ?? openOrRefuse(shardPath(this.folder, number));
+    this.#shards.set(number, shard);
+    return shard;
+  }
+}
+
+async function openOrRefuse(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, "r");
+  } catch (cause) {
+    const missing = (cause as NodeJS.ErrnoException).code === "ENOENT";
+    throw damaged(path, missing ? "the file is missing" : (cause as Error).message);
+  }
+}
+
+function damagedEntry(folder: string, number: number): UserError {
+  return damaged(`${join(folder, INDEX_FILE)}, entry ${number}`, "its checksum is not that of its content");
+}
+
+function damaged(where: string, what: string): UserError {
+  return new UserError(
+    `the reference store is damaged at ${where}: ${what}; delete its folder and build it again with \`klamp reference build --config FILE\``,
+  );
+}

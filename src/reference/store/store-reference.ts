@@ -1,0 +1,84 @@
+import type { Datum } from "../../data/datum.ts";
+import type { Tensor } from "../../divergence/tensor.ts";
+import { UserError } from "../../errors.ts";
+import type { Reference, ReferenceRows } from "../contract.ts";
+import { formatDatum } from "../format-datum.ts";
+import { checkIdentity, type StoreIdentity } from "./identity.ts";
+import { StoreReader } from "./reader.ts";
+
+/** The model's head: log-probabilities [n, V] of final hidden states [n, d]. */
+export interface Head {
+  fromHidden(hidden: readonly Tensor[]): Promise<readonly Tensor[]>;
+}
+
+/** A reference whose rows were computed before and lie in a store. */
+export interface StoredReference extends Reference {
+  readonly folder: string;
+  /** Whether all rows of a datum are there; reads and checks them. */
+  has(datum: Datum): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a store as a reference. Each datum is found by its tokens, wherever it stands, also when only some of its rows are
+ * asked for. Top-k rows come as a `topK` with their rest, hidden states as whole distributions that the head makes of them.
+ *
+ * @param needed what the store must hold: model, adapter, tokenizer, kind, k, temperature.
+ * @throws UserError when there is no store, when it is of another reference (naming all that differs), or damaged; from
+ * `resolve`, naming the datum, when the store lacks it.
+ * @example
+ * const reference = await openStoredReference("./reference", needed, model.sampler());
+ * const kl = new KLDivergence({ reference, direction: "reverse" });
+ */
+export async function openStoredReference(folder: string, needed: StoreIdentity, head: Head): Promise<StoredReference> {
+  const store = await StoreReader.open(folder);
+  try {
+    checkIdentity(folder, store.identity, needed);
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+  const look = async (data: readonly Datum[]): Promise<readonly ReferenceRows[]> => {
+    const found = await Promise.all(data.map((datum) => store.find(datum)));
+    const rows = found.map((each, i) => {
+      if (each) return each.kept;
+      throw new UserError(
+        `the reference store ${folder} lacks ${formatDatum(data[i]!, i)}, or some of its rows: ${HOW_TO_BUILD}`,
+      );
+    });
+    return store.identity.kind === "hidden" ? head.fromHidden(rows as Tensor[]) : rows;
+  };
+  // Regularizers that share a store look at the same data one after another.
+  let latest: { readonly data: readonly Datum[]; readonly rows: ReturnType<typeof look> } | undefined;
+  return {
+    description: `store ${folder}`,
+    folder,
+    resolve: (data) => {
+      if (!latest || !sameData(latest.data, data)) latest = { data: [...data], rows: look(data) };
+      return latest.rows;
+    },
+    has: (datum) => store.has(datum),
+    close: () => store.close(),
+  };
+}
+
+/**
+ * Looks for all data, reading and checking what the store has of them.
+ *
+ * @throws UserError when some are missing: how many, the first of them, and what to do.
+ */
+export async function refuseMissing(reference: StoredReference, data: readonly Datum[]): Promise<void> {
+  const missing: number[] = [];
+  for (const [i, datum] of data.entries()) if (!(await reference.has(datum))) missing.push(i);
+  if (missing.length === 0) return;
+  const [first] = missing as [number];
+  throw new UserError(
+    `the reference store ${reference.folder} lacks ${missing.length} of ${data.length} texts, the first is ${formatDatum(data[first]!, first)}: ${HOW_TO_BUILD}`,
+  );
+}
+
+const HOW_TO_BUILD = "run `klamp reference build --config FILE` with this configuration";
+
+function sameData(one: readonly Datum[], other: readonly Datum[]): boolean {
+  return one.length === other.length && one.every((datum, i) => datum === other[i]);
+}

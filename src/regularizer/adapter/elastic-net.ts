@@ -1,0 +1,83 @@
+import type { Tensor } from "../../divergence/tensor.ts";
+import { UserError } from "../../errors.ts";
+import { type AdapterPenalty, type Factors, isAmong } from "./contract.ts";
+
+export interface NormOptions {
+  /** Unique among the regularizers of a run. Default: its type, such as `"l2"`. */
+  readonly name?: string | undefined;
+  /** The matrices that count: `"A"`, `"B"` or `"both"`. Default `"both"`. */
+  readonly factors?: Factors | undefined;
+}
+
+export interface ElasticNetOptions extends NormOptions {
+  /** ρ, the share of the L1 norm, from 0 to 1. Default 0.5. */
+  readonly l1_ratio?: number | undefined;
+}
+
+/**
+ * Σ |w| over the entries of an adapter's matrices, its gradient sign(w), 0 at 0. Drives entries to exactly 0, one after the
+ * other. Metric: `l1`.
+ *
+ * @example const sparse = l1({ factors: "B" });
+ * @see Tibshirani 1996, Regression Shrinkage and Selection via the Lasso
+ */
+export function l1({ name = "l1", factors }: NormOptions = {}): AdapterPenalty {
+  return norms({ name, factors, l1_ratio: 1 }, "l1");
+}
+
+/**
+ * ½·Σ w² over the entries of an adapter's matrices, its gradient w. Draws all of them towards 0, large ones most; over both
+ * factors it bounds the nuclear norm of the update, ‖B·A‖ ≤ ½·(‖A‖² + ‖B‖²). Unlike AdamW's `weight_decay` it is part of the
+ * loss, so the optimizer scales it as it does the rest. Metric: `l2`.
+ *
+ * @example const small = l2();
+ * @see Srebro, Rennie & Jaakkola 2004, Maximum-Margin Matrix Factorization (the bound)
+ */
+export function l2({ name = "l2", factors }: NormOptions = {}): AdapterPenalty {
+  return norms({ name, factors, l1_ratio: 0 }, "l2");
+}
+
+/**
+ * ρ·Σ |w| + (1 − ρ)/2·Σ w² over the entries of an adapter's matrices, its gradient ρ·sign(w) + (1 − ρ)·w. `l1` and `l2` are
+ * its ends. Metric: `elastic_net`.
+ *
+ * @throws UserError for a ratio outside 0 to 1, or factors that are none.
+ * @example const both = elasticNet({ l1_ratio: 0.2 });
+ * @see Zou & Hastie 2005, Regularization and Variable Selection via the Elastic Net; scikit-learn's `ElasticNet` (the form)
+ */
+export function elasticNet({ name = "elastic_net", factors, l1_ratio = 0.5 }: ElasticNetOptions = {}): AdapterPenalty {
+  if (!(l1_ratio >= 0 && l1_ratio <= 1))
+    throw new UserError(`l1_ratio of an elastic net is ${l1_ratio}, expected a number from 0 to 1`);
+  return norms({ name, factors, l1_ratio }, "elastic_net");
+}
+
+function norms(
+  { name, factors = "both", l1_ratio }: { name: string; factors: Factors | undefined; l1_ratio: number },
+  metric: string,
+): AdapterPenalty {
+  checkFactors(factors);
+  return {
+    name,
+    compute: (matrices) => {
+      let [absolute, square] = [0, 0];
+      const gradient = new Map<string, Tensor>();
+      for (const [matrix, { data, shape }] of matrices) {
+        if (!isAmong(factors, matrix)) continue;
+        for (const w of data) {
+          absolute += Math.abs(w);
+          square += w * w;
+        }
+        const slope = data.map((w) => l1_ratio * Math.sign(w) + (1 - l1_ratio) * w);
+        gradient.set(matrix, { data: slope, shape });
+      }
+      const loss = l1_ratio * absolute + ((1 - l1_ratio) / 2) * square;
+      return { loss, gradient, metrics: { [metric]: loss } };
+    },
+  };
+}
+
+/** @throws UserError */
+export function checkFactors(factors: Factors): void {
+  if (!["both", "A", "B"].includes(factors))
+    throw new UserError(`factors is ${JSON.stringify(factors)}, expected A, B or both`);
+}

@@ -1,0 +1,42 @@
+import { z } from "zod";
+import { group, path, positive, unset, whole } from "./config-values.ts";
+
+/** @file On what text a regularizer holds the model. */
+
+const rows = whole(1).default(16).describe("samples or texts per step");
+
+const sources = [
+  z.literal("completions"),
+  group({
+    samples: whole(1).describe("how many texts to draw from the base"),
+    rows,
+    max_tokens: whole(1).default(36).describe("the most tokens of a sample"),
+    temperature: positive.default(1).describe("sampling temperature"),
+    seed: unset(whole(0)).describe("seed of the samples (default: train.seed, + 1 for the second source, …)"),
+    refresh_every: unset(whole(1)).describe("draw other samples every so many steps (default: never)"),
+  }),
+  group({ file: path("a JSON Lines file of texts"), rows }),
+] as const;
+
+const EXPECTED = "completions, { samples: NUMBER } or { file: PATH }";
+
+const source = z.union(sources, { error: EXPECTED });
+
+export const on = z
+  .union([...sources, z.array(source).min(1, { error: `${EXPECTED}, or a list of these` })], {
+    error: `${EXPECTED}, or a list of these`,
+  })
+  .default("completions")
+  .describe(
+    "completions, { samples: NUMBER } drawn from the base (also rows, max_tokens, temperature, seed, refresh_every), { file: PATH } (also rows), or a list of these",
+  );
+
+export type On = z.output<typeof on>;
+
+/** One text that a regularizer works on. */
+export type Source = z.output<typeof source>;
+
+/** The texts of a setting `on`, one or several. */
+export function sourcesOf(on: On): readonly Source[] {
+  return Array.isArray(on) ? on : [on];
+}

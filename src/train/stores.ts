@@ -1,0 +1,121 @@
+import { loadDataset } from "../data/dataset.ts";
+import type { Datum } from "../data/datum.ts";
+import { checkTokenizer, loadTokenizer } from "../data/tokenizer.ts";
+import { LocalModel } from "../engine/local/model.ts";
+import { UserError } from "../errors.ts";
+import { type BuildProgress, type BuildResult, buildStore } from "../reference/store/build.ts";
+import type { StoreIdentity } from "../reference/store/identity.ts";
+import { openStoredReference, type StoredReference } from "../reference/store/store-reference.ts";
+import { tokenizerDigest } from "../reference/store/tokenizer-digest.ts";
+import { buildTexts } from "./build-anchors.ts";
+import type { Config } from "./config.ts";
+import type { StoreConfig } from "./config-reference.ts";
+
+/** What a store of this model's base must be. @throws UserError when k is larger than the vocabulary. */
+export function storeIdentity(model: LocalModel, settings: StoreConfig): StoreIdentity {
+  const { vocabSize, hiddenSize } = model.config;
+  if (settings.kind === "top-k" && settings.k > vocabSize) {
+    throw new UserError(
+      `the reference store ${settings.store} is to keep k = ${settings.k} tokens, the model's vocabulary has ${vocabSize}: lower k`,
+    );
+  }
+  return {
+    kind: settings.kind,
+    k: settings.kind === "top-k" ? settings.k : null,
+    vocabulary: vocabSize,
+    hidden_size: settings.kind === "hidden" ? hiddenSize : null,
+    temperature: 1,
+    model: model.digest(),
+    adapter: "none",
+    tokenizer: tokenizerDigest(model.folder),
+  };
+}
+
+/** Opens stores for a model, and closes them all. */
+export class Stores {
+  readonly #model: LocalModel;
+  readonly #opened: StoredReference[] = [];
+
+  constructor(model: LocalModel) {
+    this.#model = model;
+  }
+
+  readonly open = async (settings: StoreConfig): Promise<StoredReference> => {
+    const identity = storeIdentity(this.#model, settings);
+    const store = await openStoredReference(settings.store, identity, this.#model.sampler());
+    this.#opened.push(store);
+    return store;
+  };
+
+  async close(): Promise<void> {
+    await Promise.all(this.#opened.map((store) => store.close()));
+  }
+}
+
+/** One store that was filled. */
+export interface FilledStore extends BuildResult {
+  readonly settings: StoreConfig;
+}
+
+export interface FillOptions {
+  /** Hears of what takes a while. */
+  readonly note: (text: string) => void;
+  readonly onProgress: (progress: BuildProgress) => void;
+  /** When aborted, what is under way is finished and nothing else begun. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Fills the stores that a configuration names: each with the texts of its regularizers, the training data's and anchors'.
+ *
+ * @throws UserError when the configuration names none, and for all bad input that training would refuse.
+ */
+export async function fillStores(config: Config, { note, onProgress, signal }: FillOptions): Promise<FilledStore[]> {
+  const wanted = config.regularizers.flatMap((settings) =>
+    "reference" in settings && typeof settings.reference === "object" && "store" in settings.reference
+      ? [{ ...settings, store: settings.reference }]
+      : [],
+  );
+  if (wanted.length === 0) {
+    throw new UserError(
+      "the configuration names no reference store: give a regularizer `reference: { store: FOLDER }`, and this command fills it",
+    );
+  }
+  const model = await LocalModel.open(config.model, { threads: config.engine.threads });
+  try {
+    const tokenizer = loadTokenizer(config.model);
+    const { vocabSize, maxPositions } = model.config;
+    checkTokenizer(tokenizer, vocabSize);
+    const base = model.sampler();
+    const material = {
+      base,
+      tokenizer,
+      vocabSize,
+      maxLength: maxPositions,
+      seed: config.train.seed,
+      note,
+      onDrawn: () => {},
+    };
+    const maxLength = Math.min(config.data.max_length ?? maxPositions, maxPositions);
+    const training = await loadDataset(config.data.train, tokenizer, { maxLength, vocabSize });
+    const stores = new Map<string, { settings: StoreConfig; data: Datum[] }>();
+    for (const { on, store: settings } of wanted) {
+      const { anchors = [], completions } = await buildTexts(on, "", [], material);
+      const key = JSON.stringify(settings);
+      const data = stores.get(key)?.data ?? [];
+      data.push(...(completions ? training : []), ...anchors.flatMap((anchor) => [...anchor.data]));
+      stores.set(key, { settings, data });
+    }
+    const filled: FilledStore[] = [];
+    for (const { settings, data } of stores.values()) {
+      if (signal.aborted && filled.length > 0) break;
+      const identity = storeIdentity(model, settings);
+      note(`filling ${settings.store} with the base's distributions on ${data.length} texts`);
+      const result = await buildStore(data, { folder: settings.store, identity, source: base, signal, onProgress });
+      filled.push({ ...result, settings });
+    }
+    return filled;
+  } finally {
+    await model.close();
+  }
+}

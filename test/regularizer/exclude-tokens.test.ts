@@ -1,0 +1,99 @@
+import { describe, expect, test } from "vitest";
+import type { Datum } from "../../src/data/datum.ts";
+import { logSoftmax, type Tensor } from "../../src/divergence/index.ts";
+import { UserError } from "../../src/errors.ts";
+import { computedReference } from "../../src/reference/computed.ts";
+import { compose, excludeTokens, KLDivergence, type Regularizer } from "../../src/regularizer/index.ts";
+import { matrix } from "../divergence/oracle.ts";
+import { datumOf } from "./datums.ts";
+
+const MODEL = [
+  logSoftmax(
+    matrix([
+      [1, 0, -1],
+      [0.5, 2, 0],
+    ]),
+  ),
+  logSoftmax(matrix([[0, 0, 3]])),
+];
+const REFERENCE = [
+  logSoftmax(
+    matrix([
+      [0, 1, 0],
+      [1, 1, 0],
+    ]),
+  ),
+  logSoftmax(matrix([[1, 0, 1]])),
+];
+const DATA = [datumOf([1, 0.5], { targets: [2, 1] }), datumOf([2], { targets: [0] })];
+const kl = new KLDivergence({ referenceLogprobs: new Map(DATA.map((datum, i) => [datum, REFERENCE[i]!])) });
+
+test("rows with an excluded target count no more than rows of weight 0", async () => {
+  const found = await excludeTokens(kl, [1, 7]).compute(DATA, MODEL);
+  const masked = [datumOf([1, 0], { targets: [2, 1] }), DATA[1]!];
+  const expected = await new KLDivergence({ referenceLogprobs: REFERENCE }).compute(masked, MODEL);
+  expect(found).toEqual(expected);
+  expect([...found.gradient[0]!.data.subarray(3)]).toEqual([0, 0, 0]);
+});
+
+test("what is known of a datum is known of it without them: one look at the reference serves all", async () => {
+  let asked: readonly Datum[][] = [];
+  const reference = computedReference((data) => {
+    asked = [...asked, [...data]];
+    return REFERENCE;
+  });
+  const composed = compose([
+    { regularizer: new KLDivergence({ name: "all", reference }), weight: 1 },
+    { regularizer: excludeTokens(new KLDivergence({ name: "some", reference }), [1]), weight: 1 },
+    { regularizer: excludeTokens(new KLDivergence({ name: "others", reference }), [0, 2]), weight: 1 },
+  ]);
+  await composed.compute(DATA, MODEL, { batch: DATA, totalWeight: 3.5 });
+  expect(asked).toEqual([DATA]);
+});
+
+test("a mean divides by what counts of the whole batch, and parts add up", async () => {
+  const some = excludeTokens(kl, [1]);
+  const whole = await some.compute(DATA, MODEL);
+  const parts = await Promise.all(
+    DATA.map((datum, i) => some.compute([datum], [MODEL[i]!], { batch: DATA, totalWeight: 3.5 })),
+  );
+  expect(parts[0]!.loss + parts[1]!.loss).toBeCloseTo(whole.loss, 12);
+  expect(parts.map(({ gradient }) => gradient[0]!)).toEqual(whole.gradient);
+  await expect(async () => some.compute([DATA[0]!], [MODEL[0]!], { totalWeight: 3.5 })).rejects.toThrow(
+    "give the whole batch too",
+  );
+});
+
+test("all excluded: nothing is asked of the model", async () => {
+  const { loss, gradient, metrics } = await excludeTokens(kl, [0, 1, 2]).compute(DATA, MODEL);
+  expect({ loss, metrics }).toEqual({ loss: 0, metrics: { kl_divergence: 0 } });
+  expect(gradient.every(({ data }) => data.every((slope) => slope === 0))).toBe(true);
+});
+
+test("works for any regularizer, passes on its name and what is observed", async () => {
+  const heard: number[] = [];
+  const weights: Regularizer = {
+    name: "weights",
+    compute: async (data, logprobs, options) => ({
+      loss: options?.totalWeight ?? Number.NaN,
+      gradient: logprobs.map(({ data, shape }): Tensor => ({ data: new Float32Array(data.length), shape })),
+      metrics: { first: data[0]!.lossInputs.weights.data[0]! },
+    }),
+    observe: (step) => void heard.push(step),
+  };
+  const some = excludeTokens(weights, [2]);
+  expect(some.name).toBe("weights");
+  expect(await some.compute(DATA, MODEL)).toMatchObject({ loss: 2.5, metrics: { first: 0 } });
+  expect(DATA[0]!.lossInputs.weights.data[0]).toBe(1);
+  some.observe?.(4, {});
+  expect(heard).toEqual([4]);
+});
+
+describe("tokens", () => {
+  test("none: the regularizer itself", () => expect(excludeTokens(kl, [])).toBe(kl));
+
+  test.each([-1, 0.5, Number.NaN])("%d is no token id", (token) => {
+    expect(() => excludeTokens(kl, [token])).toThrow(UserError);
+    expect(() => excludeTokens(kl, [token])).toThrow(`excludeTokens has ${token} among its tokens`);
+  });
+});

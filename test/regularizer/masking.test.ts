@@ -1,0 +1,176 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { type Datum, rowCount, sliceRows, totalWeight } from "../../src/data/datum.ts";
+import { logSoftmax, type Tensor } from "../../src/divergence/index.ts";
+import { createRandom } from "../../src/random.ts";
+import { crossEntropyLoss } from "../../src/regularizer/cross-entropy.ts";
+import {
+  compose,
+  Entropy,
+  excludeTokens,
+  JensenShannon,
+  KLDivergence,
+  type MeasuredPart,
+  reportOf,
+} from "../../src/regularizer/index.ts";
+import { datumOf } from "./datums.ts";
+
+/** @file What does not count changes nothing, and neither does how a batch is split: in value, gradient and every metric. */
+
+const VOCABULARY = 5;
+
+interface Row {
+  readonly target: number;
+  readonly weight: number;
+  readonly p: readonly number[];
+  readonly q: readonly number[];
+}
+
+/** Rows of a datum, as datum and log-probabilities. */
+function build(rows: readonly Row[]): { datum: Datum; logprobs: Tensor } {
+  const matrix = (side: "p" | "q") => ({
+    data: Float32Array.from(rows.flatMap((row) => row[side])),
+    shape: [rows.length, VOCABULARY],
+  });
+  const [p, q] = [logSoftmax(matrix("p")), logSoftmax(matrix("q"))];
+  // Rows that do not count hold what would break everything if they did.
+  for (const [r, { weight }] of rows.entries()) {
+    if (weight !== 0) continue;
+    p.data.fill(Number.NaN, r * VOCABULARY, (r + 1) * VOCABULARY);
+    q.data.fill(7, r * VOCABULARY, (r + 1) * VOCABULARY);
+  }
+  const targets = rows.map(({ target }) => target);
+  const weights = rows.map(({ weight }) => weight);
+  return { datum: datumOf(weights, { targets, fields: { base: q } }), logprobs: p };
+}
+
+/** Everything that a step makes of a batch that comes in parts. */
+async function measure(batch: readonly Datum[], parts: readonly { data: Datum[]; logprobs: Tensor[] }[]) {
+  const composition = compose([
+    { regularizer: new KLDivergence({ name: "forward", referenceField: "base", clip: 2 }), weight: 0.5 },
+    {
+      regularizer: excludeTokens(
+        new KLDivergence({ name: "reverse", referenceField: "base", direction: "reverse" }),
+        [0, 3],
+      ),
+      weight: 2,
+    },
+    { regularizer: new KLDivergence({ name: "sum", referenceField: "base", reduction: "sum" }), weight: 0.1 },
+    { regularizer: new JensenShannon({ referenceField: "base" }), weight: 0 },
+    { regularizer: new Entropy(), weight: 0.3 },
+  ]);
+  const shared = { totalWeight: totalWeight(batch), batch };
+  const measured: MeasuredPart[] = [];
+  const gradient: number[] = [];
+  let loss = 0;
+  for (const { data, logprobs } of parts) {
+    const task = crossEntropyLoss(data, logprobs, shared);
+    const penalty = await composition.compute(data, logprobs, {
+      ...shared,
+      addTo: { gradient: task.gradient, scale: 1 },
+      report: { taskGradient: task.gradient },
+    });
+    loss += task.loss + penalty.loss;
+    measured.push({ data, metrics: { ...task.metrics, ...penalty.metrics }, rows: penalty.rows });
+    gradient.push(...task.gradient.flatMap(({ data }) => [...data]));
+  }
+  return { loss, gradient, metrics: reportOf(measured) };
+}
+
+type Measured = Awaited<ReturnType<typeof measure>>;
+
+function expectSame(found: Measured, expected: Measured): void {
+  expect(Object.keys(found.metrics).sort()).toEqual(Object.keys(expected.metrics).sort());
+  for (const [name, value] of Object.entries(expected.metrics)) expect(found.metrics[name], name).toBeCloseTo(value, 5);
+  expect(found.loss).toBeCloseTo(expected.loss, 5);
+  expect(found.gradient).toHaveLength(expected.gradient.length);
+  for (const [i, slope] of expected.gradient.entries()) expect(found.gradient[i]).toBeCloseTo(slope, 5);
+}
+
+const logits = fc.array(fc.integer({ min: -3, max: 3 }), { minLength: VOCABULARY, maxLength: VOCABULARY });
+const row = fc.record({
+  target: fc.integer({ min: 0, max: VOCABULARY - 1 }),
+  weight: fc.constantFrom(0, 0.5, 1, 1, 3),
+  p: logits,
+  q: logits,
+});
+const rowsOfBatch = fc.array(fc.array(row, { minLength: 1, maxLength: 5 }), { minLength: 1, maxLength: 4 });
+
+const whole = (rows: readonly (readonly Row[])[]) => {
+  const built = rows.map(build);
+  return { data: built.map(({ datum }) => datum), logprobs: built.map(({ logprobs }) => logprobs) };
+};
+
+describe("nothing changes", () => {
+  test("when a batch comes in parts, cut anywhere", async () => {
+    await fc.assert(
+      fc.asyncProperty(rowsOfBatch, fc.integer({ min: 1, max: 1000 }), async (rows, seed) => {
+        const { data, logprobs } = whole(rows);
+        const random = createRandom(seed);
+        // One row to a part, or some, and the parts of one datum need not stay together.
+        const parts: { data: Datum[]; logprobs: Tensor[] }[] = [{ data: [], logprobs: [] }];
+        for (const [i, datum] of data.entries()) {
+          for (let from = 0; from < rowCount(datum); ) {
+            const to = Math.min(rowCount(datum), from + 1 + Math.floor(3 * random()));
+            if (random() < 0.5) parts.push({ data: [], logprobs: [] });
+            const part = parts.at(-1)!;
+            part.data.push(sliceRows(datum, from, to));
+            const cut = logprobs[i]!.data.subarray(from * VOCABULARY, to * VOCABULARY);
+            part.logprobs.push({ data: cut, shape: [to - from, VOCABULARY] });
+            from = to;
+          }
+        }
+        expectSame(await measure(data, parts), await measure(data, [{ data, logprobs }]));
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test("when rows are added that do not count", async () => {
+    const padding: Row = { target: 1, weight: 0, p: [1, 2, 3, 4, 5], q: [5, 4, 3, 2, 1] };
+    await fc.assert(
+      fc.asyncProperty(rowsOfBatch, fc.array(fc.nat(3)), async (rows, counts) => {
+        const plain = whole(rows);
+        const padded = whole([
+          ...rows.map((each, i) => [...each, ...Array.from({ length: counts[i] ?? 0 }, () => padding)]),
+          [padding],
+        ]);
+        const [found, expected] = await Promise.all([plain, padded].map((each) => measure(each.data, [each])));
+        const real = found!.gradient;
+        let at = 0;
+        const kept = rows.flatMap((each, i) => {
+          const begin = at;
+          at += (each.length + (counts[i] ?? 0)) * VOCABULARY;
+          return expected!.gradient.slice(begin, begin + each.length * VOCABULARY);
+        });
+        expect(kept).toEqual(real);
+        expect(expected!.gradient.filter((slope) => slope !== 0)).toHaveLength(real.filter((s) => s !== 0).length);
+        expectSame({ ...expected!, gradient: real }, found!);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test("when the order of the data is another", async () => {
+    await fc.assert(
+      fc.asyncProperty(rowsOfBatch, async (rows) => {
+        const [there, back] = [whole(rows), whole([...rows].reverse())];
+        const [one, other] = [await measure(there.data, [there]), await measure(back.data, [back])];
+        expectSame({ ...other, gradient: [] }, { ...one, gradient: [] });
+      }),
+      { numRuns: 30 },
+    );
+  });
+});
+
+test("a row of weight 2 is that row twice, in every metric", async () => {
+  const one: Row = { target: 1, weight: 1, p: [1, 0, 0, 2, 0], q: [0, 1, 0, 0, 2] };
+  const two: Row = { target: 2, weight: 1, p: [0, 3, 0, 0, 1], q: [0, 2, 1, 0, 0] };
+  const [heavy, twice] = [whole([[{ ...one, weight: 2 }, two]]), whole([[one, one, two]])];
+  const [found, expected] = [await measure(heavy.data, [heavy]), await measure(twice.data, [twice])];
+  for (const [name, value] of Object.entries(expected.metrics)) {
+    // Norms are of gradients per row, and twice the row has twice the rows.
+    if (!/grad_norm|cosine/.test(name)) expect(found.metrics[name], name).toBeCloseTo(value, 5);
+  }
+  expect(found.loss).toBeCloseTo(expected.loss, 5);
+});

@@ -1,0 +1,111 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import {
+  jensenShannon,
+  klDivergence,
+  logSoftmax,
+  selectTopK,
+  type Tensor,
+  type TopK,
+  tensor,
+} from "../../src/divergence/index.ts";
+import { jensenShannonRow } from "../../src/divergence/jensen-shannon.ts";
+import { forward, reverse } from "../../src/divergence/kl-divergence.ts";
+import type { RowFormula } from "../../src/divergence/row.ts";
+import type { TopKWithGradient } from "../../src/divergence/supports/over-top-k.ts";
+import { overTopKOutcomes } from "../../src/regularizer/top-k-outcomes.ts";
+
+/** Random rows [rows, V]: flat, sharp, and some so sharp that what is far off has no probability in float32. */
+function rows(count: number, size: number, seed: number, scale: number): Tensor {
+  const data = Float32Array.from({ length: count * size }, (_, i) => scale * Math.sin(seed + i * i + (i % 7)));
+  return logSoftmax(tensor(data, [count, size]));
+}
+
+const cases = fc.record({
+  size: fc.integer({ min: 65, max: 400 }),
+  k: fc.integer({ min: 1, max: 64 }),
+  seed: fc.nat(1000),
+  scaleP: fc.constantFrom(0.1, 3, 20, 90),
+  scaleQ: fc.constantFrom(0.1, 3, 20),
+  clip: fc.constantFrom(Number.POSITIVE_INFINITY, 0.5),
+  scale: fc.constantFrom(1, -0.3, 0),
+});
+
+type Found = Pick<TopKWithGradient<"mean">, "value" | "clippedShare" | "coverage"> & {
+  gradient: Tensor;
+  perRow: Tensor;
+};
+
+describe.each<[string, RowFormula, (p: Tensor, q: TopK, options: object) => Found]>([
+  ["KL(model‖reference)", forward, (p, q, options) => klDivergence.withGradient<"mean", TopK>(p, q, options)],
+  [
+    "KL(reference‖model)",
+    reverse,
+    (p, q, options) => klDivergence.withGradient<"mean", TopK>(p, q, { ...options, direction: "reverse" }),
+  ],
+  [
+    "Jensen–Shannon",
+    jensenShannonRow(0.3),
+    (p, q, options) => jensenShannon.withGradient<"mean", TopK>(p, q, { ...options, beta: 0.3 }),
+  ],
+])("%s over k + 1 outcomes", (name, formula, slow) => {
+  const fast = (p: Tensor, q: TopK, options: Parameters<typeof overTopKOutcomes>[5]) =>
+    name === "Jensen–Shannon"
+      ? overTopKOutcomes(jensenShannon, { beta: 0.3 }, formula, p, q, options)
+      : overTopKOutcomes(
+          klDivergence,
+          { direction: name.startsWith("KL(ref") ? "reverse" : "forward" },
+          formula,
+          p,
+          q,
+          options,
+        );
+
+  test("is what the divergence gives, in value, gradient, clipping and coverage", () => {
+    fc.assert(
+      fc.property(cases, ({ size, k, seed, scaleP, scaleQ, clip, scale }) => {
+        const p = rows(3, size, seed, scaleP);
+        const q = selectTopK(rows(3, size, seed + 1, scaleQ), k);
+        const weights = [0.5, 0, 2];
+        const at = () => rows(3, size, 5, 1);
+        const options = (gradient: Tensor) => ({ weights, totalWeight: 4, clip, addTo: { gradient, scale } });
+        const [one, other] = [slow(p, q, options(at())), fast(p, q, options(at()))];
+        const near = (a: number, b: number) => {
+          if (a !== b) expect(Math.abs(a - b)).toBeLessThanOrEqual(2e-6 + 2e-5 * Math.abs(a));
+        };
+        near(one.value, other.value);
+        near(one.clippedShare, other.clippedShare);
+        near(one.coverage, other.coverage);
+        for (const [r, value] of one.perRow.data.entries()) near(value, other.perRow.data[r]!);
+        for (const [i, g] of one.gradient.data.entries()) {
+          if (!Number.isNaN(g)) near(g, other.gradient.data[i]!);
+        }
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  test("refuses what the divergence refuses, in the same words", () => {
+    const p = rows(2, 80, 1, 3);
+    const q = selectTopK(rows(2, 80, 2, 3), 4);
+    const broken: [Tensor, TopK][] = [
+      [p, { ...q, tokens: { ...q.tokens, data: q.tokens.data.map((id, i) => (i === 6 ? 80 : id)) } }],
+      [p, { ...q, tokens: { ...q.tokens, data: q.tokens.data.map((id, i) => (i === 6 ? q.tokens.data[5]! : id)) } }],
+      [p, { ...q, tail: { ...q.tail!, data: Float32Array.of(0, 0) } }],
+      [{ ...p, data: p.data.map((x) => x + 1) }, q],
+    ];
+    for (const [p, q] of broken) {
+      const options = () => ({ totalWeight: 2, addTo: { gradient: rows(2, 80, 5, 1), scale: 1 } });
+      const message = (run: typeof slow) => {
+        try {
+          run(p, q, options());
+        } catch (error) {
+          return (error as Error).message;
+        }
+        return "nothing";
+      };
+      expect(message(fast)).toBe(message(slow));
+      expect(message(fast)).not.toBe("nothing");
+    }
+  });
+});
