@@ -4,6 +4,7 @@ import type { SampledSequence, SamplingClient, SamplingParams } from "../contrac
 import { type Batch, rowPosition, splitBatches } from "./batch.ts";
 import type { Lora } from "./decoder.ts";
 import { generate } from "./generate.ts";
+import { HiddenHead } from "./hidden-head.ts";
 import type { LocalModel } from "./model.ts";
 import { type Feeds, floats } from "./program.ts";
 import { openCached, openForward, openHead } from "./programs.ts";
@@ -20,10 +21,12 @@ export interface Weights {
 export class LocalSamplingClient implements SamplingClient {
   readonly #model: LocalModel;
   readonly #weights: Weights;
+  readonly #head: HiddenHead;
 
   constructor(model: LocalModel, weights: Weights) {
     this.#model = model;
     this.#weights = weights;
+    this.#head = new HiddenHead(model);
   }
 
   async sample(
@@ -86,6 +89,11 @@ export class LocalSamplingClient implements SamplingClient {
       }
     });
     return results;
+  }
+
+  /** The log-probabilities [n, V] that the model's head makes of final hidden states [n, d]. LoRA leaves the head alone. */
+  fromHidden(hidden: readonly Tensor[]): Promise<Tensor[]> {
+    return this.#head.fromHidden(hidden);
   }
 
   /** Per datum [M, …width]: what `pick` makes of its rows' log-probabilities, which are valid during the call only. */
