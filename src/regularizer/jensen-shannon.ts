@@ -1,4 +1,4 @@
-import { jensenShannon, jensenShannonRow, type JensenShannonOptions as Skew } from "../divergence/jensen-shannon.ts";
+import { jensenShannon, type JensenShannonOptions as Skew } from "../divergence/jensen-shannon.ts";
 import { measureOf, ReferenceDivergence, type ReferenceDivergenceOptions } from "./reference-divergence.ts";
 
 export interface JensenShannonOptions extends ReferenceDivergenceOptions {
@@ -28,7 +28,7 @@ export class JensenShannon extends ReferenceDivergence {
       formula: "the Jensen–Shannon divergence",
       metric: "js_divergence",
       prefix: "js",
-      withGradient: measureOf(jensenShannon, { beta }, jensenShannonRow(beta)),
+      withGradient: measureOf(jensenShannon, { beta }),
     };
     super(measure, { ...options, name: options.name ?? "jensen_shannon" });
   }

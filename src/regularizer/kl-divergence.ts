@@ -1,6 +1,4 @@
-import { jensenShannonRow } from "../divergence/jensen-shannon.ts";
-import { type Direction, forward, klDivergence, reverse } from "../divergence/kl-divergence.ts";
-import type { RowFormula } from "../divergence/row.ts";
+import { type Direction, klDivergence } from "../divergence/kl-divergence.ts";
 import { measureOf, ReferenceDivergence, type ReferenceDivergenceOptions } from "./reference-divergence.ts";
 import type { Measure } from "./row-penalty.ts";
 
@@ -41,11 +39,6 @@ function klMeasure(direction: Direction, symmetric: boolean): Measure {
     metric: "kl_divergence",
     prefix: "kl",
     ...(symmetric ? { formula: "the Jensen–Shannon divergence" } : { formula, direction }),
-    withGradient: measureOf(klDivergence, { direction, symmetric }, klRow(direction, symmetric)),
+    withGradient: measureOf(klDivergence, { direction, symmetric }),
   };
-}
-
-function klRow(direction: Direction, symmetric: boolean): RowFormula {
-  if (symmetric) return jensenShannonRow(0.5);
-  return direction === "forward" ? forward : reverse;
 }

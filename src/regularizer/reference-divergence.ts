@@ -1,14 +1,12 @@
 import type { Datum } from "../data/datum.ts";
 import type { Divergence } from "../divergence/divergence.ts";
 import type { Reduction } from "../divergence/options.ts";
-import type { RowFormula } from "../divergence/row.ts";
 import type { Tensor } from "../divergence/tensor.ts";
 import { checkShapes } from "../reference/check-shapes.ts";
-import { isTopK, type Reference, type ReferenceRows } from "../reference/contract.ts";
+import type { Reference, ReferenceRows } from "../reference/contract.ts";
 import { type ReferenceOptions, resolveReference } from "../reference/resolve.ts";
 import type { ComputeOptions, Regularizer } from "./contract.ts";
 import { checkSettings, type Measure, type RowSettings, type RowsPenalty, rowPenalty } from "./row-penalty.ts";
-import { overTopKOutcomes } from "./top-k-outcomes.ts";
 
 /** Settings shared by all regularizers that hold the model to a reference. */
 export interface ReferenceDivergenceOptions extends ReferenceOptions {
@@ -25,16 +23,9 @@ export interface ReferenceDivergenceOptions extends ReferenceOptions {
   readonly clip?: number | undefined;
 }
 
-/** A divergence, its own options filled in, as what is measured of each row. @param formula its formula for one row, where q may be a top-k. */
-export function measureOf<Own extends object>(
-  divergence: Divergence<Own>,
-  own: Own,
-  formula?: RowFormula,
-): Measure["withGradient"] {
-  return (p, q, options) =>
-    formula && isTopK(q!)
-      ? overTopKOutcomes(divergence, own, formula, p, q, options)
-      : divergence.withGradient<"mean", ReferenceRows>(p, q!, { ...own, ...options });
+/** A divergence, its own options filled in, as what is measured of each row. */
+export function measureOf<Own extends object>(divergence: Divergence<Own>, own: Own): Measure["withGradient"] {
+  return (p, q, options) => divergence.withGradient<"mean", ReferenceRows>(p, q!, { ...own, ...options });
 }
 
 /** The settings of its rows, with every default filled in. */

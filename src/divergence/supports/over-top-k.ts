@@ -1,3 +1,4 @@
+import { type RowKernel, sumsOfOne } from "../kernel/row-kernel.ts";
 import {
   type DivergenceOptions,
   type GradientOptions,
@@ -67,21 +68,19 @@ export function overTopK<R extends Reduction>(
     );
   }
   const small = smallRow(withRest ? k + 1 : k, gradients);
-  let covered = 0;
+  const coverages = new Float64Array(rows);
+  const checkTokens = tokenCheck(q, vocabulary, known);
 
-  const ofRow: RowFormula = (row) => {
-    const { index } = row;
-    const tokens = tokensOf(q, index, vocabulary, known);
-    const coverage = probabilityOf(q, "q", index);
-    covered += (weights ? weights[index]! : 1) * Math.min(1, coverage);
-    for (let i = 0; i < k; i++) {
-      small.logP[i] = known ? known.logprobs.data[index * k + i]! * inverseTemperature : row.logP[tokens[i]!]!;
-      small.logQ[i] = q.logprobs.data[index * k + i]! * inverseTemperature;
-    }
+  /** Checks a row, and notes its coverage. */
+  const open = (index: number): Int32Array => {
+    coverages[index] = probabilityOf(q, "q", index);
+    return checkTokens(index);
+  };
+  /** The value, once `small` holds the model's k tokens, in any unit, and `rest` is what it gives to the others. */
+  const compare = (index: number, ofP: Rest): number => {
+    for (let i = 0; i < k; i++) small.logQ[i] = q.logprobs.data[index * k + i]! * inverseTemperature;
     if (withRest) {
-      for (const token of known ? [] : tokens) row.p[token] = 0;
-      const ofP = known ? restOf(known, index, probabilityOf(known, "p", index)) : { rest: sum(row.p), exact: true };
-      const ofQ = restOf(q, index, coverage);
+      const ofQ = restOf(q, index, coverages[index]!);
       if (!ofP.exact && ofP.rest < RESOLUTION) ofP.rest = Math.min(ofQ.rest, RESOLUTION);
       if (!ofQ.exact && ofQ.rest < RESOLUTION) ofQ.rest = Math.min(ofP.rest, RESOLUTION);
       small.logP[k] = Math.log(ofP.rest);
@@ -91,22 +90,69 @@ export function overTopK<R extends Reduction>(
     normalize(small.logQ, small.q);
     if (epsilon > 0) smooth(small, epsilon, k, withRest ? vocabulary! : k);
     small.index = index;
-    const value = formula(small);
-    if (row.gradient) {
-      const h = small.gradient!;
-      const share = withRest && small.p[k]! > 0 ? h[k]! / small.p[k]! : 0;
-      if (known) for (let i = 0; i < k; i++) row.gradient[i] = h[i]! - small.p[i]! * share;
-      else {
-        for (let i = 0; i < row.gradient.length; i++) row.gradient[i] = row.p[i]! * share;
-        for (let i = 0; i < k; i++) row.gradient[tokens[i]!] = h[i]!;
-      }
+    return formula(small);
+  };
+  /** The gradient of a token of the rest, by its probability. */
+  const share = () => (withRest && small.p[k]! > 0 ? small.gradient![k]! / small.p[k]! : 0);
+
+  const ofRow = (row: Row): number => {
+    const { index, gradient } = row;
+    const tokens = open(index);
+    for (let i = 0; i < k; i++) {
+      small.logP[i] = known ? known.logprobs.data[index * k + i]! * inverseTemperature : row.logP[tokens[i]!]!;
+    }
+    for (const token of known ? [] : tokens) row.p[token] = 0;
+    const ofP = known ? restOf(known, index, probabilityOf(known, "p", index)) : { rest: sum(row.p), exact: true };
+    const value = compare(index, ofP);
+    if (!gradient) return value;
+    if (known) for (let i = 0; i < k; i++) gradient[i] = small.gradient![i]! - small.p[i]! * share();
+    else {
+      for (let i = 0; i < gradient.length; i++) gradient[i] = row.p[i]! * share();
+      for (let i = 0; i < k; i++) gradient[tokens[i]!] = small.gradient![i]!;
     }
     return value;
   };
 
+  let total = 1;
+  const before = new Float64Array(k);
+  /** One softmax over the vocabulary, and k + 1 outcomes. */
+  const kernel: RowKernel = {
+    value(row) {
+      const { instance, ex, size, index } = row;
+      const { kernels, results, floats } = instance;
+      const tokens = open(index);
+      sumsOfOne(row);
+      total = results[0]!;
+      const logTotal = Math.log(total);
+      for (let i = 0; i < k; i++) {
+        const id = tokens[i]!;
+        small.logP[i] = floats[row.x / 4 + id]! - logTotal;
+        floats[ex / 4 + id] = 0;
+      }
+      kernels.sum(ex, size);
+      return compare(index, { rest: results[0]! / total, exact: true });
+    },
+    gradient({ instance, index, ex, size }, g, factor, add) {
+      const { kernels, floats } = instance;
+      const at = (i: number) => g / 4 + q.tokens.data[index * k + i]!;
+      for (let i = 0; i < k; i++) before[i] = add ? floats[at(i)]! : 0;
+      // The k tokens hold 0 in ex.
+      kernels.gradientOfExp(g, ex, size, (factor * share()) / total, add);
+      for (let i = 0; i < k; i++) floats[at(i)] = before[i]! + factor * small.gradient![i]!;
+    },
+  };
+  const overVocabulary: RowFormula = known || !withRest ? ofRow : Object.assign(ofRow, { kernel });
+
   // A model known at k tokens is not a distribution over them: read as logits, its rows are not checked to sum to 1.
-  const found = overRows<R>(ofRow, model, undefined, known ? { ...options, input: "logits" } : options, gradients);
+  const found = overRows<R>(
+    overVocabulary,
+    model,
+    undefined,
+    known ? { ...options, input: "logits" } : options,
+    gradients,
+  );
   const divisor = totalWeight ?? (weights ? sum(weights) : rows);
+  const covered = coverages.reduce((all, each, r) => all + (weights ? weights[r]! : 1) * Math.min(1, each), 0);
   return { ...found, coverage: covered === 0 ? 0 : covered / divisor, lowerBound: !options.renormalize };
 }
 
@@ -117,25 +163,39 @@ function checkRows(p: readonly number[], q: readonly number[], known: boolean): 
   );
 }
 
-function tokensOf({ tokens }: TopK, row: number, vocabulary: number | undefined, known: TopK | undefined): Int32Array {
+/** The token ids of a row, which are checked: each in the vocabulary, none twice, and the same on both sides. */
+function tokenCheck({ tokens }: TopK, vocabulary: number | undefined, known: TopK | undefined) {
   const k = tokens.shape.at(-1)!;
-  const ids = tokens.data.subarray(row * k, row * k + k);
-  if (new Set(ids).size !== k)
-    throw new RangeError(`row ${row} of q lists a token twice, expected ${k} different ones`);
-  for (const [i, id] of ids.entries()) {
-    if (id < 0 || id >= (vocabulary ?? Number.POSITIVE_INFINITY)) {
-      throw new RangeError(
-        `row ${row} of q lists token ${id}, expected ids from 0 to below ${vocabulary ?? "the vocabulary's size"}`,
-      );
+  const seen = vocabulary === undefined ? undefined : new Int32Array(vocabulary);
+  let check = 0;
+  return (row: number): Int32Array => {
+    check++;
+    const ids = tokens.data.subarray(row * k, row * k + k);
+    if (!seen && new Set(ids).size !== k) throw twice(row, k);
+    for (let i = 0; i < k; i++) {
+      const id = ids[i]!;
+      if (id < 0 || id >= (vocabulary ?? Number.POSITIVE_INFINITY)) {
+        throw new RangeError(
+          `row ${row} of q lists token ${id}, expected ids from 0 to below ${vocabulary ?? "the vocabulary's size"}`,
+        );
+      }
+      if (seen) {
+        if (seen[id] === check) throw twice(row, k);
+        seen[id] = check;
+      }
+      const other = known?.tokens.data[row * k + i] ?? id;
+      if (other !== id) {
+        throw new RangeError(
+          `row ${row} of p lists token ${other} where q lists ${id}: ask the model for the reference's tokens, in its order`,
+        );
+      }
     }
-    const other = known?.tokens.data[row * k + i] ?? id;
-    if (other !== id) {
-      throw new RangeError(
-        `row ${row} of p lists token ${other} where q lists ${id}: ask the model for the reference's tokens, in its order`,
-      );
-    }
-  }
-  return ids;
+    return ids;
+  };
+}
+
+function twice(row: number, k: number): RangeError {
+  return new RangeError(`row ${row} of q lists a token twice, expected ${k} different ones`);
 }
 
 /** What the k tokens of a row have together. */
@@ -152,7 +212,13 @@ function probabilityOf({ logprobs, tokens, tail }: TopK, side: "p" | "q", row: n
   return known;
 }
 
-function restOf({ tail }: TopK, row: number, known: number): { rest: number; exact: boolean } {
+/** The probability of all other tokens, and whether it is known to the last digit. */
+interface Rest {
+  rest: number;
+  readonly exact: boolean;
+}
+
+function restOf({ tail }: TopK, row: number, known: number): Rest {
   return tail ? { rest: Math.exp(tail.data[row]!), exact: true } : { rest: Math.max(0, 1 - known), exact: false };
 }
 

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import {
   jensenShannon,
   klDivergence,
@@ -8,12 +8,10 @@ import {
   type Tensor,
   type TopK,
   tensor,
+  totalVariation,
 } from "../../src/divergence/index.ts";
-import { jensenShannonRow } from "../../src/divergence/jensen-shannon.ts";
-import { forward, reverse } from "../../src/divergence/kl-divergence.ts";
-import type { RowFormula } from "../../src/divergence/row.ts";
+import { KernelRows } from "../../src/divergence/kernel/kernel-rows.ts";
 import type { TopKWithGradient } from "../../src/divergence/supports/over-top-k.ts";
-import { overTopKOutcomes } from "../../src/regularizer/top-k-outcomes.ts";
 
 /** Random rows [rows, V]: flat, sharp, and some so sharp that what is far off has no probability in float32. */
 function rows(count: number, size: number, seed: number, scale: number): Tensor {
@@ -36,32 +34,32 @@ type Found = Pick<TopKWithGradient<"mean">, "value" | "clippedShare" | "coverage
   perRow: Tensor;
 };
 
-describe.each<[string, RowFormula, (p: Tensor, q: TopK, options: object) => Found]>([
-  ["KL(model‖reference)", forward, (p, q, options) => klDivergence.withGradient<"mean", TopK>(p, q, options)],
+type Compute = (p: Tensor, q: TopK, options: object) => Found;
+
+const FUNCTIONS: [string, Compute][] = [
+  ["KL(model‖reference)", (p, q, options) => klDivergence.withGradient<"mean", TopK>(p, q, options)],
   [
     "KL(reference‖model)",
-    reverse,
     (p, q, options) => klDivergence.withGradient<"mean", TopK>(p, q, { ...options, direction: "reverse" }),
   ],
-  [
-    "Jensen–Shannon",
-    jensenShannonRow(0.3),
-    (p, q, options) => jensenShannon.withGradient<"mean", TopK>(p, q, { ...options, beta: 0.3 }),
-  ],
-])("%s over k + 1 outcomes", (name, formula, slow) => {
-  const fast = (p: Tensor, q: TopK, options: Parameters<typeof overTopKOutcomes>[5]) =>
-    name === "Jensen–Shannon"
-      ? overTopKOutcomes(jensenShannon, { beta: 0.3 }, formula, p, q, options)
-      : overTopKOutcomes(
-          klDivergence,
-          { direction: name.startsWith("KL(ref") ? "reverse" : "forward" },
-          formula,
-          p,
-          q,
-          options,
-        );
+  ["Jensen–Shannon", (p, q, options) => jensenShannon.withGradient<"mean", TopK>(p, q, { ...options, beta: 0.3 })],
+  ["total variation", (p, q, options) => totalVariation.withGradient<"mean", TopK>(p, q, options)],
+];
 
-  test("is what the divergence gives, in value, gradient, clipping and coverage", () => {
+afterEach(() => vi.restoreAllMocks());
+
+describe.each(FUNCTIONS)("%s over k + 1 outcomes", (_, fast) => {
+  /** The same without kernels. */
+  const slow: Compute = (p, q, options) => {
+    const open = vi.spyOn(KernelRows, "open").mockReturnValue(undefined);
+    try {
+      return fast(p, q, options);
+    } finally {
+      open.mockRestore();
+    }
+  };
+
+  test("the kernel gives what the formula gives, in value, gradient, clipping and coverage", () => {
     fc.assert(
       fc.property(cases, ({ size, k, seed, scaleP, scaleQ, clip, scale }) => {
         const p = rows(3, size, seed, scaleP);
@@ -85,7 +83,7 @@ describe.each<[string, RowFormula, (p: Tensor, q: TopK, options: object) => Foun
     );
   });
 
-  test("refuses what the divergence refuses, in the same words", () => {
+  test("it refuses what the formula refuses, in the same words", () => {
     const p = rows(2, 80, 1, 3);
     const q = selectTopK(rows(2, 80, 2, 3), 4);
     const broken: [Tensor, TopK][] = [
