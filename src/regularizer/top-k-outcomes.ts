@@ -29,19 +29,23 @@ export function overTopKOutcomes<Own extends object>(
   const k = q.tokens.shape[1]!;
   const whole = () => divergence.withGradient<"mean", TopK>(p, q, { ...own, ...options });
   if (!addTo || !q.tail || totalWeight === undefined || epsilon > 0 || k >= size) return whole();
-  const kernel = outcomesKernel(formula, q, size);
-  KernelRows.makeRoom(kernel, size);
-  const fast = KernelRows.open(kernel, p, undefined, settings({}));
+  const coverage = new Float64Array(rows);
+  const kernel = outcomesKernel(formula, q, size, coverage);
+  KernelRows.makeRoom(kernel, p, undefined, 1);
+  const fast = KernelRows.open(kernel, p, undefined, settings({ clip }));
   if (!fast) return whole();
 
   const weights = given && "data" in given ? given.data : given;
+  const weightOf = (r: number) => (weights ? weights[r]! : 1);
+  const values = Float64Array.from({ length: rows }, (_, r) => (weightOf(r) === 0 ? 0 : Number.NaN));
+  const factors = values.map((_, r) => (addTo.scale * weightOf(r)) / totalWeight);
+  fast.compute(values, addTo.scale === 0 ? undefined : { into: addTo.gradient.data, factors, add: true });
   const perRow = new Float32Array(rows);
   let [sum, clipped, covered] = [0, 0, 0];
   for (let r = 0; r < rows; r++) {
-    const weight = weights ? weights[r]! : 1;
+    const [weight, value] = [weightOf(r), values[r]!];
     if (weight === 0) continue;
-    const value = kernel.knows(r) ? fast.value(r) : undefined;
-    if (value === undefined) {
+    if (Number.isNaN(value)) {
       const gradient = rowOf(addTo.gradient, r, size);
       const alone = { ...own, ...options, weights: [weight], addTo: { gradient, scale: addTo.scale } };
       let part: TopKWithGradient<"mean">;
@@ -59,9 +63,8 @@ export function overTopKOutcomes<Own extends object>(
     }
     perRow[r] = Math.min(value, clip);
     sum += weight * Math.min(value, clip);
-    covered += weight * kernel.coverage();
+    covered += weight * coverage[r]!;
     if (value > clip) clipped += weight;
-    else if (addTo.scale !== 0) fast.gradient(addTo.gradient.data, (addTo.scale * weight) / totalWeight, true);
   }
   const share = (part: number) => (part === 0 ? 0 : part / totalWeight);
   return {
@@ -74,41 +77,42 @@ export function overTopKOutcomes<Own extends object>(
   };
 }
 
-interface OutcomesKernel extends RowKernel {
-  /** Whether row r of the reference is in order: different tokens of the vocabulary, whose probabilities sum to 1. */
-  knows(r: number): boolean;
-  /** The reference's probability of the k tokens of the row at hand. */
-  coverage(): number;
-}
-
-function outcomesKernel(formula: RowFormula, { tokens, logprobs, tail }: TopK, size: number): OutcomesKernel {
+/** Writes into `coverage` the reference's probability of each row's k tokens as well. */
+function outcomesKernel(
+  formula: RowFormula,
+  { tokens, logprobs, tail }: TopK,
+  size: number,
+  coverage: Float64Array,
+): RowKernel {
   const k = tokens.shape[1]!;
   const room = () => new Float64Array(k + 1);
   const small = { index: 0, p: room(), logP: room(), q: room(), logQ: room(), gradient: room() } satisfies Row;
   const seen = new Int32Array(size).fill(-1);
   let [ids, total] = [tokens.data, 1];
+  /** Reads row r of the reference. False unless it is in order: different tokens of the vocabulary, that sum to 1. */
+  const load = (r: number) => {
+    ids = tokens.data.subarray(r * k, r * k + k);
+    let sum = 0;
+    for (let i = 0; i <= k; i++) {
+      const logprob = i < k ? logprobs.data[r * k + i]! : tail!.data[r]!;
+      small.logQ[i] = logprob;
+      small.q[i] = Math.exp(logprob);
+      sum += small.q[i]!;
+      if (i === k) continue;
+      const id = ids[i]!;
+      if (!(id >= 0 && id < size) || seen[id] === r) return false;
+      seen[id] = r;
+    }
+    if (!(Math.abs(sum - 1) < 1e-3)) return false;
+    normalize(small.q, small.logQ, sum);
+    return true;
+  };
   return {
-    knows(r) {
-      ids = tokens.data.subarray(r * k, r * k + k);
-      let sum = 0;
-      for (let i = 0; i <= k; i++) {
-        const logprob = i < k ? logprobs.data[r * k + i]! : tail!.data[r]!;
-        small.logQ[i] = logprob;
-        small.q[i] = Math.exp(logprob);
-        sum += small.q[i]!;
-        if (i === k) continue;
-        const id = ids[i]!;
-        if (!(id >= 0 && id < size) || seen[id] === r) return false;
-        seen[id] = r;
-      }
-      if (!(Math.abs(sum - 1) < 1e-3)) return false;
-      normalize(small.q, small.logQ, sum);
-      return true;
-    },
-    coverage: () => Math.min(1, 1 - small.q[k]!),
     value(row) {
-      const { machine, ex } = row;
-      const { kernels, results, floats } = machine;
+      if (!load(row.index)) return Number.NaN;
+      coverage[row.index] = Math.min(1, 1 - small.q[k]!);
+      const { instance, ex } = row;
+      const { kernels, results, floats } = instance;
       sumsOfOne(row);
       total = results[0]!;
       for (let i = 0; i < k; i++) {
@@ -128,8 +132,8 @@ function outcomesKernel(formula: RowFormula, { tokens, logprobs, tail }: TopK, s
       small.index = row.index;
       return formula(small);
     },
-    gradient({ machine, ex }, g, factor, add) {
-      const { kernels, floats } = machine;
+    gradient({ instance, ex }, g, factor, add) {
+      const { kernels, floats } = instance;
       const before = add ? Float64Array.from(ids, (id) => floats[g / 4 + id]!) : undefined;
       // The k tokens hold 0 in ex.
       const share = small.p[k]! > 0 ? small.gradient[k]! / small.p[k]! : 0;

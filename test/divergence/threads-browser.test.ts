@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { build } from "esbuild";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from "vitest";
-import { findChromium, launch, NO_CHROMIUM } from "../report/browser.ts";
+import { findChromium, launch, NO_CHROMIUM } from "../browser.ts";
 
 /** @file Threads in a browser: in a page that shares memory, on its main thread, which may not sleep, and in one that does not. */
 
