@@ -25,7 +25,7 @@ export interface ForwardOutput {
 /**
  * A loss of the caller's own. `support` says what `logprobs[i]` holds: `"vocabulary"` the whole distribution of each row
  * of `data[i]`, [M, V]; `"sampled"` the log-probabilities of its target tokens, [M]. The engine may call `compute` several
- * times with parts of the batch; losses and metrics of the parts add up (`*_max`, `*_min` by extremes), so a mean must
+ * times with parts of the batch; losses and metrics of the parts add up (see `mergePenaltyMetrics`), so a mean must
  * divide by the whole batch's total weight. `gradient` has the shapes of `logprobs`: with respect to the logits for
  * `"vocabulary"`, to the given log-probabilities for `"sampled"`.
  */

@@ -96,5 +96,5 @@ function attributesOf({ step, name, metrics }: RegularizerEvent): Attributes {
 /** In the notation of UCUM. */
 function unitOf(name: string): { readonly unit?: string } {
   if (name === "klamp.tokens_per_second") return { unit: "{token}/s" };
-  return /(loss|entropy|kl_(divergence|max|min|median|p95|p99))$/.test(name) ? { unit: "{nat}/{token}" } : {};
+  return /(loss|entropy|(kl|js)_(divergence|max|min|median|p95|p99))$/.test(name) ? { unit: "{nat}/{token}" } : {};
 }

@@ -5,10 +5,15 @@ export { isTopK, type Reference, type ReferenceRows, type ResolveOptions } from 
 export { type FieldOptions, fieldReference } from "./field.ts";
 export { type GivenLogprobs, type GivenOptions, givenReference } from "./given.ts";
 export type { Declared } from "./intake.ts";
-export { type ReferenceOptions, resolveReference } from "./resolve.ts";
 export { movingReference } from "./moving.ts";
-export { type PromptReferenceOptions, type PromptScorer, type PromptTopK, promptReference } from "./prompt-reference.ts";
+export {
+  type PromptReferenceOptions,
+  type PromptScorer,
+  type PromptTopK,
+  promptReference,
+} from "./prompt-reference.ts";
 export { refuseTempered } from "./refuse-tempered.ts";
+export { type ReferenceOptions, resolveReference } from "./resolve.ts";
 export type { RetryOptions } from "./retry.ts";
 export { sampledReference } from "./sampled-reference.ts";
 export { type CompletionsServerOptions, completionsServer } from "./server/completions-server.ts";

@@ -43,6 +43,23 @@ const REGULARIZED: readonly Quantity[] = [
   { id: "kl", title: "KL divergence", unit: "nats per token", of: ({ kl_divergence }) => kl_divergence },
 ];
 
+/** What other regularizers measure, under whatever name; of several that measure the same the first. */
+const MEASURED: readonly Quantity[] = [
+  { metric: "js_divergence", title: "Jensen–Shannon divergence", unit: "nats per token" },
+  { metric: "entropy", title: "Entropy", unit: "nats per token" },
+  { metric: "consistency", title: "Consistency", unit: "nats per token" },
+  { metric: "orthogonality", title: "Orthogonality", unit: "of the adapter" },
+  { metric: "l1", title: "L1 norm", unit: "of the adapter" },
+  { metric: "l2", title: "L2 penalty", unit: "of the adapter" },
+  { metric: "elastic_net", title: "Elastic net", unit: "of the adapter" },
+].map(({ metric, title, unit }) => ({
+  id: metric.replace("_", "-"),
+  title,
+  unit,
+  small: true,
+  of: (step) => Object.entries(step).find(([name]) => name === metric || name.endsWith(`/${metric}`))?.[1],
+}));
+
 const WEIGHT: Quantity = { id: "weight", title: "Weight", unit: "of the KL", small: true, of: ({ weight }) => weight };
 
 const SMALL: readonly Quantity[] = [
@@ -64,8 +81,8 @@ const EXACT: ReadonlySet<string> = new Set(["learning-rate", "weight"]);
 const MOST_POINTS = 1000;
 
 /**
- * What the charts draw. Without any KL the loss is the cross-entropy, and is drawn once; the weight is drawn if that of
- * any run moves.
+ * What the charts draw. Where the loss is the cross-entropy alone it is drawn once; the weight is drawn if that of any run
+ * moves.
  */
 export function buildCurves(runs: readonly RunData[]): Curves {
   const every = [...new Set(runs.flatMap(({ metrics }) => metrics.map(({ step }) => step)))].sort((a, b) => a - b);
@@ -73,27 +90,31 @@ export function buildCurves(runs: readonly RunData[]): Curves {
   const groups = Array.from({ length: Math.ceil(every.length / stride) || 0 }, (_, i) =>
     every.slice(i * stride, (i + 1) * stride),
   );
-  const regularized = runs.some(({ metrics }) => metrics.some(({ kl_divergence }) => isNumber(kl_divergence)));
+  const regularized = runs.some(({ metrics }) =>
+    metrics.some(({ loss, cross_entropy, kl_divergence }) => isNumber(kl_divergence) || loss !== cross_entropy),
+  );
   const large = regularized ? REGULARIZED : [{ ...LOSS, title: "Loss = cross-entropy" }];
   const byStep = runs.map(({ name, metrics }) => ({ name, at: new Map(metrics.map((row) => [row.step, row])) }));
 
   const moves = runs.some(({ metrics }) => new Set(metrics.map(({ weight }) => weight).filter(isNumber)).size > 1);
-  const charts = [...large, ...(moves ? [WEIGHT] : []), ...SMALL].map(({ of, small = false, ...chart }): Chart => {
-    const curves = byStep
-      .map(({ name, at }) => {
-        const value = (step: number) => {
-          const row = at.get(step);
-          return row && of(row);
-        };
-        return { name, raw: groups.map((steps) => mean(steps.map(value))) };
-      })
-      .filter(({ raw }) => raw.some(isNumber))
-      .map(({ name, raw }): Curve => {
-        const smoothed = EXACT.has(chart.id) ? null : smooth(raw);
-        return { run: name, raw: raw.map(round), smooth: smoothed?.map(round) ?? null };
-      });
-    return { ...chart, small, log: !small && spansDecades(curves), curves };
-  });
+  const charts = [...large, ...MEASURED, ...(moves ? [WEIGHT] : []), ...SMALL].map(
+    ({ of, small = false, ...chart }): Chart => {
+      const curves = byStep
+        .map(({ name, at }) => {
+          const value = (step: number) => {
+            const row = at.get(step);
+            return row && of(row);
+          };
+          return { name, raw: groups.map((steps) => mean(steps.map(value))) };
+        })
+        .filter(({ raw }) => raw.some(isNumber))
+        .map(({ name, raw }): Curve => {
+          const smoothed = EXACT.has(chart.id) ? null : smooth(raw);
+          return { run: name, raw: raw.map(round), smooth: smoothed?.map(round) ?? null };
+        });
+      return { ...chart, small, log: !small && spansDecades(curves), curves };
+    },
+  );
   return {
     steps: groups.map((steps) => steps.at(-1)!),
     stride,

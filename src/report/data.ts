@@ -67,6 +67,8 @@ export interface StepData {
   readonly grad_norm: number;
   readonly learning_rate: number;
   readonly tokens_per_second: number;
+  /** What other regularizers measure: `js_divergence`, or with several `NAME/js_divergence`. */
+  readonly [name: string]: number | null | undefined;
 }
 
 /** One prompt, and what each model made of it. */

@@ -43,6 +43,30 @@ const KL_TERMS: readonly Term[] = [
   },
 ];
 
+/** By the metric that is shown. */
+const MEASURED_TERMS: readonly (Term & { readonly metric: string })[] = [
+  {
+    metric: "js_divergence",
+    term: "Jensen–Shannon divergence",
+    meaning: "How far model and reference are from a mixture of both: never more than ln 2 = 0.69 nats.",
+  },
+  {
+    metric: "entropy",
+    term: "Entropy",
+    meaning: "How undecided the model is between tokens: 0 where one is certain, highest where all are equally likely.",
+  },
+  {
+    metric: "consistency",
+    term: "Consistency",
+    meaning: "How far what the model says moves when the text before it is changed a little.",
+  },
+  {
+    metric: "orthogonality",
+    term: "Orthogonality",
+    meaning: "How much the directions of the adapter’s rank repeat each other; 0 where none does.",
+  },
+];
+
 const CURVE_TERMS: readonly Term[] = [
   {
     term: "Cross-entropy",
@@ -57,7 +81,11 @@ export function glossary({ scores, runs }: ReportData): Html {
   const regularized = runs.some(({ metrics }) =>
     metrics.some(({ kl_divergence }) => typeof kl_divergence === "number"),
   );
-  const terms = [...(scores ? SCORE_TERMS : []), ...(regularized ? KL_TERMS : []), ...CURVE_TERMS];
+  const names = new Set(runs.flatMap(({ metrics }) => metrics.flatMap(Object.keys)));
+  const measured = MEASURED_TERMS.filter(({ metric }) =>
+    [...names].some((name) => name === metric || name.endsWith(`/${metric}`)),
+  );
+  const terms = [...(scores ? SCORE_TERMS : []), ...(regularized ? KL_TERMS : []), ...measured, ...CURVE_TERMS];
   return html`<section class="glossary" aria-labelledby="words">
 <h2 id="words">The words</h2>
 <dl>${terms.map(({ term, meaning }) => html`<div><dt>${term}</dt><dd>${meaning}</dd></div>`)}</dl>

@@ -26,7 +26,7 @@ export interface ReferenceMaterial {
   /** Ends what is waited for before training. */
   readonly signal?: AbortSignal | undefined;
   /** Opens a reference store for this model. */
-  readonly openStore: (settings: StoreConfig) => Promise<StoredReference>;
+  readonly openStore: (settings: StoreConfig) => StoredReference;
 }
 
 /** A reference, and what has to be done to data before it can be asked about them. */
@@ -89,24 +89,14 @@ function served(settings: ServerConfig, { tokenizer, vocabSize }: ReferenceMater
   return promptReference(completionsServer({ ...how, apiKey, timeout: 1000 * timeout, decode }), { k, vocabSize });
 }
 
-/** A store is opened, and asked for all texts, before the first step. */
+/** A store is asked for all texts before the first step. */
 function stored(settings: StoreConfig, openStore: ReferenceMaterial["openStore"]): BuiltReference {
-  let opened: Promise<StoredReference> | undefined;
-  const open = () => {
-    opened ??= openStore(settings);
-    return opened;
+  const reference = openStore(settings);
+  const attach = async (data: readonly Datum[]) => {
+    refuseMissing(reference, data);
+    return data;
   };
-  return {
-    reference: {
-      description: `store ${settings.store}`,
-      resolve: async (data, options) => (await open()).resolve(data, options),
-    },
-    fields: [],
-    attach: async (data) => {
-      await refuseMissing(await open(), data);
-      return data;
-    },
-  };
+  return { reference, fields: [], attach };
 }
 
 /** A reference that can be asked about any data. */

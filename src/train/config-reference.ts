@@ -40,7 +40,8 @@ export const reference = z
       group({ moving: group({ every: whole(1).describe("steps between copies of the model") }) }),
     ],
     {
-      error: "base, start, { field: NAME }, { file: PATH }, { store: FOLDER }, { server: { url: URL, model: NAME } } or { moving: { every: STEPS } }",
+      error:
+        "base, start, { field: NAME }, { file: PATH }, { store: FOLDER }, { server: { url: URL, model: NAME } } or { moving: { every: STEPS } }",
     },
   )
   .default("base")

@@ -1,6 +1,7 @@
 import { loadDataset } from "../data/dataset.ts";
 import type { Datum } from "../data/datum.ts";
 import { checkTokenizer, loadTokenizer } from "../data/tokenizer.ts";
+import { HiddenHead } from "../engine/local/hidden-head.ts";
 import { LocalModel } from "../engine/local/model.ts";
 import { UserError } from "../errors.ts";
 import { type BuildProgress, type BuildResult, buildStore } from "../reference/store/build.ts";
@@ -40,15 +41,15 @@ export class Stores {
     this.#model = model;
   }
 
-  readonly open = async (settings: StoreConfig): Promise<StoredReference> => {
+  readonly open = (settings: StoreConfig): StoredReference => {
     const identity = storeIdentity(this.#model, settings);
-    const store = await openStoredReference(settings.store, identity, this.#model.sampler());
+    const store = openStoredReference(settings.store, identity, new HiddenHead(this.#model, settings.store));
     this.#opened.push(store);
     return store;
   };
 
-  async close(): Promise<void> {
-    await Promise.all(this.#opened.map((store) => store.close()));
+  close(): void {
+    for (const store of this.#opened) store.close();
   }
 }
 

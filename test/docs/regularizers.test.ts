@@ -1,3 +1,4 @@
+import * as diagnosticsChannel from "node:diagnostics_channel";
 import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,6 +7,7 @@ import * as jax from "@jax-js/jax";
 import ts from "typescript";
 import { describe, expect, test } from "vitest";
 import * as klamp from "../../src/index.ts";
+import * as opentelemetry from "../../src/opentelemetry/index.ts";
 import { regularizer } from "../../src/train/config-regularizers.ts";
 
 /** @file The page on regularizers: its snippets run and give what they say, and its configurations are ones. */
@@ -14,7 +16,12 @@ const DOCS = new URL("../../docs/", import.meta.url);
 const page = readFileSync(new URL("regularizers.md", DOCS), "utf8");
 const snippets = (language: string) =>
   [...page.matchAll(new RegExp(`\`\`\`${language}\n(.*?)\`\`\``, "gs"))].map((match) => match[1]!);
-const PACKAGES: Record<string, object> = { klamp, "@jax-js/jax": jax };
+const PACKAGES: Record<string, object> = {
+  klamp,
+  "klamp/opentelemetry": opentelemetry,
+  "node:diagnostics_channel": diagnosticsChannel,
+  "@jax-js/jax": jax,
+};
 
 /** What a line promises of the expression before it: `expression; // 0.5`, or a list, a text, an object of such. */
 const PROMISE = /^([a-zA-Z(].*?); \/\/ (-?[\d.]+|\[.*\]|".*"|\{.*\})$/gm;
@@ -72,6 +79,24 @@ describe("configurations", () => {
       expect(page).toContain(`\`${String(type)}\``);
     }
   });
+});
+
+test("names elsewhere are those that renameMetrics gives, and all of them", () => {
+  const table = /^\| klamp \| TRL .*\n\|[-|]+\n((?:\|.*\n)+)/m.exec(page)![1]!;
+  const rows = table.split("\n").filter(Boolean);
+  const said = rows.flatMap((line) => {
+    const [name, ...others] = line
+      .split("|")
+      .slice(1, -1)
+      .map((cell) => cell.replaceAll("`", "").trim());
+    return (["trl", "verl", "tinker-cookbook"] as const).flatMap((system, i) =>
+      others[i] === "" || others[i] === name ? [] : [`${system}: ${name} is ${others[i]}`],
+    );
+  });
+  const given = Object.entries(klamp.METRIC_NAMES).flatMap(([system, names]) =>
+    Object.entries(names).flatMap(([name, other]) => (name === other ? [] : [`${system}: ${name} is ${other}`])),
+  );
+  expect(said.sort()).toEqual(given.sort());
 });
 
 test("every link of the page leads somewhere", () => {

@@ -49,6 +49,28 @@ describe("buildCurves", () => {
     ]);
   });
 
+  it("draws what other regularizers measure, under whatever name, and then a loss that is not the cross-entropy", () => {
+    const [run] = unregularized.runs;
+    const measuring = (more: Record<string, number>, loss = 2) => ({
+      ...run!,
+      metrics: run!.metrics.map((row) => ({ ...row, cross_entropy: 2, loss, ...more })),
+    });
+    const drawn = (more: Record<string, number>, loss?: number) =>
+      buildCurves([measuring(more, loss)]).charts.map(({ id, title, curves }) => [id, title, curves[0]!.raw[0]]);
+    expect(drawn({ js_divergence: 0.3 }, 2.5).slice(0, 3)).toEqual([
+      ["loss", "Loss", 2.5],
+      ["cross-entropy", "Cross-entropy", 2],
+      ["js-divergence", "Jensen–Shannon divergence", 0.3],
+    ]);
+    const several = drawn({ "wide/entropy": 1.5, "narrow/entropy": 1, "l2/l2": 7, "apart/orthogonality": 4 });
+    expect(several.slice(0, 4)).toEqual([
+      ["loss", "Loss = cross-entropy", 2],
+      ["entropy", "Entropy", 1.5],
+      ["orthogonality", "Orthogonality", 4],
+      ["l2", "L2 penalty", 7],
+    ]);
+  });
+
   it("draws the weight when that of any run moves, as it was", () => {
     const [free, held] = quickstart.runs;
     const weighed = (weight: (step: number) => number) => ({

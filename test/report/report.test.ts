@@ -53,6 +53,14 @@ describe("renderReport", () => {
     expect(empty).not.toContain("curves-data");
   });
 
+  it("explains the measures that it shows, and no others", () => {
+    const [run] = unregularized.runs;
+    const metrics = run!.metrics.map((row) => ({ ...row, "mine/js_divergence": 0.1, consistency: 0.2 }));
+    const page = renderReport({ ...unregularized, runs: [{ ...run!, metrics }] });
+    for (const term of ["Jensen–Shannon divergence", "Consistency"]) expect(page).toContain(`<dt>${term}</dt>`);
+    for (const term of ["Entropy", "Orthogonality"]) expect(page).not.toContain(`<dt>${term}</dt>`);
+  });
+
   it("writes the direction of a KL as a formula", () => {
     expect(renderReport(quickstart)).toContain("KL(reference‖model)");
   });

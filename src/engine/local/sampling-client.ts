@@ -1,9 +1,10 @@
 import { type Datum, everyToken, rowCount } from "../../data/datum.ts";
 import type { Tensor } from "../../divergence/tensor.ts";
 import type { SampledSequence, SamplingClient, SamplingParams } from "../contract.ts";
-import { splitBatches } from "./batch.ts";
+import { type Batch, rowPosition, splitBatches } from "./batch.ts";
 import type { Lora } from "./decoder.ts";
 import { generate } from "./generate.ts";
+import { HiddenHead } from "./hidden-head.ts";
 import type { LocalModel } from "./model.ts";
 import { type Feeds, floats } from "./program.ts";
 import { openCached, openForward, openHead } from "./programs.ts";
@@ -20,10 +21,12 @@ export interface Weights {
 export class LocalSamplingClient implements SamplingClient {
   readonly #model: LocalModel;
   readonly #weights: Weights;
+  readonly #head: HiddenHead;
 
   constructor(model: LocalModel, weights: Weights) {
     this.#model = model;
     this.#weights = weights;
+    this.#head = new HiddenHead(model);
   }
 
   async sample(
@@ -69,26 +72,28 @@ export class LocalSamplingClient implements SamplingClient {
     });
   }
 
-  /** The log-probabilities [n, V] that the model's head makes of final hidden states [n, d]. LoRA leaves the head alone. */
-  async fromHidden(hidden: readonly Tensor[]): Promise<Tensor[]> {
-    const { config, threads, rowsAtOnce } = this.#model;
-    const { hiddenSize: d, vocabSize } = config;
-    const head = await this.#model.program("head", () => openHead(config, threads));
-    return this.#model.alone(async () => {
-      const results = hidden.map(({ shape: [rows] }) => ({
-        data: new Float32Array(rows! * vocabSize),
-        shape: [rows!, vocabSize],
-      }));
-      for (const [i, { data, shape }] of hidden.entries()) {
-        for (let row = 0; row < shape[0]!; row += rowsAtOnce) {
-          const rows = Math.min(rowsAtOnce, shape[0]! - row);
-          const fed = new Map([["hidden", floats(data.subarray(row * d, (row + rows) * d), [rows, d])]]);
-          const out = await head.run([fed, this.#model.feeds], { rows });
-          results[i]!.data.set(out.get("logprobs")!.data as Float32Array, row * vocabSize);
-        }
+  /** Per datum the final hidden states of its rows, after the last norm, [M, d]: what `fromHidden` makes distributions of. */
+  async hidden(data: readonly Datum[]): Promise<Tensor[]> {
+    const { hiddenSize: d } = this.#model.config;
+    const results = data.map((datum) => ({
+      data: new Float32Array(rowCount(datum) * d),
+      shape: [rowCount(datum), d],
+    }));
+    await this.#decode(data, async (batch, hidden) => {
+      for (const [b, datum] of batch.data.entries()) {
+        const tokens = Int32Array.from(
+          { length: rowCount(datum) },
+          (_, row) => b * batch.length + rowPosition(datum, row),
+        );
+        results[batch.indices[b]!]!.data.set(gatherRows(hidden, d, tokens));
       }
-      return results;
     });
+    return results;
+  }
+
+  /** The log-probabilities [n, V] that the model's head makes of final hidden states [n, d]. LoRA leaves the head alone. */
+  fromHidden(hidden: readonly Tensor[]): Promise<Tensor[]> {
+    return this.#head.fromHidden(hidden);
   }
 
   /** Per datum [M, …width]: what `pick` makes of its rows' log-probabilities, which are valid during the call only. */
@@ -114,27 +119,36 @@ export class LocalSamplingClient implements SamplingClient {
     data: readonly Datum[],
     visit: (part: RowPart, logprobs: readonly Tensor[], hidden: readonly Tensor[]) => void,
   ): Promise<void> {
+    const model = this.#model;
+    const { config, threads } = model;
+    const head = await model.program("head", () => openHead(config, threads));
+    await this.#decode(data, async (batch, hidden) => {
+      for (const part of rowParts(batch, model.rowsAtOnce)) {
+        const rows = gatherRows(hidden, config.hiddenSize, part.tokens);
+        const fed = new Map([["hidden", floats(rows, [part.tokens.length, config.hiddenSize])]]);
+        const out = await head.run([fed, model.feeds], { rows: part.tokens.length });
+        const from = part.from.map(({ index, row }) => ({ index: batch.indices[index]!, row }));
+        const logprobs = out.get("logprobs")!.data as Float32Array;
+        visit(
+          { ...part, from },
+          perDatum(part.data, logprobs, config.vocabSize),
+          perDatum(part.data, rows, config.hiddenSize),
+        );
+      }
+    });
+  }
+
+  /** Calls `visit` with the final hidden states of every token, padding included: [batch · length, d], valid during the call only. */
+  async #decode(data: readonly Datum[], visit: (batch: Batch, hidden: Float32Array) => Promise<void>): Promise<void> {
     const { lora, feeds } = this.#weights;
     const model = this.#model;
     const { config, threads } = model;
     const decoder = await model.program(`forward ${key(lora)}`, () => openForward(config, lora, threads));
-    const head = await model.program("head", () => openHead(config, threads));
     await model.alone(async () => {
       for (const batch of splitBatches(data, config, model.tokensAtOnce)) {
         const { feeds: batchFeeds, dims } = model.batchFeeds(batch);
         const { hidden } = Object.fromEntries(await decoder.run([batchFeeds, feeds, model.feeds], dims));
-        for (const part of rowParts(batch, model.rowsAtOnce)) {
-          const rows = gatherRows(hidden!.data as Float32Array, config.hiddenSize, part.tokens);
-          const fed = new Map([["hidden", floats(rows, [part.tokens.length, config.hiddenSize])]]);
-          const out = await head.run([fed, model.feeds], { rows: part.tokens.length });
-          const from = part.from.map(({ index, row }) => ({ index: batch.indices[index]!, row }));
-          const logprobs = out.get("logprobs")!.data as Float32Array;
-          visit(
-            { ...part, from },
-            perDatum(part.data, logprobs, config.vocabSize),
-            perDatum(part.data, rows, config.hiddenSize),
-          );
-        }
+        await visit(batch, hidden!.data as Float32Array);
       }
     });
   }

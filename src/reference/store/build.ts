@@ -65,7 +65,7 @@ export async function buildStore(data: readonly Datum[], options: BuildOptions):
   const { folder, identity, source, signal, onProgress, blockTokens = 1024 } = options;
   const writer = await StoreWriter.open(folder, identity, options);
   try {
-    const { missing, found } = await lacking(folder, data);
+    const { missing, found } = lacking(folder, data);
     let [texts, rows] = [0, 0];
     for (const block of blocks(missing, blockTokens)) {
       if (signal?.aborted) break;
@@ -82,8 +82,8 @@ export async function buildStore(data: readonly Datum[], options: BuildOptions):
 }
 
 /** What is to be looked at: each text once, with its rows in ascending order, unless the store or an earlier one has them. */
-async function lacking(folder: string, data: readonly Datum[]): Promise<{ missing: Datum[]; found: number }> {
-  const store = await StoreReader.open(folder);
+function lacking(folder: string, data: readonly Datum[]): { missing: Datum[]; found: number } {
+  const store = StoreReader.open(folder);
   try {
     const known = new Map<string, Set<number>[]>();
     const missing: Datum[] = [];
@@ -94,12 +94,12 @@ async function lacking(folder: string, data: readonly Datum[]): Promise<{ missin
       const sets = known.get(key) ?? [];
       if (sets.some((set) => positions.every((position) => set.has(position)))) continue;
       known.set(key, [...sets, new Set(positions)]);
-      if (await store.has(datum)) found++;
+      if (store.has(datum)) found++;
       else missing.push(rowsAt(datum, Int32Array.from(positions)));
     }
     return { missing, found };
   } finally {
-    await store.close();
+    store.close();
   }
 }
 

@@ -1,5 +1,4 @@
-import { readdirSync, statSync } from "node:fs";
-import type { FileHandle } from "node:fs/promises";
+import { readdirSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { decodeEntry, ENTRY_BYTES, type IndexEntry } from "./index-entry.ts";
 
@@ -20,14 +19,19 @@ export function storeBytes(folder: string): number {
   return readdirSync(folder).reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
 }
 
-/** Reads exactly so many bytes into memory of its own; fewer when the file ends before. */
-export async function readAt(file: FileHandle, from: number, length: number): Promise<Buffer> {
+/**
+ * Reads exactly so many bytes into memory of its own; fewer when the file ends before. It waits for them: a lookup takes a
+ * few such reads, nearly always from the system's cache, where handing them to another thread costs ten times the read.
+ *
+ * @param file a file descriptor.
+ */
+export function readAt(file: number, from: number, length: number): Buffer {
   const bytes = Buffer.allocUnsafeSlow(length);
   let done = 0;
   while (done < length) {
-    const { bytesRead } = await file.read(bytes, done, length - done, from + done);
-    if (bytesRead === 0) break;
-    done += bytesRead;
+    const read = readSync(file, bytes, done, length - done, from + done);
+    if (read === 0) break;
+    done += read;
   }
   return bytes.subarray(0, done);
 }
@@ -35,9 +39,9 @@ export async function readAt(file: FileHandle, from: number, length: number): Pr
 const ENTRIES_AT_ONCE = 16_384;
 
 /** All whole entries of an index from the first on, a piece of the file at a time; null for one whose checksum is not right. */
-export async function* readEntries(index: FileHandle): AsyncGenerator<IndexEntry | null> {
+export function* readEntries(index: number): Generator<IndexEntry | null> {
   for (let from = 0; ; from += ENTRIES_AT_ONCE * ENTRY_BYTES) {
-    const piece = await readAt(index, from, ENTRIES_AT_ONCE * ENTRY_BYTES);
+    const piece = readAt(index, from, ENTRIES_AT_ONCE * ENTRY_BYTES);
     for (let at = 0; at + ENTRY_BYTES <= piece.length; at += ENTRY_BYTES) {
       yield decodeEntry(piece.subarray(at, at + ENTRY_BYTES)) ?? null;
     }

@@ -1,4 +1,4 @@
-import { type FileHandle, open } from "node:fs/promises";
+import { closeSync, fstatSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import type { Datum } from "../../data/datum.ts";
@@ -15,44 +15,44 @@ import { positionsOf, textKey } from "./text-key.ts";
  * checked against its checksum.
  *
  * @example
- * const store = await StoreReader.open("./reference");
- * const rows = await store.find(datum);
+ * const store = StoreReader.open("./reference");
+ * const rows = store.find(datum);
  */
 export class StoreReader {
   readonly folder: string;
   readonly identity: StoreIdentity;
   /** Texts that are found. What an interrupted build has left unfinished is not. */
   readonly size: number;
-  readonly #index: FileHandle;
+  readonly #index: number;
   readonly #table: KeyTable;
-  readonly #shards = new Map<number, Promise<FileHandle>>();
+  readonly #shards = new Map<number, number>();
 
   /** @throws UserError when there is no store, or its index is damaged. */
-  static async open(folder: string): Promise<StoreReader> {
+  static open(folder: string): StoreReader {
     const identity = readIdentity(folder);
     if (!identity) {
       throw new UserError(
         `there is no reference store in ${folder}: build it with \`klamp reference build --config FILE\``,
       );
     }
-    const index = await openOrRefuse(join(folder, INDEX_FILE));
+    const index = openOrRefuse(join(folder, INDEX_FILE));
     try {
-      const table = new KeyTable(Math.floor((await index.stat()).size / ENTRY_BYTES));
+      const table = new KeyTable(Math.floor(fstatSync(index).size / ENTRY_BYTES));
       let number = 0;
       let size = 0;
-      for await (const entry of readEntries(index)) {
+      for (const entry of readEntries(index)) {
         if (!entry) throw damagedEntry(folder, number);
         table.add(entry.key, number++);
         if (entry.endsBlock) size = number;
       }
       return new StoreReader(folder, identity, index, table, size);
     } catch (error) {
-      await index.close();
+      closeSync(index);
       throw error;
     }
   }
 
-  private constructor(folder: string, identity: StoreIdentity, index: FileHandle, table: KeyTable, size: number) {
+  private constructor(folder: string, identity: StoreIdentity, index: number, table: KeyTable, size: number) {
     this.folder = folder;
     this.identity = identity;
     this.size = size;
@@ -61,37 +61,37 @@ export class StoreReader {
   }
 
   /** The rows of a datum, in its order. Undefined when the store lacks the text, or one of the rows. */
-  async find(datum: Datum): Promise<StoredRows | undefined> {
+  find(datum: Datum): StoredRows | undefined {
     const positions = positionsOf(datum);
-    for await (const [number, entry] of this.#entriesOf(datum)) {
-      const rows = decodeRows(await this.read(entry, number), this.format, positions);
+    for (const [number, entry] of this.#entriesOf(datum)) {
+      const rows = decodeRows(this.read(entry, number), this.format, positions);
       if (rows) return rows;
     }
     return undefined;
   }
 
   /** Whether all rows of a datum are there. */
-  async has(datum: Datum): Promise<boolean> {
+  has(datum: Datum): boolean {
     const wanted = positionsOf(datum);
-    for await (const [number, entry] of this.#entriesOf(datum)) {
-      const there = new Set(decodePositions(await this.read(entry, number)));
+    for (const [number, entry] of this.#entriesOf(datum)) {
+      const there = new Set(decodePositions(this.read(entry, number)));
       if (wanted.every((position) => there.has(position))) return true;
     }
     return false;
   }
 
   /** Where all records lie, in the order in which they were written. */
-  async *entries(): AsyncGenerator<IndexEntry> {
+  *entries(): Generator<IndexEntry> {
     let left = this.size;
-    for await (const entry of readEntries(this.#index)) {
+    for (const entry of readEntries(this.#index)) {
       if (left-- === 0) return;
       yield entry!;
     }
   }
 
   /** @throws UserError for a record that is cut off or changed. */
-  async read({ shard, offset, length, checksum }: IndexEntry, number: number): Promise<Buffer> {
-    const bytes = await readAt(await this.#shard(shard), offset, length);
+  read({ shard, offset, length, checksum }: IndexEntry, number: number): Buffer {
+    const bytes = readAt(this.#shard(shard), offset, length);
     const where = `${shardPath(this.folder, shard)}, record ${number} (${length} bytes from byte ${offset})`;
     if (bytes.length < length) throw damaged(where, `the file ends after ${bytes.length} of them`);
     if (crc32(bytes) !== checksum) throw damaged(where, "its checksum is not that of its content");
@@ -103,32 +103,31 @@ export class StoreReader {
     return rowFormat(this.identity);
   }
 
-  async close(): Promise<void> {
-    const shards = await Promise.all(this.#shards.values());
-    await Promise.all([this.#index, ...shards].map((file) => file.close()));
+  close(): void {
+    for (const file of [this.#index, ...this.#shards.values()]) closeSync(file);
     this.#shards.clear();
   }
 
-  async *#entriesOf(datum: Datum): AsyncGenerator<[number: number, entry: IndexEntry]> {
+  *#entriesOf(datum: Datum): Generator<[number: number, entry: IndexEntry]> {
     const key = textKey(datum);
     for (const number of this.#table.candidates(key)) {
       if (number >= this.size) continue;
-      const entry = decodeEntry(await readAt(this.#index, number * ENTRY_BYTES, ENTRY_BYTES));
+      const entry = decodeEntry(readAt(this.#index, number * ENTRY_BYTES, ENTRY_BYTES));
       if (!entry) throw damagedEntry(this.folder, number);
       if (entry.key.equals(key)) yield [number, entry];
     }
   }
 
-  #shard(number: number): Promise<FileHandle> {
+  #shard(number: number): number {
     const shard = this.#shards.get(number) ?? openOrRefuse(shardPath(this.folder, number));
     this.#shards.set(number, shard);
     return shard;
   }
 }
 
-async function openOrRefuse(path: string): Promise<FileHandle> {
+function openOrRefuse(path: string): number {
   try {
-    return await open(path, "r");
+    return openSync(path, "r");
   } catch (cause) {
     const missing = (cause as NodeJS.ErrnoException).code === "ENOENT";
     throw damaged(path, missing ? "the file is missing" : (cause as Error).message);

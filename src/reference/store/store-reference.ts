@@ -15,35 +15,36 @@ export interface Head {
 export interface StoredReference extends Reference {
   readonly folder: string;
   /** Whether all rows of a datum are there; reads and checks them. */
-  has(datum: Datum): Promise<boolean>;
-  close(): Promise<void>;
+  has(datum: Datum): boolean;
+  close(): void;
 }
 
 /**
  * Opens a store as a reference. Each datum is found by its tokens, wherever it stands, also when only some of its rows are
- * asked for. Top-k rows come as a `topK` with their rest, hidden states as whole distributions that the head makes of them.
+ * asked for. Top-k rows come as a `topK` with their rest, hidden states as whole distributions that the head makes of them,
+ * valid until the next call.
  *
  * @param needed what the store must hold: model, adapter, tokenizer, kind, k, temperature.
  * @throws UserError when there is no store, when it is of another reference (naming all that differs), or damaged; from
  * `resolve`, naming the datum, when the store lacks it.
  * @example
- * const reference = await openStoredReference("./reference", needed, model.sampler());
+ * const reference = openStoredReference("./reference", needed, new HiddenHead(model, "reference"));
  * const kl = new KLDivergence({ reference, direction: "reverse" });
  */
-export async function openStoredReference(folder: string, needed: StoreIdentity, head: Head): Promise<StoredReference> {
-  const store = await StoreReader.open(folder);
+export function openStoredReference(folder: string, needed: StoreIdentity, head: Head): StoredReference {
+  const store = StoreReader.open(folder);
   try {
     checkIdentity(folder, store.identity, needed);
   } catch (error) {
-    await store.close();
+    store.close();
     throw error;
   }
   const look = async (data: readonly Datum[]): Promise<readonly ReferenceRows[]> => {
-    const found = await Promise.all(data.map((datum) => store.find(datum)));
-    const rows = found.map((each, i) => {
-      if (each) return each.kept;
+    const rows = data.map((datum, i) => {
+      const found = store.find(datum);
+      if (found) return found.kept;
       throw new UserError(
-        `the reference store ${folder} lacks ${formatDatum(data[i]!, i)}, or some of its rows: ${HOW_TO_BUILD}`,
+        `the reference store ${folder} lacks ${formatDatum(datum, i)}, or some of its rows: ${HOW_TO_BUILD}`,
       );
     });
     return store.identity.kind === "hidden" ? head.fromHidden(rows as Tensor[]) : rows;
@@ -67,9 +68,9 @@ export async function openStoredReference(folder: string, needed: StoreIdentity,
  *
  * @throws UserError when some are missing: how many, the first of them, and what to do.
  */
-export async function refuseMissing(reference: StoredReference, data: readonly Datum[]): Promise<void> {
+export function refuseMissing(reference: StoredReference, data: readonly Datum[]): void {
   const missing: number[] = [];
-  for (const [i, datum] of data.entries()) if (!(await reference.has(datum))) missing.push(i);
+  for (const [i, datum] of data.entries()) if (!reference.has(datum)) missing.push(i);
   if (missing.length === 0) return;
   const [first] = missing as [number];
   throw new UserError(

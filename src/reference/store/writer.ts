@@ -120,7 +120,7 @@ async function cutOff(folder: string, index: FileHandle): Promise<End> {
   const sizes = await shardSizes(folder);
   let end: End = { entries: 0, shard: 0, offset: 0 };
   let entries = 0;
-  for await (const entry of readEntries(index)) {
+  for (const entry of readEntries(index.fd)) {
     if (!entry || !liesIn(entry, sizes)) break;
     entries++;
     if (entry.endsBlock) end = { entries, shard: entry.shard, offset: entry.offset + entry.length };

@@ -9,7 +9,7 @@ import type { StoreIdentity } from "../../../src/reference/store/identity.ts";
 import { ENTRY_BYTES } from "../../../src/reference/store/index-entry.ts";
 import { inspectStore } from "../../../src/reference/store/inspect.ts";
 import { openStoredReference } from "../../../src/reference/store/store-reference.ts";
-import { base, filesOf, identityOf, newFolder, texts } from "./world.ts";
+import { base, filesOf, head, identityOf, newFolder, texts } from "./world.ts";
 
 const DATA = texts(12);
 
@@ -22,11 +22,11 @@ async function newStore(kind: "top-k" | "hidden" = "top-k"): Promise<string> {
 
 /** Opens the store and looks all texts up. */
 async function useAll(folder: string, data: readonly Datum[] = DATA, needed = identityOf("top-k")): Promise<void> {
-  const reference = await openStoredReference(folder, needed, base);
+  const reference = openStoredReference(folder, needed, head);
   try {
     for (const datum of data) await reference.resolve([datum]);
   } finally {
-    await reference.close();
+    reference.close();
   }
 }
 

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import { type Datum, everyToken } from "../../../src/data/datum.ts";
+import { HiddenHead } from "../../../src/engine/local/hidden-head.ts";
 import { LocalModel } from "../../../src/engine/local/model.ts";
 import { createRandom } from "../../../src/random.ts";
 import type { StoreIdentity } from "../../../src/reference/store/identity.ts";
@@ -12,6 +13,7 @@ import { MODEL } from "../../engine/local/fixture.ts";
 
 export const model = await LocalModel.open(MODEL, { threads: 1 });
 export const base = model.sampler();
+export const head = new HiddenHead(model, "tests");
 
 /** What a store of the fixture's model holds. */
 export function identityOf(kind: "top-k" | "hidden", k = 16): StoreIdentity {
