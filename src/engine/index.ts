@@ -2,6 +2,7 @@
 export type * from "./contract.ts";
 export type { LoraSettings } from "./local/adapter.ts";
 export type { Projection } from "./local/decoder.ts";
+export { HiddenHead } from "./local/hidden-head.ts";
 export { LocalModel, type LocalModelOptions, type NewAdapterOptions } from "./local/model.ts";
 export type { ModelConfig } from "./local/model-config.ts";
 export { LocalTrainingClient } from "./local/training-client.ts";

@@ -17,3 +17,4 @@ export { type ReferenceOptions, resolveReference } from "./resolve.ts";
 export type { RetryOptions } from "./retry.ts";
 export { sampledReference } from "./sampled-reference.ts";
 export { type CompletionsServerOptions, completionsServer } from "./server/completions-server.ts";
+export * from "./store/index.ts";

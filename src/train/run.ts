@@ -143,7 +143,7 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
     return { ...result, config, seconds, base: before, evaluation, model };
   } finally {
     await client?.close();
-    await stores.close();
+    stores.close();
     if (!handedOver && !options.before) await model.close();
   }
 }

@@ -1,0 +1,14 @@
+/** @file Distributions that were computed before: `buildStore` writes them, `openStoredReference` is the reference. */
+export {
+  type BuildOptions,
+  type BuildProgress,
+  type BuildResult,
+  buildStore,
+  type RowRun,
+  type RowSource,
+} from "./build.ts";
+export type { StoreIdentity, StoreKind } from "./identity.ts";
+export { type Inspection, inspectStore } from "./inspect.ts";
+export { StoreReader } from "./reader.ts";
+export type { StoredRows } from "./record.ts";
+export { type Head, openStoredReference, refuseMissing, type StoredReference } from "./store-reference.ts";
