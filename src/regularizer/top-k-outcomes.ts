@@ -1,4 +1,5 @@
 import type { Divergence } from "../divergence/divergence.ts";
+import { onKernels } from "../divergence/kernel/kernel-rows.ts";
 import { type RowKernel, sumsOfOne } from "../divergence/kernel/row-kernel.ts";
 import type { Row, RowFormula } from "../divergence/row.ts";
 import { overRows } from "../divergence/rows.ts";
@@ -114,7 +115,7 @@ function throughOutcomes(formula: RowFormula, { tokens, logprobs, tail }: TopK):
     }
     return value;
   };
-  return Object.assign(whole, { kernel });
+  return Object.assign(whole, { kernel: onKernels(kernel) });
 }
 
 /** Log-probabilities that nearly sum to 1, to the last digit, and the probabilities. */
