@@ -62,12 +62,6 @@ export function madd(a: v128, b: v128, c: v128): v128 {
   return ASC_FEATURE_RELAXED_SIMD ? f32x4.relaxed_madd(a, b, c) : f32x4.add(f32x4.mul(a, b), c);
 }
 
-/** c − a·b. */
-@inline
-export function nmadd(a: v128, b: v128, c: v128): v128 {
-  return ASC_FEATURE_RELAXED_SIMD ? f32x4.relaxed_nmadd(a, b, c) : f32x4.sub(c, f32x4.mul(a, b));
-}
-
 export function clearResults(): void {
   for (let i: usize = 0; i < RESULT_COUNT; i++) store<f64>(room + RESULTS + 8 * i, 0);
 }

@@ -1,4 +1,19 @@
-import { allFit, exp, exponent, nothing, power } from "./exp";
+import {
+  allFit,
+  constant,
+  exp,
+  exponent,
+  HIGH,
+  LOW,
+  NEAR_ZERO,
+  nothing,
+  PER_STEP,
+  power,
+  ROUND,
+  rest,
+  restNearZero,
+  SERIES,
+} from "./exp";
 import { addToResult, BLOCK, BLOCK_BYTES, clearResults, end, F, lanes, one, PARAMETERS, room, wherePossible } from "./lanes";
 
 /**
@@ -32,10 +47,20 @@ function blockOfOne(x: usize, ex: usize, bytes: usize): void {
   let sum = f32x4.splat(0);
   let moment = f32x4.splat(0);
   let seen = i32x4.splat(0x4b400000);
+  const perStep = constant(PER_STEP);
+  const round = constant(ROUND);
+  const high = constant(HIGH);
+  const low = constant(LOW);
+  const c0 = one();
+  const c1 = constant(SERIES);
+  const c2 = constant(SERIES + 1);
+  const c3 = constant(SERIES + 2);
+  const c4 = constant(SERIES + 3);
+  const c5 = constant(SERIES + 4);
   for (let i: usize = 0; i < bytes; i += 16) {
     const z = v128.load(x + i);
-    const bits = exponent(z);
-    const e = power(z, bits);
+    const bits = exponent(z, perStep, round);
+    const e = power(rest(z, bits, round, high, low), bits, c0, c1, c2, c3, c4, c5);
     v128.store(ex + i, e);
     seen = v128.or(seen, bits);
     sum = f32x4.add(sum, e);
@@ -96,17 +121,27 @@ function blockOfTwo(x: usize, y: usize, ex: usize, ey: usize, bytes: usize): voi
   let sumY = f32x4.splat(0);
   let moment = f32x4.splat(0);
   let seen = i32x4.splat(0x4b400000);
+  const perStep = constant(PER_STEP);
+  const round = constant(ROUND);
+  const high = constant(HIGH);
+  const low = constant(LOW);
+  const c0 = one();
+  const c1 = constant(SERIES);
+  const c2 = constant(SERIES + 1);
+  const c3 = constant(SERIES + 2);
+  const c4 = constant(SERIES + 3);
+  const c5 = constant(SERIES + 4);
   for (let i: usize = 0; i < bytes; i += 16) {
     const zx = v128.load(x + i);
     const zy = v128.load(y + i);
-    const bitsX = exponent(zx);
-    const e = power(zx, bitsX);
+    const bitsX = exponent(zx, perStep, round);
+    const e = power(rest(zx, bitsX, round, high, low), bitsX, c0, c1, c2, c3, c4, c5);
     v128.store(ex + i, e);
     seen = v128.or(seen, bitsX);
     sumX = f32x4.add(sumX, e);
     moment = f32x4.add(moment, f32x4.mul(e, f32x4.sub(zx, zy)));
-    const bitsY = exponent(zy);
-    const f = power(zy, bitsY);
+    const bitsY = exponent(zy, perStep, round);
+    const f = power(rest(zy, bitsY, round, high, low), bitsY, c0, c1, c2, c3, c4, c5);
     v128.store(ey + i, f);
     seen = v128.or(seen, bitsY);
     sumY = f32x4.add(sumY, f);
@@ -174,10 +209,19 @@ function blockAgainst(x: usize, y: usize, ez: usize, w: usize, bytes: usize): vo
   let sum = f32x4.splat(0);
   let moment = f32x4.splat(0);
   let seen = i32x4.splat(0x4b400000);
+  const perStep = constant(PER_STEP);
+  const round = constant(ROUND);
+  const high = constant(HIGH);
+  const c0 = one();
+  const c1 = constant(NEAR_ZERO);
+  const c2 = constant(NEAR_ZERO + 1);
+  const c3 = constant(NEAR_ZERO + 2);
+  const c4 = constant(NEAR_ZERO + 3);
+  const c5 = constant(NEAR_ZERO + 4);
   for (let i: usize = 0; i < bytes; i += 16) {
     const z = f32x4.sub(v128.load(x + i), v128.load(own, PARAMETERS));
-    const bits = exponent(z);
-    const e = power(z, bits);
+    const bits = exponent(z, perStep, round);
+    const e = power(restNearZero(z, bits, perStep, round, high), bits, c0, c1, c2, c3, c4, c5);
     v128.store(ez + i, e);
     seen = v128.or(seen, bits);
     sum = f32x4.add(sum, e);

@@ -15,7 +15,7 @@ const FOLDER = "src/divergence/kernel";
 const LIMIT = 20_000;
 const root = fileURLToPath(new URL("..", import.meta.url));
 
-/** One build: WebAssembly that imports its memory, whose first kilobyte is for constants, parameters and results. */
+/** One build: WebAssembly that imports its memory, whose first two kilobytes are for constants, parameters and results. */
 async function compile(relaxed) {
   let bytes;
   const { error, stderr } = await asc.main(
@@ -30,7 +30,7 @@ async function compile(relaxed) {
         "--maximumMemory",
         "65536",
         "--memoryBase",
-        "1024",
+        "2048",
       ],
       ...["--enable", "simd", ...(relaxed ? ["--enable", "relaxed-simd"] : [])],
       ...["--outFile", "kernels.wasm", "--baseDir", root],

@@ -1,6 +1,10 @@
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { loadDataset } from "../../src/data/dataset.ts";
+import { everyToken } from "../../src/data/datum.ts";
+import { writeSafetensors } from "../../src/data/safetensors.ts";
 import { loadTokenizer } from "../../src/data/tokenizer.ts";
+import { logSoftmax } from "../../src/divergence/log-softmax.ts";
 import { LocalModel } from "../../src/engine/local/model.ts";
 import { startVllm, type VllmOptions } from "../reference/server/vllm.ts";
 import { FIXTURE, type Json, jsonLines, startKlamp, Workspace } from "./workspace.ts";
@@ -88,6 +92,30 @@ describe("anchors", () => {
       "on the completions and 6 samples of the base and texts of a file",
     );
   });
+});
+
+test("a file of the base's own distributions at another temperature is refused, unless declared: then it is the base", async () => {
+  const workspace = new Workspace();
+  const model = await LocalModel.open(MODEL, { threads: 1 });
+  const { vocabSize, maxPositions } = model.config;
+  const limits = { maxLength: maxPositions, vocabSize };
+  const data = await loadDataset(workspace.path("train.jsonl"), loadTokenizer(MODEL), limits);
+  const whole = data.map(({ modelInput }) => everyToken([...modelInput, 0]));
+  const tempered = (await model.sampler().distributions(whole)).map(({ data, shape }) =>
+    logSoftmax({ data: data.map((x) => x / 2), shape }),
+  );
+  await model.close();
+  await writeSafetensors(workspace.path("half.safetensors"), new Map(tempered.map((rows, i) => [`${i}`, rows])));
+  const reference = { file: "./half.safetensors" };
+  const { code, err } = await workspace.train({ ...SHORT, regularizers: [{ ...KL, reference }] });
+  expect(code).toBe(2);
+  expect(err).toMatch(
+    /^klamp: the reference \(.*half\.safetensors\), datum 0 \(train\.jsonl:1\): it is the base's own distribution at temperature 2: ask for log-probabilities at temperature 1, or declare temperature 2\n$/,
+  );
+  const declared = { ...reference, temperature: 2 };
+  const found = await rowsOf(workspace, { regularizers: [{ ...KL, reference: declared }] }, "declared");
+  const base = await rowsOf(workspace, { regularizers: [KL] }, "base");
+  for (const [i, value] of kls(found).entries()) expect(value).toBeCloseTo(kls(base)[i]!, 4);
 });
 
 describe("a server", () => {

@@ -222,7 +222,6 @@ test("log-probabilities, and the most probable of them", () => {
       const near = (found: Float32Array, wanted: Float32Array, floor: number) =>
         wanted.forEach((x, i) => {
           if (!Number.isFinite(x)) expect(found[i]).toBe(x);
-          // That of a confident row hangs on one or two exponentials.
           else expect(Math.abs(found[i]! - x)).toBeLessThanOrEqual(2e-6 * Math.max(floor, Math.abs(x)) + 1e-13);
         });
       near(fast.all.data, exact.all.data, 0);

@@ -53,11 +53,12 @@ export const CLOSE = 0.25;
 /** The same for what depends on the largest probability of a row alone. */
 export const CONFIDENT = 0.5;
 
-/** Sums of exponentials outside of this have lost digits to float32's range, or are about to. */
-const [SMALLEST, LARGEST] = [1e-17, 1e30];
-
-function ordinary(sum: number): boolean {
-  return sum > SMALLEST && sum < LARGEST;
+/**
+ * Whether a sum of exponentials has its digits: none lost to float32's range; nor, at a temperature, to what float32 makes of its
+ * logarithm's base, where the largest x are far from 0.
+ */
+function ordinary(sum: number, t: number): boolean {
+  return t === 1 ? sum > 1e-17 && sum < 1e30 : sum > 1e-3 && sum < 1e6;
 }
 
 /** A number as the sum of two of float32. */
@@ -72,7 +73,7 @@ export function sumsOfOne(row: PlacedRow): void {
   const { kernels, results } = instance;
   kernels.sumsOfOne(row.x, ex, size);
   row.sumX = results[0]!;
-  if (ordinary(row.sumX)) return;
+  if (ordinary(row.sumX, row.t)) return;
   row.x = shift(row, row.x, copyX);
   kernels.sumsOfOne(row.x, ex, size);
 }
@@ -86,9 +87,9 @@ export function sumsOfTwo(row: PlacedRow, reverse: boolean): void {
   pass();
   row.sumX = results[reverse ? 1 : 0]!;
   row.sumY = results[reverse ? 0 : 1]!;
-  if (ordinary(row.sumX) && ordinary(row.sumY)) return;
-  if (!ordinary(row.sumX)) row.x = shift(row, row.x, copyX);
-  if (!ordinary(row.sumY)) row.y = shift(row, row.y, copyY);
+  if (ordinary(row.sumX, row.t) && ordinary(row.sumY, row.t)) return;
+  if (!ordinary(row.sumX, row.t)) row.x = shift(row, row.x, copyX);
+  if (!ordinary(row.sumY, row.t)) row.y = shift(row, row.y, copyY);
   pass();
 }
 
