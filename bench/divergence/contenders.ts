@@ -1,5 +1,6 @@
 import { type ChildProcessByStdio, execFileSync, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
@@ -20,6 +21,7 @@ export interface Answer {
 }
 
 const folder = fileURLToPath(new URL(".", import.meta.url));
+/** Turns the relaxed build on where it is off without; newer Nodes have it anyway, and know no such flag. */
 const RELAXED = "--experimental-wasm-relaxed-simd";
 
 /** Starts a process for each contender, and waits until it has its numbers. */
@@ -37,8 +39,8 @@ export async function openContenders(rows: number, vocabulary: number): Promise<
   ];
   const pinned = onOneCore();
   const one = [
-    node("klamp.ts", `--no-${RELAXED.slice(2)}`),
-    node("klamp.ts", RELAXED),
+    node("klamp.ts"),
+    ...(works(process.execPath, [RELAXED, "-e", ""]) ? [node("klamp.ts", RELAXED)] : []),
     node("plain.ts"),
     node("jax.ts"),
     node("tfjs.mjs"),
@@ -48,6 +50,8 @@ export async function openContenders(rows: number, vocabulary: number): Promise<
   for (const command of one) {
     contenders.push(...(await open([...pinned, ...command, `${rows}`, `${vocabulary}`])));
   }
+  const threads = availableParallelism();
+  if (threads > 1) contenders.push(...(await open([...node("klamp.ts"), `${rows}`, `${vocabulary}`, `${threads}`])));
   return contenders;
 }
 

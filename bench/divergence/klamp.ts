@@ -2,13 +2,16 @@ import { allocate, type DivergenceOptions, klDivergence, logSoftmax, type Tensor
 import { theMachine } from "../../src/divergence/kernel/machine.ts";
 import { fill, serve, sumOfFirstRow } from "./contender.ts";
 
-/** @file klamp itself, on the build of its kernels that this Node has, and what the machine gives those at most. */
-const [rows, vocabulary] = process.argv.slice(2).map(Number) as [number, number];
+/**
+ * @file klamp itself, on the build of its kernels that this Node has, and what the machine gives those at most. With a number
+ * of threads behind the shape: one thread against that many, on as many cores, in shared memory.
+ */
+const [rows, vocabulary, threads = 1] = process.argv.slice(2).map(Number) as [number, number, number?];
 const shape = [rows, vocabulary];
 const machine = theMachine();
 if (!machine) throw new Error("this Node has no WebAssembly SIMD: there is nothing to measure");
 
-const [p, q, logP, logQ, gradient] = [1, 2, 3, 4, 5].map(() => allocate(shape)) as [
+const [p, q, logP, logQ, gradient] = [1, 2, 3, 4, 5].map(() => allocate(shape, { shared: threads > 1 })) as [
   Tensor,
   Tensor,
   Tensor,
@@ -31,38 +34,47 @@ const against = { p: "logits", q: "logprobs" } as const;
 const ROW = 4 * vocabulary;
 const scratch = machine.reserve(vocabulary);
 
-serve([
-  {
-    name: `klamp, ${machine.build === "simd" ? "SIMD128" : "relaxed SIMD"}`,
-    version: "this tree",
-    tasks: {
-      logits: divergence(p, q, { input: "logits" }),
-      "logits, ordinary arrays": () => {
-        const { value } = klDivergence.withGradient(plainP, plainQ, {
-          input: "logits",
-          out: { gradient: plainGradient },
-        });
-        return () => [value, sumOfFirstRow(plainGradient.data, vocabulary)];
-      },
-      against: divergence(p, logQ, { input: against, check: false }),
-      logprobs: divergence(logP, logQ, { check: false }),
-      "logprobs, checked": divergence(logP, logQ, {}),
-      value: () => {
-        const value = klDivergence(p, q, { input: "logits" });
-        return () => [value];
-      },
-      // What the kernels could do at most: one exponential per number and nothing else, from the cache; and 2 reads + 1 write.
-      exponentials: () => {
-        machine.kernels.temperature(1);
-        for (let r = 0; r < rows; r++) machine.kernels.sumsOfOne(p.data.byteOffset, scratch, vocabulary);
-        return () => [];
-      },
-      stream: () => {
-        const [to, a, b] = [gradient, p, q].map(({ data }) => data.byteOffset) as [number, number, number];
-        for (let r = 0; r < rows; r++)
-          machine.kernels.gradientOfTwo(to + r * ROW, a + r * ROW, b + r * ROW, vocabulary, 1, 1, false);
-        return () => [];
-      },
+const name = `klamp, ${machine.build === "simd" ? "SIMD128" : "relaxed SIMD"}`;
+const version = "this tree";
+const shared = {
+  name: `${name}, shared memory`,
+  version,
+  tasks: {
+    "one thread": divergence(p, q, { input: "logits" }),
+    [`${threads} threads`]: divergence(p, q, { input: "logits", threads }),
+  },
+};
+const alone = {
+  name,
+  version,
+  tasks: {
+    logits: divergence(p, q, { input: "logits" }),
+    "logits, ordinary arrays": () => {
+      const { value } = klDivergence.withGradient(plainP, plainQ, {
+        input: "logits",
+        out: { gradient: plainGradient },
+      });
+      return () => [value, sumOfFirstRow(plainGradient.data, vocabulary)];
+    },
+    against: divergence(p, logQ, { input: against, check: false }),
+    logprobs: divergence(logP, logQ, { check: false }),
+    "logprobs, checked": divergence(logP, logQ, {}),
+    value: () => {
+      const value = klDivergence(p, q, { input: "logits" });
+      return () => [value];
+    },
+    // What the kernels could do at most: one exponential per number and nothing else, from the cache; and 2 reads + 1 write.
+    exponentials: () => {
+      machine.kernels.temperature(1);
+      for (let r = 0; r < rows; r++) machine.kernels.sumsOfOne(p.data.byteOffset, scratch, vocabulary);
+      return () => [];
+    },
+    stream: () => {
+      const [to, a, b] = [gradient, p, q].map(({ data }) => data.byteOffset) as [number, number, number];
+      for (let r = 0; r < rows; r++)
+        machine.kernels.gradientOfTwo(to + r * ROW, a + r * ROW, b + r * ROW, vocabulary, 1, 1, false);
+      return () => [];
     },
   },
-]);
+};
+serve([threads > 1 ? shared : alone]);
