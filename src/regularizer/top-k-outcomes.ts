@@ -34,6 +34,9 @@ export function overTopKOutcomes<Own extends object>(
   return { ...found, coverage: covered === 0 ? 0 : covered / total, lowerBound: true };
 }
 
+/** A rest above this is the difference of two sums; one below, of which that would have few digits, is summed itself. */
+const LARGE_REST = 0.05;
+
 /** Σ w·Σ q over the k tokens. Undefined unless each row has k different tokens of the vocabulary, and not all, and sums to 1. */
 function coverage({ tokens, logprobs, tail }: TopK, size: number, weights: ArrayLike<number> | undefined) {
   const [rows, k] = tokens.shape as [number, number];
@@ -82,12 +85,15 @@ function throughOutcomes(formula: RowFormula, { tokens, logprobs, tail }: TopK):
       const { kernels, results, floats } = row.instance;
       sumsOfOne(row);
       total = results[0]!;
+      let known = 0;
       const first = row.index * k;
       for (let i = 0; i < k; i++) {
         const id = tokens.data[first + i]!;
         small.logP[i] = floats[row.x / 4 + id]!;
+        known += floats[row.ex / 4 + id]!;
         floats[row.ex / 4 + id] = 0;
       }
+      if (total - known > LARGE_REST * total) return compare(row.index, total - known);
       kernels.sum(row.ex, row.size);
       return compare(row.index, results[0]!);
     },
