@@ -13,6 +13,7 @@ export { type Summary, summarize } from "./drift/summary.ts";
 export { UserError } from "./errors.ts";
 export * from "./reference/index.ts";
 export * from "./regularizer/index.ts";
+export type { Anchor } from "./train/anchor.ts";
 export type { Config } from "./train/config.ts";
 export { loadConfig } from "./train/config-file.ts";
 export { TrainingDivergedError } from "./train/diverged.ts";

@@ -1,4 +1,5 @@
 import { crossEntropyKernel } from "./kernel/cross-entropy-kernel.ts";
+import { onKernels } from "./kernel/kernel-rows.ts";
 import type { GradientOptions, Reduced, Reduction, RowOptions, WithGradient } from "./options.ts";
 import type { Row, RowFormula } from "./row.ts";
 import { overRows } from "./rows.ts";
@@ -46,5 +47,5 @@ function atTargets({ shape, data }: Tensor, targets: IntTensor): RowFormula {
     }
     return Math.max(0, -logP[target]!);
   };
-  return Object.assign(formula, { kernel: crossEntropyKernel(targets.data) });
+  return Object.assign(formula, { kernel: onKernels(crossEntropyKernel(targets.data)) });
 }

@@ -1,4 +1,5 @@
 import { entropyKernel } from "./kernel/entropy-kernel.ts";
+import { onKernels } from "./kernel/kernel-rows.ts";
 import type { GradientOptions, Reduced, Reduction, RowOptions, WithGradient } from "./options.ts";
 import { notNegative, type Row } from "./row.ts";
 import { overRows } from "./rows.ts";
@@ -27,4 +28,4 @@ function entropyRow({ p, logP, gradient }: Row): number {
   if (gradient) for (let i = 0; i < p.length; i++) gradient[i] = p[i] === 0 ? 0 : -p[i]! * (logP[i]! + entropy);
   return notNegative(entropy);
 }
-entropyRow.kernel = entropyKernel;
+entropyRow.kernel = /* @__PURE__ */ onKernels(entropyKernel);

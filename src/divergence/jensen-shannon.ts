@@ -1,5 +1,6 @@
 import { type Divergence, divergence } from "./divergence.ts";
 import { jensenShannonKernel } from "./kernel/jensen-shannon-kernel.ts";
+import { onKernels } from "./kernel/kernel-rows.ts";
 import { within } from "./options.ts";
 import { notNegative, type Row, type RowFormula } from "./row.ts";
 
@@ -52,7 +53,7 @@ export function jensenShannonRow(beta: number): RowFormula {
       for (let i = 0; i < p.length; i++) gradient[i] = p[i] === 0 ? 0 : beta * p[i]! * (gradient[i]! - fromP);
     return notNegative(beta * fromP + (1 - beta) * fromQ);
   };
-  return Object.assign(formula, { kernel: jensenShannonKernel(beta) });
+  return Object.assign(formula, { kernel: onKernels(jensenShannonKernel(beta)) });
 }
 
 function nothing({ p, q, gradient }: Row): number {

@@ -1,5 +1,6 @@
 import { type Divergence, divergence } from "./divergence.ts";
 import { jensenShannonRow } from "./jensen-shannon.ts";
+import { onKernels } from "./kernel/kernel-rows.ts";
 import { klKernel } from "./kernel/kl-kernel.ts";
 import { oneOf } from "./options.ts";
 import { notNegative, type Row } from "./row.ts";
@@ -53,7 +54,7 @@ export function forward({ p, logP, logQ, gradient }: Row): number {
   if (gradient) for (let i = 0; i < p.length; i++) gradient[i] = p[i] === 0 ? 0 : p[i]! * (logP[i]! - logQ[i]! - kl);
   return notNegative(kl);
 }
-forward.kernel = /* @__PURE__ */ klKernel(false);
+forward.kernel = /* @__PURE__ */ onKernels(/* @__PURE__ */ klKernel(false));
 
 /** KL(q‖p) of one row. */
 export function reverse({ p, logP, q, logQ, gradient }: Row): number {
@@ -62,4 +63,4 @@ export function reverse({ p, logP, q, logQ, gradient }: Row): number {
   if (gradient) for (let i = 0; i < q.length; i++) gradient[i] = p[i]! - q[i]!;
   return notNegative(kl);
 }
-reverse.kernel = /* @__PURE__ */ klKernel(true);
+reverse.kernel = /* @__PURE__ */ onKernels(/* @__PURE__ */ klKernel(true));

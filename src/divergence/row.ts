@@ -1,5 +1,5 @@
 import { exp } from "./exponential.ts";
-import type { RowKernel } from "./kernel/row-kernel.ts";
+import type { OnKernels } from "./kernel/kernel-rows.ts";
 import type { Tensor } from "./tensor.ts";
 
 /**
@@ -28,7 +28,7 @@ export interface Row {
 export interface RowFormula {
   (row: Row): number;
   /** The same in WebAssembly, for rows that are worth it. */
-  readonly kernel?: RowKernel;
+  readonly kernel?: OnKernels;
 }
 
 /** Reads one row as logits / temperature, and writes its normalized log-probabilities and probabilities. Returns Σ exp. */

@@ -1,4 +1,3 @@
-import { KernelRows } from "./kernel/kernel-rows.ts";
 import { NORMALIZATION_TOLERANCE, NotNormalizedError } from "./not-normalized.ts";
 import {
   type DivergenceOptions,
@@ -38,7 +37,7 @@ export function overRows<R extends Reduction>(
   if (q) checkSize("q", q);
   const size = vocabularySize(p.shape);
   // First, since memory that grows moves the tensors that live in it.
-  KernelRows.makeRoom(formula.kernel, p, q, options.threads ?? 1);
+  formula.kernel?.makeRoom(p, q, options.threads ?? 1);
   const set = settings(options);
   const rows = p.data.length / size;
   const { weights, reduction, clip } = set;
@@ -55,7 +54,7 @@ export function overRows<R extends Reduction>(
     factors[r] = scale * share * set.inverseTemperature;
     if (weight !== 0) values[r] = Number.NaN;
   }
-  KernelRows.open(formula.kernel, p, q, set)?.compute(values, row.gradient && { into: gradient, factors, add });
+  formula.kernel?.compute(p, q, set, values, row.gradient && { into: gradient, factors, add });
 
   let sum = 0;
   let clipped = 0;

@@ -27,9 +27,10 @@ export function baseReference(
   });
   return {
     description,
-    resolve: async (data, { batch, signal } = {}) => {
+    // Not ended early: a model at work in this process must not be closed under it.
+    resolve: async (data, { batch } = {}) => {
       if (batch) await states?.read(batch);
-      return reference.resolve(data, { signal });
+      return reference.resolve(data);
     },
   };
 }

@@ -47,7 +47,7 @@ export function compose(
       const { report } = options;
       // Measured apart from the others, or added at once.
       const apart = report && members.map(() => spare.take(logprobs));
-      const penalties = await Promise.all(
+      const outcomes = await Promise.allSettled(
         members.map(({ regularizer }, i) => {
           const addTo = apart
             ? { gradient: apart[i]!.gradient, scale: 1 }
@@ -55,6 +55,11 @@ export function compose(
           return computeNamed(regularizer, data, logprobs, { ...options, addTo });
         }),
       );
+      // Only now: a failure of one leaves nothing of the others under way.
+      const penalties = outcomes.map((outcome) => {
+        if (outcome.status === "fulfilled") return outcome.value;
+        throw outcome.reason;
+      });
       const measured = penalties.map(({ gradient }) => (report ? measureGradient(gradient, report) : {}));
       for (const [i, { gradient, memory }] of (apart ?? []).entries()) {
         addGradient({ gradient: sum.gradient, scale: sum.scale * weights[i]! }, gradient);

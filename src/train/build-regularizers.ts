@@ -36,6 +36,7 @@ export async function buildRegularizers(
       adapterPenalties.push({ penalty: makeAdapterPenalty(settings, name), weight: buildWeight(settings.weight) });
       continue;
     }
+    checkTokens(settings.exclude_tokens, name, surroundings.vocabSize);
     const { reference, fields, attach } = buildReference(referenceOf(settings));
     const { anchors = [], completions } = await buildTexts(settings.on, name, fields, { ...surroundings, seed });
     if (completions) data = await attach(data);
@@ -63,6 +64,15 @@ export function dataFields({ regularizers }: Config): string[] {
 /** What a regularizer is held to; those that need no reference do not ask the base either. */
 function referenceOf(settings: OnTextConfig): ReferenceConfig {
   return "reference" in settings ? settings.reference : "base";
+}
+
+/** Refuses tokens that no text can hold: leaving them out would change nothing, and not say so. */
+function checkTokens(tokens: readonly number[], name: string, vocabSize: number): void {
+  const stray = tokens.find((token) => token >= vocabSize);
+  if (stray === undefined) return;
+  throw new UserError(
+    `the regularizer ${name} excludes token ${stray}, the model's vocabulary has ${vocabSize}: give ids below that in exclude_tokens`,
+  );
 }
 
 /** Given names, or the type, numbered where it occurs again. */

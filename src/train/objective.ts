@@ -69,15 +69,6 @@ export function anchorLoss(batch: readonly Datum[], regularizer: Regularizer, op
   return inParts(options, (part, logprobs) => regularizer.compute(part, logprobs, shared));
 }
 
-/** The regularizer, told that the rows it is given are part of a larger batch than its caller knows. */
-export function within(regularizer: Regularizer, batch: readonly Datum[]): Regularizer {
-  const whole = { totalWeight: totalWeight(batch), batch };
-  return {
-    name: regularizer.name,
-    compute: (data, logprobs, options) => regularizer.compute(data, logprobs, { ...options, ...whole }),
-  };
-}
-
 function inParts({ onPart }: StepOptions, compute: (...part: Parameters<CustomLoss["compute"]>) => Promise<Penalty>) {
   const loss: CustomLoss = {
     support: "vocabulary",

@@ -5,13 +5,13 @@ import { composeAdapter, type WeightedPenalty } from "../regularizer/adapter/com
 import { checkNames } from "../regularizer/check-names.ts";
 import { compose } from "../regularizer/compose.ts";
 import { type MeasuredPart, reportOf } from "../regularizer/merge.ts";
-import { anchorStream } from "./anchor.ts";
 import type { OptimizerConfig } from "./config.ts";
 import { TrainingDivergedError, type WorstDatum } from "./diverged.ts";
 import { StepEvents } from "./events.ts";
 import { nameMetrics, type StepMetrics } from "./metrics.ts";
-import { anchorLoss, completionsLoss, type Held, within } from "./objective.ts";
+import { anchorLoss, completionsLoss, type Held } from "./objective.ts";
 import { learningRate } from "./schedule.ts";
+import { stepTexts } from "./step-texts.ts";
 import { type WorstRow, worstRows } from "./worst-tokens.ts";
 
 export interface TrainOptions {
@@ -66,7 +66,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const all = compose(regularizers);
   const adapter = composeAdapter(adapterPenalties);
   const stream = batches(data, { batchSize, seed, shuffle });
-  const texts = regularizers.map(({ anchors = [] }) => anchors.map(anchorStream));
+  const textsOf = stepTexts(regularizers);
   const rows: StepMetrics[] = [];
 
   for (let step = 1; step <= steps && !signal?.aborted; step++) {
@@ -93,14 +93,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       worst = datum;
     };
     try {
-      const held = await Promise.all(
-        regularizers.map(async ({ completions, ...each }, i) => {
-          const text = (await Promise.all(texts[i]!.map((next) => next(step)))).flat();
-          const onCompletions = completions ?? text.length === 0;
-          if (!onCompletions || text.length === 0) return { ...each, text, onCompletions };
-          return { ...each, regularizer: within(each.regularizer, [...batch, ...text]), text, onCompletions };
-        }),
-      );
+      const held = await textsOf(step, batch);
       const here = held.filter(({ onCompletions }) => onCompletions);
       const regularizer = here.length > 0 ? compose(here) : undefined;
       await backward(batch, completionsLoss(batch, regularizer, stepOptions, noteWorst));

@@ -260,6 +260,11 @@ describe("what holds the model", () => {
       held({ on: { samples: 4, max_tokens: 5000 } }),
       "a regularizer is on samples of 5000 tokens, the model reads at most 2048: lower their max_tokens",
     ],
+    [
+      "an excluded token that the model does not have",
+      held({ exclude_tokens: [2, 320] }),
+      "the regularizer kl_divergence excludes token 320, the model's vocabulary has 320: give ids below that in exclude_tokens",
+    ],
   ]);
 });
 

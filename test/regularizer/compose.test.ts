@@ -192,6 +192,29 @@ describe("compose", () => {
     );
   });
 
+  test("a failure comes out once the other members are done, and an end that was asked for as it is", async () => {
+    let isDone = false;
+    const slow = {
+      ...constant("slow", 1),
+      compute: async (...args: Parameters<Regularizer["compute"]>) => {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        isDone = true;
+        return constant("slow", 1).compute(...args);
+      },
+    };
+    const controller = new AbortController();
+    const ended = {
+      name: "ended",
+      compute: async () => {
+        controller.abort("enough");
+        throw controller.signal.reason;
+      },
+    };
+    const both = compose([ended, slow].map((regularizer) => ({ regularizer, weight: 1 })));
+    await expect(both.compute(DATA, MODEL, { signal: controller.signal })).rejects.toBe("enough");
+    expect(isDone).toBe(true);
+  });
+
   test.each([-1, Number.NaN, Number.POSITIVE_INFINITY])("a weight of %d is refused", (weight) => {
     expect(() => compose([{ regularizer: forward, weight }])).toThrow(UserError);
     expect(() => compose([{ regularizer: forward, weight }])).toThrow(

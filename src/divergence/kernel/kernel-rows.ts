@@ -12,7 +12,7 @@ const SMALLEST_VOCABULARY = 64;
 const CHUNK = 8192;
 
 /** Where the gradients of rows go: each row's times its factor. */
-interface Gradients {
+export interface Gradients {
   readonly into: Float32Array;
   readonly factors: Float64Array;
   readonly add: boolean;
@@ -30,15 +30,15 @@ export class KernelRows {
   readonly #machine: Machine;
 
   /** Makes room for rows of this size, so that `open` and what follows moves nothing. */
-  static makeRoom(kernel: RowKernel | undefined, p: Tensor, q: Tensor | undefined, threads: number): void {
+  static makeRoom(kernel: RowKernel, p: Tensor, q: Tensor | undefined, threads: number): void {
     const size = p.shape.at(-1)!;
-    if (kernel && size >= SMALLEST_VOCABULARY) machineFor(kernel, p, q, threads)?.scratch(roomFor(size));
+    if (size >= SMALLEST_VOCABULARY) machineFor(kernel, p, q, threads)?.scratch(roomFor(size));
   }
 
   /** Undefined where the kernel does not apply, or there are no kernels at all. */
-  static open(kernel: RowKernel | undefined, p: Tensor, q: Tensor | undefined, set: Settings): KernelRows | undefined {
+  static open(kernel: RowKernel, p: Tensor, q: Tensor | undefined, set: Settings): KernelRows | undefined {
     const size = p.shape.at(-1)!;
-    if (!kernel || size < SMALLEST_VOCABULARY || set.epsilon > 0) return undefined;
+    if (size < SMALLEST_VOCABULARY || set.epsilon > 0) return undefined;
     // What log-probabilities sum to is known before the temperature, not after.
     if (set.inverseTemperature !== 1 && !(set.logits.p && (!q || set.logits.q))) return undefined;
     if (!(p.data instanceof Float32Array) || (q && !(q.data instanceof Float32Array))) return undefined;
@@ -78,6 +78,26 @@ export class KernelRows {
     if (threads > 1) inThreads(machine, this.#kernel.recipe!, pass, threads, chunk);
     else fastRows(machine, this.#kernel, pass, machine.scratch(roomFor(size)), 0, values.length);
   }
+}
+
+/** A kernel with all that runs it, so that a formula without one needs nothing of it. */
+export interface OnKernels {
+  makeRoom(p: Tensor, q: Tensor | undefined, threads: number): void;
+  /** As `KernelRows`; where that does not apply it leaves everything to the formula. */
+  compute(
+    p: Tensor,
+    q: Tensor | undefined,
+    set: Settings,
+    values: Float64Array,
+    gradients: Gradients | undefined,
+  ): void;
+}
+
+export function onKernels(kernel: RowKernel): OnKernels {
+  return {
+    makeRoom: (p, q, threads) => KernelRows.makeRoom(kernel, p, q, threads),
+    compute: (p, q, set, values, gradients) => KernelRows.open(kernel, p, q, set)?.compute(values, gradients),
+  };
 }
 
 /** With several threads the kernels whose memory they share, and else those whose memory a tensor lies in already. */
