@@ -43,6 +43,7 @@ describe("examples run as they are", () => {
     expect(await runCommandLine(["train", "--config", join(ROOT, "examples/fine-tune.yaml"), ...sets], shell)).toBe(0);
     expect(readdirSync(output).sort()).toEqual([
       "adapter",
+      "anchors.jsonl",
       "config.yaml",
       "metrics.jsonl",
       "report.html",

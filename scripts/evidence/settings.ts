@@ -9,16 +9,20 @@ export interface Setting {
 }
 
 export interface Regularizer {
+  /** Default `kl_divergence`; other types have settings of their own. */
+  readonly type?: string;
   readonly weight: number;
   readonly direction?: "forward" | "reverse";
   readonly symmetric?: boolean;
   readonly on?: { readonly samples: number; readonly rows: number };
+  readonly [setting: string]: unknown;
 }
 
-export function nameOf({ weight, direction, symmetric, on }: Regularizer): string {
+export function nameOf({ type, weight, direction, symmetric, on, ...own }: Regularizer): string {
   if (weight === 0) return "no KL";
   const divergence = symmetric ? "JS" : direction === "forward" ? "KL(model‖reference)" : "KL(reference‖model)";
-  return `${divergence} · ${weight}${on ? ` · anchor of ${on.samples} samples, ${on.rows} a step` : ""}`;
+  const what = type === undefined ? divergence : [type, ...Object.values(own)].join(" ");
+  return `${what} · ${weight}${on ? ` · anchor of ${on.samples} samples, ${on.rows} a step` : ""}`;
 }
 
 function settings(
@@ -78,5 +82,33 @@ export const SETS: Readonly<Record<string, readonly Setting[]>> = {
     chosen,
   ),
   anchors: settings([anchor(0.1), anchor(3), anchor(1, 200, 8), anchor(1, 800, 16, "forward")], chosen),
+  /** What the other kinds of regularizers do, on the development split. */
+  family: settings(
+    [
+      { type: "jensen_shannon", weight: 1 },
+      { type: "jensen_shannon", weight: 3 },
+      { type: "jensen_shannon", weight: 4, on: { samples: 800, rows: 16 } },
+      { type: "entropy", mode: "bonus", weight: 0.1 },
+      { type: "entropy", mode: "bonus", weight: 0.5 },
+      { type: "consistency", view: "replace", weight: 0.3 },
+      { type: "consistency", view: "replace", weight: 1 },
+      { type: "l2", weight: 1e-3 },
+      { type: "l2", weight: 1e-2 },
+      { type: "l2", weight: 3e-2 },
+      { type: "l1", factors: "B", weight: 1e-3 },
+      { type: "orthogonality", weight: 0.1 },
+    ],
+    {},
+  ),
+  /** Those of them that kept most, on the test split. */
+  "family-chosen": settings(
+    [
+      { type: "l2", weight: 1e-3 },
+      { type: "l2", weight: 1e-2 },
+      { type: "consistency", view: "replace", weight: 1 },
+      { type: "jensen_shannon", weight: 3 },
+    ],
+    chosen,
+  ),
   symmetric: settings([js(0.1), js(0.5), js(1)], chosen),
 };

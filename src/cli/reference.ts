@@ -54,12 +54,13 @@ function registerBuild(reference: Command, shell: Shell): void {
       }
       const { err, out, now, signal } = shell;
       let line: ProgressLine | undefined;
-      const started = now();
+      let started = now();
       try {
         const filled = await fillStores(loadConfig(file, set), {
           note: (text) => {
             line?.done();
             line = undefined;
+            started = now();
             err.write(`${text}\n`);
           },
           onProgress: ({ texts, of, rows }) => {

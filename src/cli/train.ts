@@ -27,7 +27,7 @@ Examples:
   klamp train --config config.yaml --set regularizers.0.weight=0.3
 
 The run folder gets config.yaml, metrics.jsonl, adapter/ (PEFT's layout), summary.json and report.html,
-and worst-tokens.jsonl where train.worst_tokens asks for it.
+worst-tokens.jsonl where train.worst_tokens asks for it, and anchors.jsonl with the samples that anchors drew.
 Ctrl-C finishes the step, saves the adapter and ends with exit code 130.
 `;
 

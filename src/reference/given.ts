@@ -26,6 +26,8 @@ export function givenReference(
   { description = "referenceLogprobs", ...declared }: GivenOptions = {},
 ): Reference {
   const takeIn = intake(description, declared);
+  /** What was taken in before is not checked again. */
+  const taken = new WeakMap<ReferenceRows, ReferenceRows>();
   return {
     description,
     resolve: async (data, { batch = data } = {}) => {
@@ -33,7 +35,12 @@ export function givenReference(
       return data.map((datum, i) => {
         const found = rowsOf(datum, (whole) => {
           const rows = known.get(whole);
-          return rows && takeIn(whole, batch.indexOf(whole), rows);
+          if (!rows) return undefined;
+          const at = batch.indexOf(whole);
+          const ready = taken.get(rows) ?? takeIn(whole, at < 0 ? i : at, rows);
+          // What single tokens mean depends on the datum.
+          if (!declared.sampled) taken.set(rows, ready);
+          return ready;
         });
         if (found) return found;
         throw new UserError(

@@ -20,7 +20,7 @@ export interface Declared {
   readonly sampled?: boolean | undefined;
 }
 
-/** Takes one datum's rows in: checks them, after doing with them what was declared. Rows seen before are not checked again. */
+/** Takes one datum's rows in: checks them, after doing with them what was declared. */
 export type Intake = (datum: Datum, index: number, rows: ReferenceRows) => ReferenceRows;
 
 /**
@@ -37,18 +37,18 @@ export function intake(description: string, { temperature = 1, sampled = false }
       `the reference is declared as sampled at temperature ${temperature}, which cannot be taken back from single tokens: give their log-probabilities at temperature 1`,
     );
   }
-  const known = new WeakMap<ReferenceRows, ReferenceRows>();
   return (datum, index, rows) => {
-    const before = known.get(rows);
-    if (before) return before;
     const where = `the reference (${description}), ${formatDatum(datum, index)},`;
+    const given: unknown = rows;
+    if (typeof given !== "object" || given === null || !("shape" in given || "support" in given)) {
+      throw new UserError(`${where} is ${JSON.stringify(given)}, expected a tensor [M, V] or a topK`);
+    }
     const restored = sampled
       ? outOfTargets(datum, rows, where)
       : temperature === 1
         ? rows
         : untempered(rows, temperature, where);
     checkRows(datum, index, restored, description);
-    known.set(rows, restored);
     return restored;
   };
 }

@@ -112,7 +112,7 @@ const orthogonality = group({
 });
 
 /** Sums over all entries are large numbers, so their weights are small. */
-const entryWeight = weightSetting.default(1e-4).describe("as above, of a sum over all entries of the adapter");
+const entryWeight = weightSetting.default(1e-3).describe("as above, of a sum over all entries of the adapter");
 
 const l1 = group({
   type: z.literal("l1").describe("Σ |w| over the adapter's matrices: drives entries to exactly 0"),

@@ -15,7 +15,7 @@ const REGULARIZERS = [
   { type: "consistency", view: "drop", weight: 0.05, symmetric: true },
   { type: "orthogonality", factors: "A", weight: 0.1 },
   { type: "l1", factors: "B" },
-  { type: "l2", weight: 1e-3 },
+  { type: "l2", weight: 2e-3 },
   { type: "elastic_net", l1_ratio: 0.2 },
 ] as const;
 
@@ -57,7 +57,7 @@ test("all kinds at once train the shipped model, and each one is measured", { ti
   for (const row of rows) {
     let contributions = 0;
     for (const [i, name] of names.entries()) {
-      const { weight = 1e-4 } = REGULARIZERS[i]! as { weight?: number };
+      const { weight = 1e-3 } = REGULARIZERS[i]! as { weight?: number };
       expect(row[`${name}/weight`], name).toBe(weight);
       expect(row[`${name}/${metrics[i]}`], name).toBeTypeOf("number");
       contributions += row[`${name}/contribution`]!;

@@ -41,6 +41,14 @@ describe("rows that are log-probabilities", () => {
     expect(take(certain)).toBe(certain);
   });
 
+  test("may be given, and nothing else", () => {
+    const of = (given: unknown) => () => take(given as Tensor);
+    expect(of(undefined)).toThrow(
+      "the reference (teacher), datum 2 (train.jsonl:3), is undefined, expected a tensor [M, V] or a topK",
+    );
+    expect(of([1, 2])).toThrow("is [1,2], expected a tensor");
+  });
+
   test("of another shape are left to who knows the model's", () => {
     const other = tensor([5, 5], [2, 1]);
     expect(take(other)).toBe(other);

@@ -132,6 +132,16 @@ describe("computed", () => {
   });
 });
 
+test("a function may reuse its memory: what it gives is taken anew each time, also where a temperature is taken back", async () => {
+  const memory = tensor(ROWS[0]!.data.slice(), ROWS[0]!.shape);
+  const reference = computedReference<Tensor>(() => [memory], { temperature: 2 });
+  const [first] = await reference.resolve([BATCH[0]!]);
+  memory.data.fill(Math.log(0.25));
+  const [second] = await reference.resolve([BATCH[0]!]);
+  expect(second!.data[0]).toBeCloseTo(Math.log(0.25), 6);
+  expect(first!.data[0]).not.toBeCloseTo(Math.log(0.25), 2);
+});
+
 describe("given", () => {
   test("a map by whole datums serves rows cut from them", async () => {
     const map = new Map(BATCH.map((datum, i) => [datum, ROWS[i]!]));

@@ -1,0 +1,87 @@
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { compileFunction } from "node:vm";
+import { afterAll, expect, test } from "vitest";
+import * as engine from "../../src/engine/index.ts";
+import * as klampLibrary from "../../src/index.ts";
+import { ENTRY_BYTES } from "../../src/reference/store/index-entry.ts";
+import { klamp } from "../cli/workspace.ts";
+
+/** @file The page on the reference store: its commands run on its configuration, and its snippet gives what it says. */
+
+const DOCS = new URL("../../docs/", import.meta.url);
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const page = readFileSync(new URL("reference-store.md", DOCS), "utf8");
+const blocks = (language: string) =>
+  [...page.matchAll(new RegExp(`\`\`\`${language}\n(.*?)\`\`\``, "gs"))].map(([, code]) => code!);
+
+const folder = mkdtempSync(join(tmpdir(), "klamp-store-page-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+cpSync(join(ROOT, "models/small-world"), join(folder, "models/base"), { recursive: true });
+symlinkSync(join(ROOT, "data/small-world/task/train.jsonl"), join(folder, "train.jsonl"));
+
+test("the commands run on the configuration, and an inspection looks like this", async () => {
+  const [yaml] = blocks("yaml");
+  writeFileSync(join(folder, "config.yaml"), yaml!);
+  const commands = blocks("sh").join("").trim().split("\n");
+  expect(commands.map((command) => command.split(" ")[1])).toEqual(["reference", "train", "reference"]);
+  const outs: string[] = [];
+  for (const command of commands) {
+    const args = command
+      .split(" ")
+      .slice(1)
+      .map((arg) => (/^\.\/|\.yaml$/.test(arg) ? join(folder, arg) : arg));
+    const shorter = [
+      "train.steps=2",
+      "evaluate.drift_samples=0",
+      "regularizers.1.on.samples=60",
+      `output=${join(folder, "run")}`,
+    ];
+    const short = args.includes("--config") ? shorter.flatMap((set) => ["--set", set]) : [];
+    const { code, out, err } = await klamp(...args, ...short);
+    expect([command, code, code === 0 ? "" : err]).toEqual([command, 0, ""]);
+    outs.push(out);
+  }
+  const shape = (text: string) =>
+    text
+      .replace(/sha256:\w+/g, "sha256")
+      .replace(/[kM]B/g, "bytes")
+      .replace(/█+ *\S+|[\d,.]+/g, "#")
+      .replace(/^store .*/, "store");
+  const [shown] = blocks("text");
+  const lines = (text: string) => shape(text).trimEnd().split("\n");
+  expect(lines(outs[2]!).slice(0, 13)).toEqual(lines(shown!).slice(0, 13));
+  expect(outs[2]!.match(/^model .*/m)![0]).toBe(shown!.match(/^model .*/m)![0]);
+});
+
+test("the snippet gives what it says", async () => {
+  const [code] = blocks("ts");
+  const names = (source: string, library: object) => {
+    const [, list] = new RegExp(`^import \\{ (.*?) \\} from "${source}";`, "m").exec(code!)!;
+    return list!.split(", ").map((name) => {
+      expect(library).toHaveProperty(name);
+      return [name, library[name as keyof typeof library]] as const;
+    });
+  };
+  const imported = [...names("klamp", klampLibrary), ...names("klamp/engine", engine)];
+  let promises = 0;
+  const check = (found: unknown, promised: unknown) => {
+    promises++;
+    expect(found).toEqual(promised);
+  };
+  const body = code!
+    .replace(/^import .*\n/gm, "")
+    .replaceAll('"./', `"${folder}/`)
+    .replace(/^(.*); \/\/ (.*)$/gm, "check($1, $2);");
+  const run = compileFunction(`return (async () => {\n${body}\n})()`, ["check", ...imported.map(([name]) => name)]);
+  await run(check, ...imported.map(([, value]) => value));
+  expect(promises).toBe(2);
+});
+
+test("what is said of the files is so, and links lead somewhere", () => {
+  expect(page).toContain(`${ENTRY_BYTES} bytes a record`);
+  expect(readFileSync(join(folder, "reference/store.json"), "utf8")).toContain('"format": "klamp reference store 1"');
+  for (const [, target] of page.matchAll(/\]\(([^)#]+)\)/g)) expect(existsSync(new URL(target!, DOCS))).toBe(true);
+});
