@@ -72,16 +72,13 @@ export function computedReference<Rows extends ReferenceRows = ReferenceRows>(
     const forget = () => {
       if (latest === call) latest = undefined;
     };
-    const forgetAll = () => {
+    const abandon = (reason: unknown) => {
       forget();
       if (batch) announced.delete(batch);
-    };
-    const abandon = (reason: unknown) => {
-      forgetAll();
       controller.abort(reason);
     };
     const call = { data, answer, waiting: 0, abandon };
-    answer.then(keepLatest ? undefined : forget, forgetAll);
+    answer.then(keepLatest ? undefined : forget, forget);
     latest = call;
     return call;
   };
@@ -93,7 +90,11 @@ export function computedReference<Rows extends ReferenceRows = ReferenceRows>(
       const whole = batch ?? [...data];
       const call =
         (batch && announced.get(batch)) ?? (latest && sameData(latest.data, whole) ? latest : begin(whole, batch));
-      if (batch) announced.set(batch, call);
+      if (batch && announced.get(batch) !== call) {
+        announced.set(batch, call);
+        // What failed is asked for again.
+        call.answer.catch(() => announced.get(batch) === call && announced.delete(batch));
+      }
       call.waiting++;
       const leave = () => {
         if (--call.waiting === 0) call.abandon(signal?.reason);

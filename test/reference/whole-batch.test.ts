@@ -77,6 +77,14 @@ describe("computed", () => {
     expect(await reference.resolve(PARTS[0]!, { batch: BATCH })).toEqual(EXPECTED[0]);
     expect(await reference.resolve(PARTS[1]!, { batch: BATCH })).toEqual(EXPECTED[1]);
     expect(calls).toBe(2);
+
+    // So it is for all who shared the call that failed.
+    calls = 0;
+    const [one, other] = [[...BATCH], [...BATCH]];
+    const failed = await Promise.allSettled([one, other].map((batch) => reference.resolve(PARTS[0]!, { batch })));
+    expect(failed.map(({ status }) => status)).toEqual(["rejected", "rejected"]);
+    for (const batch of [one, other]) expect(await reference.resolve(PARTS[0]!, { batch })).toEqual(EXPECTED[0]);
+    expect(calls).toBe(3);
   });
 
   test("a try that fails is repeated without those who wait noticing", async () => {
