@@ -83,6 +83,8 @@ export class KernelRows {
 /** A kernel with all that runs it, so that a formula without one needs nothing of it. */
 export interface OnKernels {
   makeRoom(p: Tensor, q: Tensor | undefined, threads: number): void;
+  /** Another kernel: what imports none can so give one to formulas that have theirs. */
+  readonly other: (kernel: RowKernel) => OnKernels;
   /** As `KernelRows`; where that does not apply it leaves everything to the formula. */
   compute(
     p: Tensor,
@@ -95,6 +97,7 @@ export interface OnKernels {
 
 export function onKernels(kernel: RowKernel): OnKernels {
   return {
+    other: onKernels,
     makeRoom: (p, q, threads) => KernelRows.makeRoom(kernel, p, q, threads),
     compute: (p, q, set, values, gradients) => KernelRows.open(kernel, p, q, set)?.compute(values, gradients),
   };

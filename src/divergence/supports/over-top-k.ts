@@ -1,4 +1,3 @@
-import { onKernels } from "../kernel/kernel-rows.ts";
 import { type RowKernel, sumsOfOne } from "../kernel/row-kernel.ts";
 import {
   type DivergenceOptions,
@@ -149,7 +148,8 @@ export function overTopK<R extends Reduction>(
       for (let i = 0; i < k; i++) floats[at(i)] = before[i]! + factor * small.gradient![i]!;
     },
   };
-  const overVocabulary: RowFormula = known || !withRest ? ofRow : Object.assign(ofRow, { kernel: onKernels(kernel) });
+  const overVocabulary: RowFormula =
+    known || !withRest || !formula.kernel ? ofRow : Object.assign(ofRow, { kernel: formula.kernel.other(kernel) });
 
   // A model known at k tokens is not a distribution over them: read as logits, its rows are not checked to sum to 1.
   const found = overRows<R>(
