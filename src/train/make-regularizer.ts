@@ -16,7 +16,7 @@ export interface Material {
   readonly name: string;
   readonly reference: Reference;
   /** A sampler over the weights as they are. */
-  readonly model: SamplingClient;
+  readonly model: Pick<SamplingClient, "distributions">;
   /** Used where the settings give none. */
   readonly seed: number;
 }
