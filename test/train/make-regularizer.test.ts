@@ -67,8 +67,8 @@ const ON_TEXT: [object, () => Regularizer][] = [
   [{ type: "consistency", rate: 0.5 }, () => new Consistency({ model, view: replace(0.5), seed: 7 })],
   [{ type: "consistency", rate: 0.5, seed: 3 }, () => new Consistency({ model, view: replace(0.5), seed: 3 })],
   [
-    { type: "consistency", view: "drop", rate: 0.5 },
-    () => new Consistency({ model, view: tokenDropout({ rate: 0.5 }), seed: 7 }),
+    { type: "consistency", view: "drop", rate: 0.5, seed: 4 },
+    () => new Consistency({ model, view: tokenDropout({ rate: 0.5 }), seed: 4 }),
   ],
   [
     { type: "consistency", direction: "forward" },
