@@ -14,15 +14,31 @@ export interface Regularizer {
   readonly weight: number;
   readonly direction?: "forward" | "reverse";
   readonly symmetric?: boolean;
-  readonly on?: { readonly samples: number; readonly rows: number };
+  readonly on?: Source | readonly Source[];
   readonly [setting: string]: unknown;
 }
+
+/** A text that a regularizer is on, as a configuration writes it. Unwritten: the completions. */
+type Source =
+  | "completions"
+  | { readonly samples: number; readonly rows: number }
+  | { readonly file: string; readonly rows: number };
 
 export function nameOf({ type, weight, direction, symmetric, on, ...own }: Regularizer): string {
   if (weight === 0) return "no KL";
   const divergence = symmetric ? "JS" : direction === "forward" ? "KL(model‖reference)" : "KL(reference‖model)";
   const what = type === undefined ? divergence : [type, ...Object.values(own)].join(" ");
-  return `${what} · ${weight}${on ? ` · anchor of ${on.samples} samples, ${on.rows} a step` : ""}`;
+  const sources = on === undefined ? [] : [on].flat();
+  const texts = [...new Set(sources.map(nameOfSource))];
+  return `${what} · ${weight}${texts.length > 0 ? ` · ${texts.join(" and ")}` : ""}`;
+}
+
+function nameOfSource(source: Source): string {
+  if (typeof source === "string") return source;
+  if ("samples" in source) return `anchor of ${source.samples} samples, ${source.rows} a step`;
+  return source.file === STORIES
+    ? `anchor of 100 stories, ${source.rows} a step`
+    : `anchor of other questions, ${source.rows} of each skill a step`;
 }
 
 function settings(
@@ -63,6 +79,16 @@ const anchor = (
   on: { samples, rows },
 });
 
+const on = (weight: number, ...sources: Source[]): Regularizer => ({ weight, direction: "reverse", on: sources });
+
+const STORIES = "data/small-world/stories.jsonl";
+const stories: Source = { file: STORIES, rows: 16 };
+const samples: Source = { samples: 800, rows: 16 };
+/** Questions and answers of the skills that are not asked in the test. */
+const questions: Source[] = [
+  ...["capitals", "opposites", "spanish", "category", "past", "addition", "subtraction", "reversal"],
+].map((skill) => ({ file: `data/small-world/skills/${skill}.dev.jsonl`, rows: 2 }));
+
 /** What the shipped quickstart compares, and under what. */
 const chosen = { seeds: [1, 2, 3], learning_rates: [5e-3], steps: 400 };
 
@@ -82,6 +108,16 @@ export const SETS: Readonly<Record<string, readonly Setting[]>> = {
     chosen,
   ),
   anchors: settings([anchor(0.1), anchor(3), anchor(1, 200, 8), anchor(1, 800, 16, "forward")], chosen),
+  texts: settings(
+    [
+      on(1, stories),
+      on(1, ...questions),
+      on(1, "completions", samples),
+      on(1, "completions", stories),
+      on(1, samples, stories),
+    ],
+    chosen,
+  ),
   /** What the other kinds of regularizers do, on the development split. */
   family: settings(
     [
