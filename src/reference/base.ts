@@ -21,6 +21,7 @@ export function baseReference(
   const reference = computedReference((data) => (states ?? base).distributions(data), {
     description,
     keepLatest: true,
+    check: false,
     // In this process a second try would end as the first.
     retries: 0,
     timeout: Number.POSITIVE_INFINITY,

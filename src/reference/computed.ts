@@ -19,6 +19,8 @@ export interface ComputedOptions extends Declared, RetryOptions {
   readonly description?: string;
   /** Keep the answer for the latest data after it has come, for a reference that never changes. Default false. */
   readonly keepLatest?: boolean;
+  /** Whether rows are checked, which reads them all once more. Default true; false is for a model in this process. */
+  readonly check?: boolean;
 }
 
 /** A question under way or answered, and how many wait for it. */
@@ -42,9 +44,9 @@ interface Call<Rows> {
  */
 export function computedReference<Rows extends ReferenceRows = ReferenceRows>(
   compute: ComputeReference<Rows>,
-  { description = "computeReference", keepLatest = false, ...how }: ComputedOptions = {},
+  { description = "computeReference", keepLatest = false, check = true, ...how }: ComputedOptions = {},
 ): Reference<Rows> {
-  const takeIn = intake(description, how);
+  const takeIn = check ? intake(description, how) : (_: Datum, __: number, rows: Rows) => rows;
   /** By the batch announced: gone when the batch is. */
   const announced = new WeakMap<readonly Datum[], Call<Rows>>();
   let latest: Call<Rows> | undefined;

@@ -1,4 +1,5 @@
 import { type Datum, rowCount } from "../data/datum.ts";
+import { logSoftmax } from "../divergence/log-softmax.ts";
 import { topK } from "../divergence/supports/top-k.ts";
 import { formatShape, type Tensor } from "../divergence/tensor.ts";
 import { UserError } from "../errors.ts";
@@ -72,15 +73,5 @@ function untempered(rows: ReferenceRows, temperature: number, where: string): Te
       `${where} is a top-k at temperature ${temperature}, which cannot be taken back without the rest of the vocabulary: ask for it at temperature 1`,
     );
   }
-  const size = rows.shape.at(-1) || 1;
-  const data = rows.data.map((x) => temperature * x);
-  for (let from = 0; from < data.length; from += size) {
-    const row = data.subarray(from, from + size);
-    const max = row.reduce((max, x) => Math.max(max, x), Number.NEGATIVE_INFINITY);
-    let sum = 0;
-    for (const x of row) sum += Math.exp(x - max);
-    const shift = max + Math.log(sum);
-    for (let i = 0; i < size; i++) row[i]! -= shift;
-  }
-  return { data, shape: rows.shape };
+  return logSoftmax(rows, { temperature: 1 / temperature });
 }

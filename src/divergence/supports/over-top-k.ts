@@ -231,11 +231,17 @@ function restOf({ tail }: TopK, row: number, known: number): Rest {
 }
 
 function normalize(log: Float64Array, probability: Float64Array): void {
-  const max = log.reduce((max, x) => Math.max(max, x), Number.NEGATIVE_INFINITY);
-  const logSum = max + Math.log(log.reduce((sum, x) => sum + Math.exp(x - max), 0));
+  let max = Number.NEGATIVE_INFINITY;
+  for (let i = 0; i < log.length; i++) if (log[i]! > max) max = log[i]!;
+  let sum = 0;
+  for (let i = 0; i < log.length; i++) {
+    probability[i] = Math.exp(log[i]! - max);
+    sum += probability[i]!;
+  }
+  const logSum = max + Math.log(sum);
   for (let i = 0; i < log.length; i++) {
     log[i]! -= logSum;
-    probability[i] = Math.exp(log[i]!);
+    probability[i]! /= sum;
   }
 }
 
