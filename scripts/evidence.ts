@@ -18,7 +18,7 @@ import { loadConfig } from "../src/train/config-file.ts";
 import { type RunResult, runTraining } from "../src/train/run.ts";
 import { writeFileAtomic } from "../src/write-file-atomic.ts";
 import { type EvidenceLine, identity, RECORD, readRecord } from "./evidence/record.ts";
-import { SETS, type Setting } from "./evidence/settings.ts";
+import { type Regularizer, SETS, type Setting } from "./evidence/settings.ts";
 import { fillTables } from "./evidence/tables.ts";
 
 const { values: options } = parseArgs({
@@ -46,13 +46,13 @@ async function measure(settings: readonly Setting[], split: string): Promise<voi
   for (const [i, setting] of settings.entries()) {
     if (i % shards !== shard || readRecord().some((line) => identity(line, line.split) === identity(setting, split)))
       continue;
-    const { regularizer, seed, learning_rate, alpha, steps } = setting;
+    const { seed, learning_rate, alpha, steps } = setting;
     const shipped = loadConfig("data/small-world/quickstart.yaml", [
       `optimizer.learning_rate=${learning_rate}`,
       `train.seed=${seed}`,
       `train.steps=${steps}`,
       `lora.alpha=${alpha}`,
-      `regularizers=[${JSON.stringify({ type: "kl_divergence", ...regularizer })}]`,
+      `regularizers=[${JSON.stringify(configured(setting.regularizer))}]`,
       `engine.threads=${options.threads}`,
     ]);
     const of = (path: string) =>
@@ -78,4 +78,9 @@ async function measure(settings: readonly Setting[], split: string): Promise<voi
   }
   await first?.model.close();
   rmSync(folder, { recursive: true });
+}
+
+/** A setting names neither the type that most have, nor the text that most are on. */
+function configured(regularizer: Regularizer) {
+  return regularizer.type === undefined ? { type: "kl_divergence", on: "completions", ...regularizer } : regularizer;
 }

@@ -25,7 +25,7 @@ export async function drawBaseSamples(
   const start = tokenizer.bos;
   if (start === null) {
     throw new UserError(
-      `the tokenizer in ${tokenizer.folder} names no bos_token to begin samples of the base with; use { file: PATH } with texts of your own.`,
+      `the tokenizer in ${tokenizer.folder} names no bos_token to begin samples of the base with: write \`on: completions\`, or \`on: { file: PATH }\` with texts of your own`,
     );
   }
   const prompts = Array.from({ length: samples }, () => [start]);

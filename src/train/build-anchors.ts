@@ -58,7 +58,7 @@ async function buildAnchor(
   const { samples, max_tokens, temperature, refresh_every } = source;
   if (max_tokens > maxLength) {
     throw new UserError(
-      `a regularizer is on samples of ${max_tokens} tokens, the model reads at most ${maxLength}: lower their max_tokens`,
+      `a regularizer is on samples of ${max_tokens} tokens, the model reads at most ${maxLength}: lower their max_tokens, as in \`on: { samples: ${samples}, max_tokens: ${maxLength} }\``,
     );
   }
   const draw = async (step: number) => {

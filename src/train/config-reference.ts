@@ -55,9 +55,10 @@ export type StoreConfig = z.output<typeof topKStore> | z.output<typeof hiddenSto
 
 /** Refuses samples, which are drawn when training begins, where the reference was computed before. */
 export function samplesAreNew(
-  { on, reference }: { readonly on: On; readonly reference: ReferenceConfig },
+  { on, reference }: { readonly on: On | null; readonly reference: ReferenceConfig },
   context: z.RefinementCtx,
 ) {
+  if (on === null) return;
   if (typeof reference === "object" && "file" in reference && sourcesOf(on).length > 1) {
     const message = "another, or a regularizer for each text: the numbers of a file belong to the lines of one";
     context.addIssue({ code: "custom", path: ["reference"], message });
@@ -68,14 +69,18 @@ export function samplesAreNew(
     context.addIssue({ code: "custom", path: ["reference"], message });
     return;
   }
-  const isOld = typeof reference === "object" && ("field" in reference || "file" in reference);
   const drawn = sourcesOf(on).some((source) => typeof source === "object" && "samples" in source);
-  if (!isOld || !drawn) return;
+  if (!isComputedBefore(reference) || !drawn) return;
   context.addIssue({
     code: "custom",
     path: ["reference"],
     message: "base or another that can be asked about samples, which nobody knew before",
   });
+}
+
+/** Whether a reference's numbers belong to the lines of a file, and can be had for no other text. */
+export function isComputedBefore(reference: ReferenceConfig): boolean {
+  return typeof reference === "object" && ("field" in reference || "file" in reference);
 }
 
 function redrawn(on: On): boolean {

@@ -1,17 +1,18 @@
 import { z } from "zod";
-import { on } from "./config-on.ts";
-import { reference, samplesAreNew } from "./config-reference.ts";
+import { anchored, defaultOn, on } from "./config-on.ts";
+import { isComputedBefore, reference, samplesAreNew } from "./config-reference.ts";
 import { flag, group, numberThat, positive, share, text, unset, whole } from "./config-values.ts";
 import { weight as weightSetting } from "./config-weights.ts";
 
 /** @file What a training configuration may say of its regularizers. */
 
 const name = unset(text("a name")).describe("names its metrics (default: its type)");
-const weight = weightSetting
-  .default(0.1)
+const klWeight = weightSetting
+  .default(1)
   .describe(
     "the loss is cross-entropy + Σ weight · regularizer; or { budget: NATS } per token, { controller: adaptive, target: NATS }, { schedule: linear, to: NUMBER, steps: NUMBER } (also cosine, warmup, piecewise)",
   );
+const weight = weightSetting.default(0.1).describe("as above");
 const excludeTokens = z
   .array(whole(0), { error: "a list of token ids" })
   .default([])
@@ -31,17 +32,17 @@ const klDivergence = group({
     .default("kl_divergence")
     .describe("holds the model p to a reference q, in nats per token"),
   name,
-  weight,
+  weight: klWeight,
   direction: z
     .enum(["forward", "reverse"], { error: "forward, KL(model‖reference), or reverse, KL(reference‖model)" })
-    .default("forward")
-    .describe("forward is KL(model‖reference), reverse is KL(reference‖model)"),
+    .default("reverse")
+    .describe("reverse is KL(reference‖model), forward is KL(model‖reference)"),
   symmetric,
   reduction,
   epsilon,
   clip,
   exclude_tokens: excludeTokens,
-  on,
+  on: anchored,
   reference,
 }).superRefine(samplesAreNew);
 
@@ -150,3 +151,9 @@ export const regularizer = z.discriminatedUnion("type", alternatives, {
           .join(", ")}`
       : "a group of settings, such as { type: … }",
 });
+
+/** Every default filled in, also that of the text, which depends on the reference. */
+export function complete(settings: z.output<typeof regularizer>) {
+  if (settings.type !== "kl_divergence") return settings;
+  return { ...settings, on: settings.on ?? defaultOn(isComputedBefore(settings.reference)) };
+}

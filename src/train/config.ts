@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { UserError } from "../errors.ts";
-import { regularizer } from "./config-regularizers.ts";
+import { complete, regularizer } from "./config-regularizers.ts";
 import { flag, group, notNegative, path, positive, share, unset, whole } from "./config-values.ts";
 
 /**
@@ -133,6 +133,7 @@ export const configSchema = group({
   regularizers: z
     .array(regularizer, { error: "a list of regularizers, such as [{ type: kl_divergence }]" })
     .default([])
+    .transform((list) => list.map(complete))
     .describe("what holds the model back; an empty list is plain fine-tuning"),
   evaluate: evaluate.prefault({}),
   engine: engine.prefault({}),

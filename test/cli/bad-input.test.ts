@@ -258,7 +258,7 @@ describe("what holds the model", () => {
     [
       "samples longer than the model reads",
       held({ on: { samples: 4, max_tokens: 5000 } }),
-      "a regularizer is on samples of 5000 tokens, the model reads at most 2048: lower their max_tokens",
+      "a regularizer is on samples of 5000 tokens, the model reads at most 2048: lower their max_tokens, as in `on: { samples: 4, max_tokens: 2048 }`",
     ],
     [
       "an excluded token that the model does not have",
@@ -266,6 +266,23 @@ describe("what holds the model", () => {
       "the regularizer kl_divergence excludes token 320, the model's vocabulary has 320: give ids below that in exclude_tokens",
     ],
   ]);
+});
+
+test("samples, as when nothing is written, of a base that has no token to begin them with", async () => {
+  const workspace = new Workspace();
+  workspace.copy("model");
+  withJson("model/tokenizer_config.json", { bos_token: null })(workspace);
+  for (const name of ["config", "generation_config"]) withJson(`model/${name}.json`, { bos_token_id: null })(workspace);
+  const config = workspace.config({ model: "./model", regularizers: [{}] });
+  const before = workspace.everything();
+  const { code, err } = await klamp("train", "--config", config);
+  expect(code).toBe(2);
+  expect(err.replaceAll(workspace.folder, ".")).toContain(
+    "klamp: the tokenizer in ./model names no bos_token to begin samples of the base with: write `on: completions`, or `on: { file: PATH }` with texts of your own\n",
+  );
+  expect(workspace.everything()).toEqual(before);
+  const completions = await klamp("train", "--config", config, "--set", "regularizers.0.on=completions");
+  expect(completions.code).toBe(0);
 });
 
 test("what only the first step can find leaves nothing behind either", async () => {

@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { loadConfig } from "../../src/train/config-file.ts";
 import { jsonLines, klamp, klampUntil, startKlamp, Workspace } from "./workspace.ts";
 
-const kl = (more: object) => ({ type: "kl_divergence", direction: "reverse", weight: 0.5, ...more });
+const kl = (more: object) => ({ type: "kl_divergence", direction: "reverse", weight: 0.5, on: "completions", ...more });
 const STORED = { regularizers: [kl({ reference: { store: "./store", k: 16 } })] };
 
 function build(workspace: Workspace, changes: object = STORED, ...args: string[]) {

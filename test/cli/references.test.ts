@@ -12,7 +12,7 @@ import { FIXTURE, type Json, jsonLines, startKlamp, Workspace } from "./workspac
 /** @file References and anchors of whole runs, as a configuration asks for them. */
 
 const MODEL = join(FIXTURE, "model");
-const KL = { type: "kl_divergence", weight: 0.5, direction: "reverse" };
+const KL = { type: "kl_divergence", weight: 0.5, direction: "reverse", on: "completions" };
 const SHORT = { train: { steps: 6, batch_size: 4 }, optimizer: { learning_rate: 1e-2 } };
 
 /** A run of a few steps; its metrics. */

@@ -19,7 +19,7 @@ test("a run in a process of its own: what it prints, what it writes", async () =
     lora: { rank: 4 },
     train: { steps: 30, batch_size: 4 },
     optimizer: { learning_rate: 1e-2 },
-    regularizers: [{ type: "kl_divergence", weight: 0.1, direction: "reverse" }],
+    regularizers: [{ type: "kl_divergence", weight: 0.1, direction: "reverse", on: "completions" }],
     evaluate: { task: "./train.jsonl", skills: { others: "./test.jsonl" }, max_tokens: 8, drift_samples: 4 },
     output: "./runs/first",
   });
@@ -85,7 +85,10 @@ test("the same configuration and seed give the same numbers and the same bytes, 
     const workspace = new Workspace();
     const { code } = await workspace.train({
       train: { steps: 5, batch_size: 3, seed },
-      regularizers: [{ weight: 0.1 }, { name: "anchor", weight: 1, direction: "reverse", on: { samples: 6, rows: 2 } }],
+      regularizers: [
+        { weight: 0.1, on: "completions" },
+        { name: "anchor", on: { samples: 6, rows: 2 } },
+      ],
       evaluate: { task: "./test.jsonl", drift_samples: 4 },
     });
     expect(code).toBe(0);
@@ -100,7 +103,7 @@ test("the same configuration and seed give the same numbers and the same bytes, 
 });
 
 describe("data and what holds the model", () => {
-  const KL = { type: "kl_divergence", weight: 0.5, direction: "reverse" };
+  const KL = { type: "kl_divergence", weight: 0.5, direction: "reverse", on: "completions" };
 
   /** A run of a few steps; its metrics. */
   async function rowsOf(workspace: Workspace, changes: Json) {
@@ -126,6 +129,17 @@ describe("data and what holds the model", () => {
     workspace.write("train.jsonl", jsonLines([{ messages: turns("one") }, { messages: turns("two") }]));
     const [row] = await rowsOf(workspace, { model: "./model", regularizers: [KL] });
     expect(row!.kl_divergence).toBe(0);
+  });
+
+  test("a regularizer of which nothing is written: what it is on is kept with the run", async () => {
+    const workspace = new Workspace();
+    const rows = await rowsOf(workspace, { regularizers: [{}] });
+    for (const row of rows) expect(row.loss).toBeCloseTo(row.cross_entropy! + row.kl_divergence!, 9);
+    expect(workspace.read("run/anchors.jsonl").match(/\n/g)).toHaveLength(200);
+    expect(parse(workspace.read("run/config.yaml"))).toMatchObject({
+      regularizers: [{ weight: 1, direction: "reverse", on: { samples: 200, rows: 8 }, reference: "base" }],
+    });
+    expect(workspace.read("run/report.html")).toContain("KL(reference‖model) · weight 1 · on 200 samples of the base");
   });
 
   test("no regularizer: no KL is measured", async () => {
@@ -200,7 +214,7 @@ describe("data and what holds the model", () => {
     const rows = await rowsOf(new Workspace(), {
       regularizers: [
         { ...KL, weight: 0.1 },
-        { name: "js", weight: 0.2, symmetric: true, clip: 0.01 },
+        { name: "js", weight: 0.2, symmetric: true, clip: 0.01, on: "completions" },
         { ...KL, name: "anchor", on: { samples: 6, rows: 3 } },
       ],
     });

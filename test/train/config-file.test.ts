@@ -1,13 +1,16 @@
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { describe, expect, test } from "vitest";
+import { readRecord } from "../../scripts/evidence/record.ts";
 import { UserError } from "../../src/errors.ts";
 import { loadConfig, stringifyConfig } from "../../src/train/config-file.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "klamp-config-"));
 const file = join(folder, "config.yaml");
 const REQUIRED = "model: ./model\ndata: { train: ./train.jsonl }\n";
+const SAMPLES = { samples: 200, rows: 8, max_tokens: 36, temperature: 1, seed: null, refresh_every: null };
 
 function load(yaml: string, ...sets: string[]) {
   writeFileSync(file, yaml);
@@ -56,22 +59,48 @@ describe("defaults", () => {
     });
   });
 
-  test("of a regularizer: KL(model‖reference) to the base on the completions", () => {
+  test("of a regularizer: KL(reference‖model) to the base on samples of it", () => {
     expect(load(`${REQUIRED}regularizers: [{ type: kl_divergence }]`).regularizers).toEqual([
       {
         type: "kl_divergence",
         name: null,
-        weight: 0.1,
-        direction: "forward",
+        weight: 1,
+        direction: "reverse",
         symmetric: false,
         reduction: "mean",
         epsilon: 0,
         clip: null,
         exclude_tokens: [],
-        on: "completions",
+        on: SAMPLES,
         reference: "base",
       },
     ]);
+  });
+
+  test("of a regularizer are settings that were measured", () => {
+    const measured = readRecord().filter(
+      ({ split, regularizer }) =>
+        split === "test" &&
+        isDeepStrictEqual(regularizer, { weight: 1, direction: "reverse", on: { samples: 200, rows: 8 } }),
+    );
+    expect(measured.map(({ seed }) => seed)).toEqual([1, 2, 3]);
+    for (const { result } of measured) expect(result.retention).toBeGreaterThan(0.95);
+  });
+
+  test.each([
+    ["reference: base", SAMPLES],
+    ["reference: { store: s }", SAMPLES],
+    ["reference: { server: { url: a, model: b } }", SAMPLES],
+    ["reference: { moving: { every: 5 } }", SAMPLES],
+    ["on: null", SAMPLES],
+    ["reference: { field: q }", "completions"],
+    ["reference: { file: q.safetensors }", "completions"],
+    ["on: completions", "completions"],
+    ["type: jensen_shannon", "completions"],
+  ])("the text of a regularizer { %s }", (written, on) => {
+    const config = load(`${REQUIRED}regularizers: [{ ${written} }]`);
+    expect(config.regularizers).toMatchObject([{ on }]);
+    expect(load(stringifyConfig(config))).toEqual(config);
   });
 
   test("the documented example is accepted as it stands", () => {
