@@ -3,6 +3,7 @@ import type { Tensor } from "../../divergence/tensor.ts";
 import { UserError } from "../../errors.ts";
 import type { Reference, ReferenceRows } from "../contract.ts";
 import { formatDatum } from "../format-datum.ts";
+import { KeptRows } from "../kept-rows.ts";
 import { checkIdentity, type StoreIdentity } from "./identity.ts";
 import { StoreReader } from "./reader.ts";
 
@@ -18,6 +19,9 @@ export interface StoredReference extends Reference {
   has(datum: Datum): boolean;
   close(): void;
 }
+
+/** Bytes of rows that are kept in memory, so that training comes back to them for nothing; the store may be any size. */
+const KEPT_BYTES = 64 << 20;
 
 /**
  * Opens a store as a reference. Each datum is found by its tokens, wherever it stands, also when only some of its rows are
@@ -39,14 +43,17 @@ export function openStoredReference(folder: string, needed: StoreIdentity, head:
     store.close();
     throw error;
   }
-  const look = async (data: readonly Datum[]): Promise<readonly ReferenceRows[]> => {
-    const rows = data.map((datum, i) => {
+  const read = async (data: readonly Datum[]): Promise<readonly ReferenceRows[]> =>
+    data.map((datum, i) => {
       const found = store.find(datum);
       if (found) return found.kept;
       throw new UserError(
         `the reference store ${folder} lacks ${formatDatum(datum, i)}, or some of its rows: ${HOW_TO_BUILD}`,
       );
     });
+  const kept = new KeptRows(read, KEPT_BYTES);
+  const look = async (data: readonly Datum[]): Promise<readonly ReferenceRows[]> => {
+    const rows = await kept.rows(data);
     return store.identity.kind === "hidden" ? head.fromHidden(rows as Tensor[]) : rows;
   };
   // Regularizers that share a store look at the same data one after another.
