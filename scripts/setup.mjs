@@ -33,7 +33,9 @@ if (age(installed) < Math.max(age("package.json"), age("package-lock.json"))) {
   writeFileSync(installed, "");
 }
 const built = join("dist", ".klamp-built");
-if (age(built) < Math.max(newest("src"), age("tsconfig.json"), age("tsconfig.build.json"), age(installed))) {
+const sources = [newest("src"), newest("kernels"), age("tsconfig.json"), age("tsconfig.build.json"), age(installed)];
+if (age(built) < Math.max(...sources)) {
+  run("building the kernels …", process.execPath, [join("scripts", "build-kernels.mjs")]);
   run("building …", process.execPath, [join("node_modules", "typescript", "bin", "tsc"), "-p", "tsconfig.build.json"]);
   writeFileSync(built, "");
 }
