@@ -1,24 +1,13 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { Datum } from "../../src/data/datum.ts";
 import { measureText } from "../../src/drift/drift.ts";
-import { LocalModel } from "../../src/engine/local/model.ts";
-import type { LocalTrainingClient } from "../../src/engine/local/training-client.ts";
-import { FIXTURE, MODEL } from "../engine/local/fixture.ts";
+import { openFixture } from "../engine/local/fixture.ts";
 import { randomData, reweighted } from "../engine/local/models.ts";
 
 /** More rows than are held at once, so that they come in parts. */
 const DATA = randomData([40, 3, 120, 77, 200, 9], 320);
 
-let model: LocalModel;
-let client: LocalTrainingClient;
-beforeAll(async () => {
-  model = await LocalModel.open(MODEL, { threads: 1 });
-  client = await model.trainingClient({ adapter: `${FIXTURE}adapter-init` });
-});
-afterAll(async () => {
-  await client.close();
-  await model.close();
-});
+const { model, client } = await openFixture();
 
 /** Σ w·x / Σ w over all rows, written out in float64. */
 async function byDefinition(data: readonly Datum[], direction: "forward" | "reverse") {

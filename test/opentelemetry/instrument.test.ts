@@ -18,6 +18,7 @@ import { instrument } from "../../src/opentelemetry/index.ts";
 import { baseReference } from "../../src/reference/base.ts";
 import { KLDivergence, type Regularizer } from "../../src/regularizer/index.ts";
 import { train } from "../../src/train/trainer.ts";
+import { ADAMW } from "../train/adamw.ts";
 import { TableModel } from "../train/table-model.ts";
 
 /** Contexts that follow asynchronous work, as an application's SDK has them. */
@@ -85,15 +86,7 @@ function run(regularizers: readonly Regularizer[] = [], steps = 3) {
     batchSize: 1,
     seed: 1,
     shuffle: false,
-    optimizer: {
-      learning_rate: 0.1,
-      schedule: "constant",
-      warmup_steps: 0,
-      betas: [0.9, 0.999],
-      eps: 1e-8,
-      weight_decay: 0,
-      grad_clip: 0,
-    },
+    optimizer: ADAMW,
     regularizers: [...all, ...regularizers].map((regularizer, i) => ({ regularizer, weight: 0.1 * (i + 1) })),
     reportEvery: 1,
   });

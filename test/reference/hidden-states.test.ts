@@ -9,6 +9,7 @@ import { baseReference } from "../../src/reference/base.ts";
 import { type HiddenModel, HiddenStates } from "../../src/reference/hidden-states.ts";
 import { KLDivergence } from "../../src/regularizer/kl-divergence.ts";
 import { train } from "../../src/train/trainer.ts";
+import { ADAMW } from "../train/adamw.ts";
 
 const FOLDER = fileURLToPath(new URL("../../models/small-world/", import.meta.url));
 let model: LocalModel;
@@ -85,15 +86,7 @@ describe("hidden states that are kept", () => {
       batchSize: 4,
       seed: 1,
       shuffle: true,
-      optimizer: {
-        learning_rate: 1e-2,
-        schedule: "constant",
-        warmup_steps: 0,
-        betas: [0.9, 0.999],
-        eps: 1e-8,
-        weight_decay: 0,
-        grad_clip: 0,
-      },
+      optimizer: { ...ADAMW, learning_rate: 1e-2 },
       regularizers: [
         { regularizer: new KLDivergence({ name: "one", reference }), weight: 0.1 },
         { regularizer: new KLDivergence({ name: "other", direction: "reverse", reference }), weight: 0.1 },

@@ -3,19 +3,10 @@ import { everyToken } from "../../src/data/datum.ts";
 import { KLDivergence } from "../../src/index.ts";
 import { movingReference } from "../../src/reference/moving.ts";
 import { train } from "../../src/train/trainer.ts";
+import { ADAMW } from "../train/adamw.ts";
 import { TableModel } from "../train/table-model.ts";
 
 const DATA = [everyToken([0, 2, 4, 1, 3], "a"), everyToken([3, 1, 2], "b")];
-const OPTIMIZER = {
-  learning_rate: 0.05,
-  schedule: "constant" as const,
-  warmup_steps: 0,
-  betas: [0.9, 0.999] as [number, number],
-  eps: 1e-8,
-  weight_decay: 0,
-  grad_clip: 0,
-};
-
 async function trained(every: number, weight: number) {
   const engine = new TableModel({ vocabulary: 5 });
   let copies = 0;
@@ -33,7 +24,7 @@ async function trained(every: number, weight: number) {
     batchSize: 2,
     seed: 1,
     shuffle: false,
-    optimizer: OPTIMIZER,
+    optimizer: { ...ADAMW, learning_rate: 0.05 },
     regularizers: [{ regularizer, weight }],
   });
   return { kl: rows.map(({ kl_divergence }) => kl_divergence!), copies, last: rows.at(-1)! };

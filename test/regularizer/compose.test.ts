@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { logSoftmax, type Tensor } from "../../src/divergence/index.ts";
+import type { Tensor } from "../../src/divergence/index.ts";
 import { UserError } from "../../src/errors.ts";
 import {
   compose,
@@ -10,25 +10,8 @@ import {
 } from "../../src/regularizer/index.ts";
 import { matrix } from "../divergence/oracle.ts";
 import { datumOf } from "./datums.ts";
+import { MODEL, REFERENCE } from "./two-datums.ts";
 
-const MODEL = [
-  logSoftmax(
-    matrix([
-      [1, 0, -1],
-      [0.5, 2, 0],
-    ]),
-  ),
-  logSoftmax(matrix([[0, 0, 3]])),
-];
-const REFERENCE = [
-  logSoftmax(
-    matrix([
-      [0, 1, 0],
-      [1, 1, 0],
-    ]),
-  ),
-  logSoftmax(matrix([[1, 0, 1]])),
-];
 const DATA = [datumOf([1, 0.5], { targets: [2, 1] }), datumOf([2], { targets: [0], source: "train.jsonl:2" })];
 
 const forward = new KLDivergence({ name: "forward", referenceLogprobs: REFERENCE });

@@ -1,30 +1,12 @@
 import { describe, expect, test } from "vitest";
 import type { Datum } from "../../src/data/datum.ts";
-import { logSoftmax, type Tensor } from "../../src/divergence/index.ts";
+import type { Tensor } from "../../src/divergence/index.ts";
 import { UserError } from "../../src/errors.ts";
 import { computedReference } from "../../src/reference/computed.ts";
 import { compose, excludeTokens, KLDivergence, type Regularizer } from "../../src/regularizer/index.ts";
-import { matrix } from "../divergence/oracle.ts";
 import { datumOf } from "./datums.ts";
+import { MODEL, REFERENCE } from "./two-datums.ts";
 
-const MODEL = [
-  logSoftmax(
-    matrix([
-      [1, 0, -1],
-      [0.5, 2, 0],
-    ]),
-  ),
-  logSoftmax(matrix([[0, 0, 3]])),
-];
-const REFERENCE = [
-  logSoftmax(
-    matrix([
-      [0, 1, 0],
-      [1, 1, 0],
-    ]),
-  ),
-  logSoftmax(matrix([[1, 0, 1]])),
-];
 const DATA = [datumOf([1, 0.5], { targets: [2, 1] }), datumOf([2], { targets: [0] })];
 const kl = new KLDivergence({ referenceLogprobs: new Map(DATA.map((datum, i) => [datum, REFERENCE[i]!])) });
 

@@ -4,6 +4,7 @@ import { baseReference } from "../../src/reference/base.ts";
 import { type AdapterPenalty, KLDivergence, l1, l2 } from "../../src/regularizer/index.ts";
 import { TrainingDivergedError } from "../../src/train/diverged.ts";
 import { type TrainOptions, train } from "../../src/train/trainer.ts";
+import { ADAMW } from "./adamw.ts";
 import { TableModel } from "./table-model.ts";
 
 /** @file Training with penalties on the adapter's matrices: in the loss, in the gradient, in the metrics. */
@@ -24,15 +25,7 @@ function run(engine: TableModel, changes: Partial<TrainOptions> = {}) {
     batchSize: 3,
     seed: 1,
     shuffle: false,
-    optimizer: {
-      learning_rate: 0.1,
-      schedule: "constant",
-      warmup_steps: 0,
-      betas: [0.9, 0.999],
-      eps: 1e-8,
-      weight_decay: 0,
-      grad_clip: 0,
-    },
+    optimizer: ADAMW,
     regularizers: [],
     ...changes,
   });

@@ -6,6 +6,7 @@ import { KLDivergence } from "../../src/regularizer/kl-divergence.ts";
 import { type Anchor, anchorStream } from "../../src/train/anchor.ts";
 import type { Held } from "../../src/train/objective.ts";
 import { type TrainOptions, train } from "../../src/train/trainer.ts";
+import { ADAMW } from "./adamw.ts";
 import { TableModel } from "./table-model.ts";
 
 const VOCABULARY = 7;
@@ -18,18 +19,8 @@ const DATA = [4, 3, 6].map((length, d) => text(d, length, `train.jsonl:${d + 1}`
 const TEXTS = [2, 5, 3, 4].map((length, d) => text(d + 2, length, `texts.jsonl:${d + 1}`));
 const OTHER = [3, 2].map((length, d) => text(d + 4, length, `other.jsonl:${d + 1}`));
 
-const OPTIMIZER: TrainOptions["optimizer"] = {
-  learning_rate: 0.05,
-  schedule: "constant",
-  warmup_steps: 0,
-  betas: [0.9, 0.999],
-  eps: 1e-8,
-  weight_decay: 0,
-  grad_clip: 0,
-};
-
 function run(engine: TableModel, regularizers: readonly Held[], changes: Partial<TrainOptions> = {}) {
-  const settings = { steps: 4, batchSize: 3, seed: 1, shuffle: false, optimizer: OPTIMIZER };
+  const settings = { steps: 4, batchSize: 3, seed: 1, shuffle: false, optimizer: { ...ADAMW, learning_rate: 0.05 } };
   return train({ client: engine, data: DATA, regularizers, ...settings, ...changes });
 }
 

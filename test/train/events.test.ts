@@ -7,6 +7,7 @@ import type { Regularizer } from "../../src/regularizer/contract.ts";
 import { KLDivergence } from "../../src/regularizer/kl-divergence.ts";
 import type { RegularizerEvent, StepEvent } from "../../src/train/events.ts";
 import { train } from "../../src/train/trainer.ts";
+import { ADAMW } from "./adamw.ts";
 import { TableModel } from "./table-model.ts";
 
 const DATA = [everyToken([0, 2, 4, 6]), everyToken([1, 3, 5])];
@@ -29,15 +30,7 @@ function run(more: readonly Regularizer[] = []) {
     batchSize: 2,
     seed: 1,
     shuffle: false,
-    optimizer: {
-      learning_rate: 0.1,
-      schedule: "constant",
-      warmup_steps: 0,
-      betas: [0.9, 0.999],
-      eps: 1e-8,
-      weight_decay: 0,
-      grad_clip: 0,
-    },
+    optimizer: ADAMW,
     regularizers: [kl, ...more].map((regularizer) => ({ regularizer, weight: 0.1 })),
   });
 }

@@ -7,6 +7,7 @@ import { train } from "../../src/train/trainer.ts";
 import { worstToken } from "../../src/train/worst-tokens.ts";
 import { MODEL } from "../engine/local/fixture.ts";
 import { randomData } from "../engine/local/models.ts";
+import { ADAMW } from "./adamw.ts";
 
 /** @file On the embedded engine: neither rows that do not count nor the engine's parts change anything that a step reports. */
 
@@ -49,15 +50,7 @@ async function run(data: readonly Datum[], options: LocalModelOptions = {}) {
     batchSize: 4,
     seed: 1,
     shuffle: false,
-    optimizer: {
-      learning_rate: 1e-2,
-      schedule: "constant",
-      warmup_steps: 0,
-      betas: [0.9, 0.999],
-      eps: 1e-8,
-      weight_decay: 0,
-      grad_clip: 1,
-    },
+    optimizer: { ...ADAMW, learning_rate: 1e-2, grad_clip: 1 },
     regularizers: [
       {
         regularizer: new KLDivergence({ reference, direction: "reverse", clip: 0.05 }),

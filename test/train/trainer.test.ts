@@ -8,6 +8,7 @@ import { KLDivergence } from "../../src/regularizer/kl-divergence.ts";
 import { TrainingDivergedError } from "../../src/train/diverged.ts";
 import type { StepMetrics } from "../../src/train/metrics.ts";
 import { type TrainOptions, train } from "../../src/train/trainer.ts";
+import { ADAMW } from "./adamw.ts";
 import { TableModel } from "./table-model.ts";
 
 const VOCABULARY = 7;
@@ -20,16 +21,6 @@ const DATA: readonly Datum[] = [4, 3, 6].map((length, d) => {
   return datum;
 });
 
-const OPTIMIZER: TrainOptions["optimizer"] = {
-  learning_rate: 0.1,
-  schedule: "constant",
-  warmup_steps: 0,
-  betas: [0.9, 0.999],
-  eps: 1e-8,
-  weight_decay: 0,
-  grad_clip: 0,
-};
-
 function run(engine: TableModel, changes: Partial<TrainOptions> = {}) {
   return train({
     client: engine,
@@ -38,7 +29,7 @@ function run(engine: TableModel, changes: Partial<TrainOptions> = {}) {
     batchSize: 3,
     seed: 1,
     shuffle: false,
-    optimizer: OPTIMIZER,
+    optimizer: ADAMW,
     regularizers: [],
     ...changes,
   });

@@ -1,27 +1,15 @@
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { tensor } from "../../../src/divergence/tensor.ts";
-import { LocalModel } from "../../../src/engine/local/model.ts";
-import type { LocalTrainingClient } from "../../../src/engine/local/training-client.ts";
 import { composeAdapter, l2, orthogonality } from "../../../src/regularizer/index.ts";
 import { complaint } from "../../data/folders.ts";
-import { FIXTURE, MODEL } from "./fixture.ts";
+import { openFixture } from "./fixture.ts";
 import { clearGradient, gradientError, gradientOf, norm, randomData, relativeDistance, tinyModel } from "./models.ts";
 
 /** @file A loss of the adapter's own matrices: it adds to the gradients of the losses on text. */
 
 const DATA = randomData([6, 3], 320);
 
-let model: LocalModel;
-let client: LocalTrainingClient;
-
-beforeAll(async () => {
-  model = await LocalModel.open(MODEL, { threads: 1 });
-  client = await model.trainingClient({ adapter: `${FIXTURE}adapter-init` });
-});
-afterAll(async () => {
-  await client.close();
-  await model.close();
-});
+const { client } = await openFixture();
 
 it("sees every matrix by its name in PEFT's layout, and returns what the loss returns but its gradient", async () => {
   const seen: string[] = [];

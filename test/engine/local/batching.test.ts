@@ -1,11 +1,10 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { type Datum, rowCount, sliceRows } from "../../../src/data/datum.ts";
 import type { CustomLoss } from "../../../src/engine/contract.ts";
 import { splitBatches } from "../../../src/engine/local/batch.ts";
 import { LocalModel } from "../../../src/engine/local/model.ts";
-import type { LocalTrainingClient } from "../../../src/engine/local/training-client.ts";
 import { complaint } from "../../data/folders.ts";
-import { FIXTURE, MODEL, plainLoss } from "./fixture.ts";
+import { FIXTURE, MODEL, openFixture, plainLoss } from "./fixture.ts";
 import {
   clearGradient,
   gradientOf,
@@ -22,17 +21,7 @@ const LOGPROB_TOLERANCE = 1e-5;
 const GRADIENT_TOLERANCE = 1e-5;
 const DATA = randomData([3, 30, 9, 17, 1, 9], 320);
 
-let model: LocalModel;
-let client: LocalTrainingClient;
-
-beforeAll(async () => {
-  model = await LocalModel.open(MODEL, { threads: 1 });
-  client = await model.trainingClient({ adapter: `${FIXTURE}adapter-init` });
-});
-afterAll(async () => {
-  await client.close();
-  await model.close();
-});
+const { model, client } = await openFixture();
 
 async function pass(data: readonly Datum[], on = client) {
   clearGradient(on);

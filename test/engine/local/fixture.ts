@@ -1,12 +1,26 @@
 import { readFileSync } from "node:fs";
+import { afterAll } from "vitest";
 import { type Datum, everyToken, totalWeight } from "../../../src/data/datum.ts";
 import type { Tensor } from "../../../src/divergence/tensor.ts";
 import type { CustomLoss, SamplingClient } from "../../../src/engine/contract.ts";
+import { LocalModel } from "../../../src/engine/local/model.ts";
+import type { LocalTrainingClient } from "../../../src/engine/local/training-client.ts";
 
 /** @file A small model trained by PyTorch, transformers and PEFT: what klamp's engine is measured against. */
 
 export const FIXTURE = new URL("../../fixtures/llama/", import.meta.url).pathname;
 export const MODEL = `${FIXTURE}model`;
+
+/** The model, and a client that trains the adapter that PyTorch started from; both are closed after the file's tests. */
+export async function openFixture(): Promise<{ model: LocalModel; client: LocalTrainingClient }> {
+  const model = await LocalModel.open(MODEL, { threads: 1 });
+  const client = await model.trainingClient({ adapter: `${FIXTURE}adapter-init` });
+  afterAll(async () => {
+    await client.close();
+    await model.close();
+  });
+  return { model, client };
+}
 
 /** Σ w·x / Σ w of cross-entropy + beta · KL, written out plainly in float64. */
 export function plainLoss(

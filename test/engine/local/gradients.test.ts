@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { type Datum, totalWeight } from "../../../src/data/datum.ts";
 import type { CustomLoss, SamplingClient } from "../../../src/engine/contract.ts";
 import { LocalModel } from "../../../src/engine/local/model.ts";
@@ -7,7 +7,7 @@ import { baseReference } from "../../../src/reference/base.ts";
 import { compose } from "../../../src/regularizer/compose.ts";
 import { KLDivergence, type KLDivergenceOptions } from "../../../src/regularizer/kl-divergence.ts";
 import { complaint } from "../../data/folders.ts";
-import { FIXTURE, MODEL } from "./fixture.ts";
+import { FIXTURE, MODEL, openFixture } from "./fixture.ts";
 import { clearGradient, gradientError, gradientOf, norm, randomData, relativeDistance, tinyModel } from "./models.ts";
 
 const DATA = randomData([6, 11, 3], 320);
@@ -16,17 +16,7 @@ const STEP = 0.02;
 /** Relative to the gradient's norm. */
 const TOLERANCE = 1e-3;
 
-let model: LocalModel;
-let client: LocalTrainingClient;
-
-beforeAll(async () => {
-  model = await LocalModel.open(MODEL, { threads: 1 });
-  client = await model.trainingClient({ adapter: `${FIXTURE}adapter-init` });
-});
-afterAll(async () => {
-  await client.close();
-  await model.close();
-});
+const { model, client } = await openFixture();
 
 /** Σ w·|log p − old|² / 2 + exp(log p − old): bent, so that its slope differs from row to row. */
 function bent(data: readonly Datum[], logprobs: readonly { data: Float32Array; shape: readonly number[] }[]) {

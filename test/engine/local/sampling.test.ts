@@ -1,30 +1,17 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { everyToken } from "../../../src/data/datum.ts";
-import type { SamplingClient } from "../../../src/engine/contract.ts";
 import { LocalModel } from "../../../src/engine/local/model.ts";
-import type { LocalTrainingClient } from "../../../src/engine/local/training-client.ts";
 import { createRandom, randomInteger } from "../../../src/random.ts";
 import { complaint } from "../../data/folders.ts";
-import { FIXTURE, MODEL } from "./fixture.ts";
+import { FIXTURE, MODEL, openFixture } from "./fixture.ts";
 import { randomData, tinyModel, worstDifference } from "./models.ts";
 
 const LOGPROB_TOLERANCE = 1e-5;
 const random = createRandom(8);
 const PROMPTS = [1, 7, 2, 19, 7, 4].map((length) => Array.from({ length }, () => randomInteger(random, 320)));
 
-let model: LocalModel;
-let client: LocalTrainingClient;
-let sampler: SamplingClient;
-
-beforeAll(async () => {
-  model = await LocalModel.open(MODEL, { threads: 1 });
-  client = await model.trainingClient({ adapter: `${FIXTURE}adapter-init` });
-  sampler = client.sampler("current");
-});
-afterAll(async () => {
-  await client.close();
-  await model.close();
-});
+const { model, client } = await openFixture();
+const sampler = client.sampler("current");
 
 function greatest(row: Float32Array): number {
   return row.indexOf(row.reduce((max, x) => Math.max(max, x), Number.NEGATIVE_INFINITY));
