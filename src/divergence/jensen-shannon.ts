@@ -29,6 +29,9 @@ export const jensenShannon: Divergence<JensenShannonOptions> = /* @__PURE__ */ d
   },
 );
 
+/** The smallest share in the mixture with which the kernels are within 5e-6. */
+const SMALLEST_SHARE = 0.1;
+
 /** The formula for one row. */
 export function jensenShannonRow(beta: number): RowFormula {
   // At both ends the mixture is one of the two, and the divergence 0 whatever they are; NaN stays NaN.
@@ -37,12 +40,11 @@ export function jensenShannonRow(beta: number): RowFormula {
     let fromP = 0;
     let fromQ = 0;
     for (let i = 0; i < p.length; i++) {
-      // log(m / p) or log(m / q), whichever is the larger one: exactly 0 where p = q, and nothing overflows.
+      // log(m / p) or log(m / q), of the larger one: exactly 0 where p = q, and finite, since the quotient is at least −1.
       const pAbove = p[i]! >= q[i]!;
-      const above = pAbove ? p[i]! : q[i]!;
       const step = pAbove
-        ? Math.log1p(((1 - beta) * (q[i]! - p[i]!)) / above)
-        : Math.log1p((beta * (p[i]! - q[i]!)) / above);
+        ? Math.log1p((1 - beta) * ((q[i]! - p[i]!) / p[i]!))
+        : Math.log1p(beta * ((p[i]! - q[i]!) / q[i]!));
       const pOverM = pAbove ? -step : logP[i]! - logQ[i]! - step;
       const qOverM = pAbove ? logQ[i]! - logP[i]! - step : -step;
       if (p[i] !== 0) fromP += p[i]! * pOverM;
@@ -53,6 +55,8 @@ export function jensenShannonRow(beta: number): RowFormula {
       for (let i = 0; i < p.length; i++) gradient[i] = p[i] === 0 ? 0 : beta * p[i]! * (gradient[i]! - fromP);
     return notNegative(beta * fromP + (1 - beta) * fromQ);
   };
+  // Towards the ends the divergence is a small difference of its terms, for which float32 has too few digits.
+  if (Math.min(beta, 1 - beta) < SMALLEST_SHARE) return formula;
   return Object.assign(formula, { kernel: onKernels(jensenShannonKernel(beta)) });
 }
 

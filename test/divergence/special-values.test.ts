@@ -239,3 +239,20 @@ test("any leading axes: per-row values take their shape", () => {
       .shape,
   ).toEqual([]);
 });
+
+describe("probabilities that float64 hardly has", () => {
+  test("keep the Jensen–Shannon divergence finite: it never is above that of the coin", () => {
+    const [p, q] = [tensor([0, -744, NONE], [1, 3]), tensor([0, NONE, -1], [1, 3])];
+    for (const beta of [0.1, 0.5, 0.999]) {
+      for (const [one, other] of [
+        [p, q],
+        [q, p],
+      ] as const) {
+        const { value, gradient } = jensenShannon.withGradient(one, other, { input: "logits", beta });
+        expect(value).toBeGreaterThan(0);
+        expect(value).toBeLessThan(Math.LN2);
+        for (const g of gradient.data) expect(Number.isFinite(g)).toBe(true);
+      }
+    }
+  });
+});
