@@ -79,7 +79,11 @@ describe.each(FUNCTIONS)("%s over k + 1 outcomes", (_, fast) => {
           if (!Number.isNaN(g)) near(g, other.gradient.data[i]!);
         }
       }),
-      { numRuns: 150 },
+      // The rest of the model has probabilities that float32 has only some of.
+      {
+        numRuns: 150,
+        examples: [[{ size: 65, k: 54, seed: 0, scaleP: 90, scaleQ: 0.1, clip: Number.POSITIVE_INFINITY, scale: 1 }]],
+      },
     );
   });
 

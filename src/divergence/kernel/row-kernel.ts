@@ -61,6 +61,11 @@ function ordinary(sum: number, t: number): boolean {
   return t === 1 ? sum > 1e-17 && sum < 1e30 : sum > 1e-3 && sum < 1e6;
 }
 
+/** Whether a sum of so many of a row's exponentials has its digits, though those below 1e-37 count as nothing in it. */
+export function resolved(sum: number, count: number): boolean {
+  return sum > 1e-31 * count;
+}
+
 /** A number as the sum of two of float32. */
 export function split(k: number): [high: number, low: number] {
   const high = Math.fround(k);

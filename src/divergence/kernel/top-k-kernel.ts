@@ -1,5 +1,5 @@
 import { logSoftmaxKernel } from "./log-softmax-kernel.ts";
-import type { RowKernel } from "./row-kernel.ts";
+import { type RowKernel, resolved } from "./row-kernel.ts";
 
 /** Where the rows' results go: [rows, k] ids and log-probabilities of the most probable, and [rows] that of the rest. */
 export interface TopKOutput {
@@ -27,6 +27,7 @@ export function topKKernel(k: number, { tokens, logprobs, tail }: TopKOutput): R
         floats[ex / 4 + id] = 0;
       }
       kernels.sum(ex, size);
+      if (k < size && !resolved(results[0]!, size)) return Number.NaN;
       tail[index] = Math.log(results[0]! / total);
       return logSum;
     },

@@ -1,4 +1,4 @@
-import { type RowKernel, sumsOfOne } from "../kernel/row-kernel.ts";
+import { type RowKernel, resolved, sumsOfOne } from "../kernel/row-kernel.ts";
 import {
   type DivergenceOptions,
   type GradientOptions,
@@ -136,6 +136,7 @@ export function overTopK<R extends Reduction>(
       if (others < LARGE_REST * total) {
         kernels.sum(ex, size);
         others = results[0]!;
+        if (!resolved(others, size)) return Number.NaN;
       }
       return compare(index, { rest: others / total, exact: true });
     },
