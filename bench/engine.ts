@@ -10,7 +10,6 @@ import { arch, cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { type Datum, everyToken } from "../src/data/datum.ts";
 import type { Tensor } from "../src/divergence/tensor.ts";
-import { ALL_LINEAR } from "../src/engine/local/adapter.ts";
 import { projectionShape } from "../src/engine/local/decoder.ts";
 import { gemm } from "../src/engine/local/graph/operators.ts";
 import { input } from "../src/engine/local/graph/value.ts";
@@ -18,6 +17,7 @@ import { LocalModel } from "../src/engine/local/model.ts";
 import type { ModelConfig } from "../src/engine/local/model-config.ts";
 import { weightShapes } from "../src/engine/local/model-weights.ts";
 import { floats, Program } from "../src/engine/local/program.ts";
+import { PROJECTIONS } from "../src/engine/local/projections.ts";
 import type { LocalTrainingClient } from "../src/engine/local/training-client.ts";
 import { createRandom } from "../src/random.ts";
 import { baseReference } from "../src/reference/base.ts";
@@ -152,7 +152,7 @@ function median(values: readonly number[]): number {
  * the weights themselves), the same for the head; the KL adds a forward pass of the base. Attention and LoRA are left out.
  */
 function flopsPerToken(withKl: boolean): number {
-  const weights = ALL_LINEAR.map((name) => projectionShape(config, name)).reduce(
+  const weights = PROJECTIONS.map((name) => projectionShape(config, name)).reduce(
     (sum, [out, width]) => sum + out * width,
     0,
   );

@@ -1,7 +1,7 @@
 import { readAdapter, toLora } from "../engine/local/adapter.ts";
-import type { Projection } from "../engine/local/decoder.ts";
 import type { LocalModel } from "../engine/local/model.ts";
 import { floats } from "../engine/local/program.ts";
+import type { Projection } from "../engine/local/projections.ts";
 import { LocalSamplingClient } from "../engine/local/sampling-client.ts";
 import { UserError } from "../errors.ts";
 import type { ServedEngine, TrainingOptions } from "./engine.ts";

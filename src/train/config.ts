@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { PROJECTIONS, type Projection } from "../engine/local/projections.ts";
 import { UserError } from "../errors.ts";
 import { complete, regularizer } from "./config-regularizers.ts";
 import { flag, group, notNegative, path, positive, share, unset, whole } from "./config-values.ts";
@@ -7,9 +8,6 @@ import { flag, group, notNegative, path, positive, share, unset, whole } from ".
  * @file What a training configuration may say. Every default lives here, and only here: types, help and the annotated
  * example derive from this schema. A schema's `error` says what is expected, its description what it is for.
  */
-
-export const PROJECTIONS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"] as const;
-export type Projection = (typeof PROJECTIONS)[number];
 
 /** What holds in `lora` for a key that is not written, when no adapter is given to start from. */
 export const LORA_DEFAULTS: LoraSettings = { rank: 8, alpha: 16, target_modules: "all-linear", use_rslora: false };
@@ -68,7 +66,14 @@ const train = group({
     "a PEFT adapter folder to start from (default: a fresh adapter)",
   ),
 })
-  .superRefine(({ steps, epochs }, context) => {
+  .superRefine(({ steps, epochs, report_every, worst_tokens }, context) => {
+    if (worst_tokens > 0 && report_every === 0) {
+      context.addIssue({
+        code: "custom",
+        path: ["worst_tokens"],
+        message: "0 where report_every is 0, since full reports write them",
+      });
+    }
     if (steps === null || epochs === null) return;
     context.addIssue({
       code: "custom",

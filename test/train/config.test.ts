@@ -3,13 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
+import { PROJECTIONS } from "../../src/engine/local/projections.ts";
 import { UserError } from "../../src/errors.ts";
 import {
   configSchema,
   LORA_DEFAULTS,
   type LoraConfig,
   type LoraSettings,
-  PROJECTIONS,
   resolveLora,
 } from "../../src/train/config.ts";
 import { exampleConfig } from "../../src/train/config-example.ts";

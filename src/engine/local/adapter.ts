@@ -4,8 +4,9 @@ import { openSafetensors, writeSafetensors } from "../../data/safetensors.ts";
 import type { Tensor } from "../../divergence/tensor.ts";
 import { UserError } from "../../errors.ts";
 import { createRandom } from "../../random.ts";
-import { buildDecoder, type Lora, PROJECTIONS, type Projection } from "./decoder.ts";
+import { buildDecoder, type Lora } from "./decoder.ts";
 import type { ModelConfig } from "./model-config.ts";
+import { PROJECTIONS, type Projection } from "./projections.ts";
 
 /** What LoRA is in a run, as PEFT records it. */
 export interface LoraSettings {
@@ -24,9 +25,6 @@ export interface Adapter extends LoraSettings {
 
 const CONFIG_FILE = "adapter_config.json";
 const WEIGHTS_FILE = "adapter_model.safetensors";
-
-/** The seven projections, what PEFT calls "all-linear" on these models. */
-export const ALL_LINEAR = Object.keys(PROJECTIONS) as Projection[];
 
 export function toLora({ rank, alpha, target_modules, use_rslora }: LoraSettings): Lora {
   return { rank, scale: alpha / (use_rslora ? Math.sqrt(rank) : rank), modules: target_modules };
@@ -142,14 +140,14 @@ async function readSettings(folder: string): Promise<LoraSettings> {
   const { r, lora_alpha, target_modules } = raw;
   if (!Number.isInteger(r) || (r as number) < 1) refuse(`has r ${JSON.stringify(r)}`);
   if (typeof lora_alpha !== "number" || !(lora_alpha > 0)) refuse(`has lora_alpha ${JSON.stringify(lora_alpha)}`);
-  const names = target_modules === "all-linear" ? ALL_LINEAR : target_modules;
-  if (!Array.isArray(names) || names.length === 0 || names.some((name) => !ALL_LINEAR.includes(name))) {
-    refuse(`has target_modules ${JSON.stringify(target_modules)}, expected some of ${ALL_LINEAR.join(", ")}`);
+  const names = target_modules === "all-linear" ? PROJECTIONS : target_modules;
+  if (!Array.isArray(names) || names.length === 0 || names.some((name) => !PROJECTIONS.includes(name))) {
+    refuse(`has target_modules ${JSON.stringify(target_modules)}, expected some of ${PROJECTIONS.join(", ")}`);
   }
   return {
     rank: r as number,
     alpha: lora_alpha as number,
-    target_modules: ALL_LINEAR.filter((name) => (names as string[]).includes(name)),
+    target_modules: PROJECTIONS.filter((name) => (names as string[]).includes(name)),
     use_rslora: raw.use_rslora === true,
   };
 }

@@ -1,19 +1,7 @@
 import { add, concat, gemm, matmul, mul, reshape, rmsNorm, rope, silu, softmax, transpose } from "./graph/operators.ts";
 import { input, type Value } from "./graph/value.ts";
 import type { ModelConfig } from "./model-config.ts";
-
-/** The seven linear maps of a decoder layer, by their names in the checkpoint. */
-export const PROJECTIONS = {
-  q_proj: "self_attn",
-  k_proj: "self_attn",
-  v_proj: "self_attn",
-  o_proj: "self_attn",
-  gate_proj: "mlp",
-  up_proj: "mlp",
-  down_proj: "mlp",
-} as const;
-
-export type Projection = keyof typeof PROJECTIONS;
+import { type Projection, projectionName } from "./projections.ts";
 
 /** Which projections carry a LoRA pair, of what rank, and the factor on B·A. */
 export interface Lora {
@@ -51,10 +39,6 @@ export function projectionShape(config: ModelConfig, projection: Projection): [n
     down_proj: [d, f],
   };
   return shapes[projection];
-}
-
-export function projectionName(layer: number, projection: Projection): string {
-  return `model.layers.${layer}.${PROJECTIONS[projection]}.${projection}`;
 }
 
 /** PEFT's names of the two LoRA matrices beside a linear map. */

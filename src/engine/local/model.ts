@@ -3,14 +3,14 @@ import { availableParallelism } from "node:os";
 import type { Tensor } from "../../divergence/tensor.ts";
 import { UserError } from "../../errors.ts";
 import { inTurn } from "../../in-turn.ts";
-import { ALL_LINEAR, type LoraSettings, newAdapter, readAdapter } from "./adapter.ts";
+import { type LoraSettings, newAdapter, readAdapter } from "./adapter.ts";
 import { type Batch, causalMask, decoderDims, tokenPositions } from "./batch.ts";
-import type { Projection } from "./decoder.ts";
 import { tensorsDigest } from "./digest.ts";
 import { type ModelConfig, readModelConfig } from "./model-config.ts";
 import { EMBEDDINGS, HEAD, readModelWeights } from "./model-weights.ts";
 import { parameter } from "./optimizer.ts";
 import { type Dims, type Feeds, floats, type Program } from "./program.ts";
+import { PROJECTIONS, type Projection } from "./projections.ts";
 import { rotaryTables } from "./rotary.ts";
 import { LocalSamplingClient } from "./sampling-client.ts";
 import { LocalTrainingClient } from "./training-client.ts";
@@ -111,7 +111,7 @@ export class LocalModel {
   async trainingClient(options: NewAdapterOptions | { readonly adapter: string } = {}): Promise<LocalTrainingClient> {
     if ("adapter" in options) return LocalTrainingClient.lora(this, await readAdapter(options.adapter, this.config));
     const { rank = 8, alpha = 2 * rank, target_modules = "all-linear", use_rslora = false, seed = 0 } = options;
-    const modules = target_modules === "all-linear" ? ALL_LINEAR : target_modules;
+    const modules = target_modules === "all-linear" ? PROJECTIONS : target_modules;
     const settings: LoraSettings = { rank, alpha, target_modules: modules, use_rslora };
     return LocalTrainingClient.lora(this, newAdapter(this.config, settings, seed));
   }

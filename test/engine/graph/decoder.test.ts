@@ -5,10 +5,10 @@ import {
   type Decoder,
   type Lora,
   loraNames,
-  projectionName,
 } from "../../../src/engine/local/decoder.ts";
 import { gradients, keptValues } from "../../../src/engine/local/graph/gradient.ts";
 import { input, topological, type Value } from "../../../src/engine/local/graph/value.ts";
+import { projectionName } from "../../../src/engine/local/projections.ts";
 import { createRandom } from "../../../src/random.ts";
 import {
   CONFIG,
