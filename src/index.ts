@@ -1,11 +1,10 @@
 /** @file `klamp`: fine-tuning under a KL regularizer, and what it kept. */
 
 export { loadDataset } from "./data/dataset.ts";
-export { type Datum, everyToken, type IntTensor, type LossInputs, totalWeight } from "./data/datum.ts";
+export { type Datum, everyToken, type LossInputs, totalWeight } from "./data/datum.ts";
 export { loadEvaluation } from "./data/evaluation.ts";
 export { loadTokenizer, type Tokenizer } from "./data/tokenizer.ts";
-export type { Tensor } from "./divergence/tensor.ts";
-export { tensor } from "./divergence/tensor.ts";
+export { type IntTensor, type Tensor, tensor } from "./divergence/tensor.ts";
 export { measureText } from "./drift/drift.ts";
 export { type Evaluation, type EvaluationPlan, evaluate } from "./drift/evaluation.ts";
 export { exactMatch, type Score } from "./drift/exact-match.ts";

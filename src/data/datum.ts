@@ -1,10 +1,4 @@
-import type { Tensor } from "../divergence/tensor.ts";
-
-/** A dense row-major int32 tensor: token ids or positions. */
-export interface IntTensor {
-  readonly data: Int32Array;
-  readonly shape: readonly number[];
-}
+import type { IntTensor, Tensor } from "../divergence/tensor.ts";
 
 /**
  * The loss inputs of a datum, in Tinker's terms. A datum has M rows; row i asks for the prediction of
@@ -47,17 +41,28 @@ export function totalWeight(data: readonly Datum[]): number {
 /** The datum with only its rows from `from` to `to`: every loss input is cut along its first dimension. */
 export function sliceRows(datum: Datum, from: number, to: number): Datum {
   const { modelInput, lossInputs } = datum;
-  const cut = <T extends Tensor | IntTensor>({ data, shape }: T) => {
-    const width = data.length / (shape[0] || 1);
-    return { data: data.subarray(from * width, to * width), shape: [to - from, ...shape.slice(1)] } as unknown as T;
-  };
   const positions = lossInputs.positions ?? {
     data: Int32Array.from({ length: modelInput.length }, (_, i) => i),
     shape: [modelInput.length],
   };
-  const fields = Object.entries({ ...lossInputs, positions }).map(([name, field]) => [name, field && cut(field)]);
+  const fields = Object.entries({ ...lossInputs, positions }).map(([name, field]) => [
+    name,
+    field && cutRows(field, from, to),
+  ]);
   const { datum: whole, row } = datum.cutFrom ?? { datum, row: 0 };
   return { ...datum, lossInputs: Object.fromEntries(fields) as LossInputs, cutFrom: { datum: whole, row: row + from } };
+}
+
+/** The rows from `from` to before `to` of a tensor with one entry, or one vector, per row: a view, no copy. */
+export function cutRows<T extends Tensor | IntTensor>({ data, shape }: T, from: number, to: number): T {
+  const [, ...inner] = shape;
+  const width = inner.reduce((product, n) => product * n, 1);
+  return { data: data.subarray(from * width, to * width), shape: [to - from, ...inner] } as unknown as T;
+}
+
+/** Whether both are the very same datums, in the same order. */
+export function sameData(one: readonly Datum[], other: readonly Datum[]): boolean {
+  return one.length === other.length && one.every((datum, i) => datum === other[i]);
 }
 
 /** The datum with other row weights. What is known of its rows is found as before. */

@@ -1,4 +1,5 @@
 import { type Datum, rowCount, totalWeight } from "../data/datum.ts";
+import { runs } from "../data/runs.ts";
 import { crossEntropy } from "../divergence/cross-entropy.ts";
 import { type Direction, klDivergence } from "../divergence/kl-divergence.ts";
 import type { SamplingClient } from "../engine/contract.ts";
@@ -28,7 +29,7 @@ export async function measureText(
 ): Promise<TextMeasure> {
   const total = totalWeight(data);
   const measure = { cross_entropy: 0, drift: 0 };
-  for (const part of parts(data)) {
+  for (const part of runs(data, ROWS_AT_ONCE, rowCount)) {
     const [p, q] = [await model.distributions(part), await reference.distributions(part)];
     for (const [i, { lossInputs }] of part.entries()) {
       const options = { weights: lossInputs.weights, totalWeight: total };
@@ -37,19 +38,4 @@ export async function measureText(
     }
   }
   return measure;
-}
-
-function* parts(data: readonly Datum[]): Generator<Datum[]> {
-  let part: Datum[] = [];
-  let rows = 0;
-  for (const datum of data) {
-    if (part.length > 0 && rows + rowCount(datum) > ROWS_AT_ONCE) {
-      yield part;
-      part = [];
-      rows = 0;
-    }
-    part.push(datum);
-    rows += rowCount(datum);
-  }
-  if (part.length > 0) yield part;
 }

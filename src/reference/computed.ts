@@ -1,4 +1,4 @@
-import type { Datum } from "../data/datum.ts";
+import { type Datum, sameData } from "../data/datum.ts";
 import { UserError } from "../errors.ts";
 import type { Reference, ReferenceRows } from "./contract.ts";
 import { type Declared, intake } from "./intake.ts";
@@ -124,8 +124,4 @@ function pick<Rows extends ReferenceRows>(
     if (found) return found;
     throw new Error(`the reference ${description} was asked for a datum that is not part of the batch announced to it`);
   });
-}
-
-function sameData(one: readonly Datum[], other: readonly Datum[]): boolean {
-  return one.length === other.length && one.every((datum, i) => datum === other[i]);
 }

@@ -1,6 +1,5 @@
-import { type Datum, rowCount } from "../data/datum.ts";
+import { cutRows, type Datum, rowCount } from "../data/datum.ts";
 import { topK } from "../divergence/supports/top-k.ts";
-import type { IntTensor, Tensor } from "../divergence/tensor.ts";
 import { isTopK, type ReferenceRows } from "./contract.ts";
 
 /**
@@ -16,18 +15,11 @@ export function rowsOf<Rows extends ReferenceRows>(
   const { cutFrom } = datum;
   if (found || !cutFrom) return found;
   const whole = find(cutFrom.datum);
-  return whole && (cutRows(whole, cutFrom.row, cutFrom.row + rowCount(datum)) as Rows);
+  return whole && (part(whole, cutFrom.row, cutFrom.row + rowCount(datum)) as Rows);
 }
 
-/** Rows `from` to before `to`; views, no copies. */
-export function cutRows(rows: ReferenceRows, from: number, to: number): ReferenceRows {
-  if (!isTopK(rows)) return cut(rows, from, to);
+function part(rows: ReferenceRows, from: number, to: number): ReferenceRows {
+  if (!isTopK(rows)) return cutRows(rows, from, to);
   const { tokens, logprobs, tail } = rows;
-  return topK(cut(tokens, from, to), cut(logprobs, from, to), tail ? { tail: cut(tail, from, to) } : {});
-}
-
-function cut<T extends Tensor | IntTensor>({ data, shape }: T, from: number, to: number): T {
-  const [, ...inner] = shape;
-  const width = inner.reduce((product, n) => product * n, 1);
-  return { data: data.subarray(from * width, to * width), shape: [to - from, ...inner] } as unknown as T;
+  return topK(cutRows(tokens, from, to), cutRows(logprobs, from, to), tail ? { tail: cutRows(tail, from, to) } : {});
 }

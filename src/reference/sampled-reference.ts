@@ -1,4 +1,3 @@
-import type { TopK } from "../divergence/supports/top-k.ts";
 import type { SamplingClient } from "../engine/contract.ts";
 import { UserError } from "../errors.ts";
 import { type ComputedOptions, computedReference } from "./computed.ts";
@@ -18,7 +17,7 @@ export function sampledReference(
   options: Omit<ComputedOptions, "sampled" | "temperature"> = {},
 ): Reference {
   const description = options.description ?? "log-probabilities of the targets";
-  return computedReference<TopK | { readonly data: Float32Array; readonly shape: readonly number[] }>(
+  return computedReference(
     async (data) => {
       const prompts = data.map(promptOf);
       const scored = await client.computeLogprobs(prompts);

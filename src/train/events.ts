@@ -1,5 +1,6 @@
 import { channel } from "node:diagnostics_channel";
 import type { Regularizer } from "../regularizer/contract.ts";
+import { ownMetrics } from "../regularizer/merge.ts";
 import type { StepMetrics } from "./metrics.ts";
 
 /**
@@ -99,10 +100,7 @@ export class StepEvents {
   end(row: StepMetrics, measured: Readonly<Record<string, number>>): void {
     if (!steps.hasSubscribers && !regularizers.hasSubscribers) return;
     const events = this.#names.map((name): RegularizerEvent => {
-      const prefix = `${name}/`;
-      const own = Object.entries(measured).filter(([metric]) => metric.startsWith(prefix));
-      const metrics = Object.fromEntries(own.map(([metric, value]) => [metric.slice(prefix.length), value]));
-      return { step: row.step, name, ...this.#timers.get(name), metrics };
+      return { step: row.step, name, ...this.#timers.get(name), metrics: ownMetrics(name, measured) };
     });
     for (const event of events) regularizers.publish(event);
     const event: StepEvent = {

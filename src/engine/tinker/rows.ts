@@ -1,5 +1,5 @@
-import { type Datum, type IntTensor, rowCount } from "../../data/datum.ts";
-import { formatShape, type Tensor } from "../../divergence/tensor.ts";
+import { type Datum, rowCount } from "../../data/datum.ts";
+import { formatShape, type IntTensor, type Tensor } from "../../divergence/tensor.ts";
 import { UserError } from "../../errors.ts";
 import type { WireDatum } from "./wire/forward-backward.ts";
 import type { WireTensor } from "./wire/tensor.ts";

@@ -1,4 +1,5 @@
-import type { Datum } from "../../data/datum.ts";
+import { type Datum, rowCount } from "../../data/datum.ts";
+import { runs } from "../../data/runs.ts";
 import { entropy } from "../../divergence/entropy.ts";
 import { selectTopK, type TopK, topK } from "../../divergence/supports/top-k.ts";
 import type { Tensor } from "../../divergence/tensor.ts";
@@ -67,11 +68,12 @@ export async function buildStore(data: readonly Datum[], options: BuildOptions):
   try {
     const { missing, found } = lacking(folder, data);
     let [texts, rows] = [0, 0];
-    for (const block of blocks(missing, blockTokens)) {
+    // Cut by what is still missing alone, so that a resumed build cuts alike.
+    for (const block of runs(missing, blockTokens, ({ modelInput }) => modelInput.length)) {
       if (signal?.aborted) break;
       await writer.append(await recordsOf(block, identity, source));
       texts += block.length;
-      rows += block.reduce((sum, { lossInputs }) => sum + lossInputs.target_tokens.data.length, 0);
+      rows += block.reduce((sum, datum) => sum + rowCount(datum), 0);
       onProgress?.({ texts, of: missing.length, rows });
     }
     const interrupted = texts < missing.length;
@@ -115,22 +117,6 @@ function rowsAt({ modelInput, source }: Datum, positions: Int32Array): Datum {
     },
     ...(source !== undefined && { source }),
   };
-}
-
-/** Neighbours together, up to so many tokens. Depends on what is still missing alone, so that a resumed build cuts alike. */
-function* blocks(data: readonly Datum[], blockTokens: number): Generator<Datum[]> {
-  let block: Datum[] = [];
-  let tokens = 0;
-  for (const datum of data) {
-    if (block.length > 0 && tokens + datum.modelInput.length > blockTokens) {
-      yield block;
-      block = [];
-      tokens = 0;
-    }
-    block.push(datum);
-    tokens += datum.modelInput.length;
-  }
-  if (block.length > 0) yield block;
 }
 
 async function recordsOf(block: readonly Datum[], identity: StoreIdentity, source: RowSource): Promise<NewRecord[]> {

@@ -1,4 +1,4 @@
-import type { Datum } from "../../data/datum.ts";
+import { type Datum, sameData } from "../../data/datum.ts";
 import type { Tensor } from "../../divergence/tensor.ts";
 import { UserError } from "../../errors.ts";
 import type { Reference, ReferenceRows } from "../contract.ts";
@@ -86,7 +86,3 @@ export function refuseMissing(reference: StoredReference, data: readonly Datum[]
 }
 
 const HOW_TO_BUILD = "run `klamp reference build --config FILE` with this configuration";
-
-function sameData(one: readonly Datum[], other: readonly Datum[]): boolean {
-  return one.length === other.length && one.every((datum, i) => datum === other[i]);
-}

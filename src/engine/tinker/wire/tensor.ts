@@ -1,4 +1,4 @@
-import type { IntTensor } from "../../../data/datum.ts";
+import type { IntTensor } from "../../../divergence/tensor.ts";
 import { formatShape, type Tensor } from "../../../divergence/tensor.ts";
 import { UserError } from "../../../errors.ts";
 import { Message, writeBytes, writeInteger, writeIntegers, writeMessage } from "./message.ts";
