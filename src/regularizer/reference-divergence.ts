@@ -39,7 +39,7 @@ export function settingsOf({
 
 /**
  * Holds the model to a reference distribution: Σ w·D / Σ w over the rows of a batch, with w the rows' loss weights and D a
- * divergence of the model from the reference. What `KLDivergence`, `JensenShannon` and `Consistency` are.
+ * divergence of the model from the reference. What `KLDivergence` and `JensenShannon` are.
  *
  * Metrics, in nats over the rows of weight above 0: the weighted mean (whatever the reduction), `…_max` and `…_min` (absent
  * when no row counts), and with `clip` the capped share of the weight, `…_clipped`.
