@@ -32,8 +32,6 @@ export interface TopKWithGradient<R extends Reduction = Reduction> extends WithG
 const TOLERANCE = 1e-3;
 /** Sums of float32 log-probabilities cannot tell a rest below this from none. */
 const RESOLUTION = 1e-6;
-/** A rest above this is the difference of two sums; one below, of which that would have few digits, is summed itself. */
-const LARGE_REST = 0.05;
 
 /**
  * Applies a formula to the k + 1 outcomes (or, renormalized, the k outcomes) of each row of weight above 0.
@@ -126,19 +124,16 @@ export function overTopK<R extends Reduction>(
       sumsOfOne(row);
       total = results[0]!;
       const logTotal = Math.log(total);
-      let others = total;
       for (let i = 0; i < k; i++) {
         const id = tokens[i]!;
         small.logP[i] = floats[row.x / 4 + id]! - logTotal;
-        others -= floats[ex / 4 + id]!;
         floats[ex / 4 + id] = 0;
       }
-      if (others < LARGE_REST * total) {
-        kernels.sum(ex, size);
-        others = results[0]!;
-        if (!resolved(others, size)) return Number.NaN;
-      }
-      return compare(index, { rest: others / total, exact: true });
+      // Not what the k tokens leave of the total: a difference has fewer digits.
+      kernels.sum(ex, size);
+      const rest = results[0]!;
+      if (!resolved(rest, size)) return Number.NaN;
+      return compare(index, { rest: rest / total, exact: true });
     },
     gradient({ instance, index, ex, size }, g, factor, add) {
       const { kernels, floats } = instance;
