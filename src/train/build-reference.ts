@@ -23,6 +23,8 @@ export interface ReferenceMaterial {
   readonly snapshot: () => Model;
   readonly vocabSize: number;
   readonly tokenizer: Tokenizer;
+  /** Hears of work that takes a while. */
+  readonly note: (text: string) => void;
   /** Ends what is waited for before training. */
   readonly signal?: AbortSignal | undefined;
   /** Opens a reference store for this model. */
@@ -77,7 +79,7 @@ function build(settings: ReferenceConfig, material: ReferenceMaterial): BuiltRef
   );
 }
 
-function served(settings: ServerConfig, { tokenizer, vocabSize }: ReferenceMaterial): Reference {
+function served(settings: ServerConfig, { tokenizer, vocabSize, note }: ReferenceMaterial): Reference {
   const { k, timeout, api_key_env, ...how } = settings;
   const apiKey = api_key_env === null ? undefined : process.env[api_key_env];
   if (api_key_env !== null && apiKey === undefined) {
@@ -86,6 +88,7 @@ function served(settings: ServerConfig, { tokenizer, vocabSize }: ReferenceMater
     );
   }
   const decode = (token: number) => tokenizer.decode([token], { specialTokens: true });
+  note(`asking ${how.model} at ${how.url} about the first text`);
   return promptReference(completionsServer({ ...how, apiKey, timeout: 1000 * timeout, decode }), { k, vocabSize });
 }
 

@@ -22,14 +22,11 @@ function explain(issue: z.core.$ZodIssue, above: Path, schema: z.core.$ZodType, 
   const found = valueAt(input, path);
   if (issue.code === "unrecognized_keys") {
     const key = issue.keys[0]!;
-    const valid = validKeys(schemasAt(schema, path, input));
-    const rivals = Object.keys(found as object).filter((other) => other !== key && valid.includes(other));
-    if (valid.includes(key) && rivals.length > 0) {
-      return {
-        path: [...path, key],
-        message: `${name} cannot have both \`${rivals[0]}\` and \`${key}\`: take one out`,
-      };
-    }
+    const schemas = schemasAt(schema, path, input);
+    const valid = validKeys(schemas);
+    const rival = rivalOf(key, found as Record<string, unknown>, schemas);
+    if (rival)
+      return { path: [...path, key], message: `${name} cannot have both ${rival} and \`${key}\`: take one out` };
     return { path: [...path, key], message: unknownKey(key, path, valid) };
   }
   if (issue.code === "invalid_union") {
@@ -41,6 +38,28 @@ function explain(issue: z.core.$ZodIssue, above: Path, schema: z.core.$ZodType, 
   }
   if (found === undefined) return { path, message: `\`${name}\` is missing: give ${issue.message}` };
   return { path, message: `${name || "the file"} is ${show(found)}, expected ${issue.message}` };
+}
+
+/** What keeps a key, which an alternative takes, from being meant: a key of another alternative, or a value. */
+function rivalOf(
+  key: string,
+  found: Readonly<Record<string, unknown>>,
+  schemas: readonly z.core.$ZodType[],
+): string | undefined {
+  const valid = validKeys(schemas);
+  const others = Object.keys(found).filter((other) => other !== key && valid.includes(other));
+  const takers = schemas.filter((one) => validKeys([one]).includes(key));
+  const apart = takers.map((taker) => others.filter((other) => !validKeys([taker]).includes(other)));
+  const [fewest] = apart.sort((a, b) => a.length - b.length);
+  if (fewest === undefined) return undefined;
+  if (fewest.length > 0) return `\`${fewest[0]}\``;
+  // One of these takes all keys: what it does not take is a word, such as a `kind`.
+  const refuses = (taker: z.core.$ZodType, other: string) =>
+    schemasAt(taker, [other]).some(
+      ({ _zod: { values } }) => values !== undefined && !values.has(found[other] as string),
+    );
+  const word = others.find((other) => takers.every((taker) => refuses(taker, other)));
+  return word === undefined ? undefined : `\`${word}: ${String(found[word])}\``;
 }
 
 /** The sentence about a key that is none of the `valid` ones of the group at `path`. */

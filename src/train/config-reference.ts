@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { isServerAddress, SERVER_ADDRESS } from "../reference/server/address.ts";
 import { type On, sourcesOf } from "./config-on.ts";
 import { group, path, positive, text, unset, whole } from "./config-values.ts";
 
@@ -13,7 +14,7 @@ const topKStore = group({
 const hiddenStore = group({ store: folder, kind: z.literal("hidden", { error: "top-k or hidden" }) });
 
 const server = group({
-  url: text("the address of a server, such as http://127.0.0.1:8000"),
+  url: text(SERVER_ADDRESS).refine(isServerAddress, { error: SERVER_ADDRESS }),
   model: text("the name of a model there"),
   k: whole(1).default(20).describe("how many tokens of each row to ask for"),
   protocol: z

@@ -90,7 +90,7 @@ describe("defaults", () => {
   test.each([
     ["reference: base", SAMPLES],
     ["reference: { store: s }", SAMPLES],
-    ["reference: { server: { url: a, model: b } }", SAMPLES],
+    ["reference: { server: { url: 'http://a', model: b } }", SAMPLES],
     ["reference: { moving: { every: 5 } }", SAMPLES],
     ["on: null", SAMPLES],
     ["reference: { field: q }", "completions"],
@@ -281,6 +281,22 @@ describe("what is wrong is said in one sentence, with its place", () => {
     [
       "regularizers: [{ reference: { field: a, file: b } }]\n",
       "config.yaml:3: regularizers.0.reference cannot have both `field` and `file`: take one out",
+    ],
+    [
+      "regularizers: [{ reference: { temperature: 2, field: a, file: b } }]\n",
+      "config.yaml:3: regularizers.0.reference cannot have both `field` and `file`: take one out",
+    ],
+    [
+      "regularizers: [{ reference: { store: a, kind: hidden, k: 8 } }]\n",
+      "config.yaml:3: regularizers.0.reference cannot have both `kind: hidden` and `k`: take one out",
+    ],
+    [
+      'regularizers: [{ reference: { server: { url: "localhost:8000", model: base } } }]\n',
+      'config.yaml:3: regularizers.0.reference.server.url is "localhost:8000", expected the address of a server, such as http://127.0.0.1:8000',
+    ],
+    [
+      "train: { report_every: 0, worst_tokens: 5 }\n",
+      "config.yaml:3: train.worst_tokens is 5, expected 0 where report_every is 0, since full reports write them",
     ],
     [
       "regularizers: [{ on: { samples: 3 }, reference: { field: q } }]\n",

@@ -1,5 +1,6 @@
 import { UserError } from "../../errors.ts";
 import type { PromptScorer } from "../prompt-reference.ts";
+import { isServerAddress, SERVER_ADDRESS } from "./address.ts";
 import { answerSchema, compareTexts, echoedPlaces, placesOf, toTopK } from "./places.ts";
 import { type RequestOptions, requester } from "./request.ts";
 
@@ -21,12 +22,15 @@ const PROMPTS_AT_ONCE = 8;
  * A server that speaks OpenAI's completions API and scores prompts, as vLLM does. Prompts are sent as token ids, several a
  * request, some requests at once; connections that fail and 429 or 5xx are tried again.
  *
- * @throws UserError from `promptTopK` that says what to do: nobody answers, no such model, k beyond the server's limit, token
+ * @throws UserError for an address that is none; from `promptTopK` that says what to do: nobody answers, no such model, k beyond the server's limit, token
  * ids that are other texts there, log-probabilities that were filtered.
  * @see docs.vllm.ai, OpenAI-compatible server (`prompt_logprobs`, `--max-logprobs`)
  */
 export function completionsServer(options: CompletionsServerOptions): PromptScorer {
   const { model, protocol = "vllm", concurrency = 4 } = options;
+  if (!isServerAddress(options.url)) {
+    throw new UserError(`url is ${JSON.stringify(options.url)}, expected ${SERVER_ADDRESS}`);
+  }
   const url = `${options.url.replace(/\/+$/, "").replace(/\/v1$/, "")}/v1`;
   const description = `${model} at ${url}`;
   const request = requester(url, options);

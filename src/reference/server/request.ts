@@ -70,10 +70,13 @@ export function requester(
       const advice = isLimit ? `: k is ${k}, lower it, or start vLLM with --max-logprobs ${k}` : "";
       throw new UserError(`${url} answered ${status}${detailOf(text)}${advice}`);
     }
-    const parsed = schema.safeParse(parseJson(text));
+    const answer = parseJson(text);
+    const parsed = schema.safeParse(answer);
     if (parsed.success) return parsed.data;
+    const [{ path: at, message }] = parsed.error.issues as [z.core.$ZodIssue];
+    const found = answer === undefined ? JSON.stringify(text.slice(0, 40)) : `${at.join(".")}: ${message}`;
     throw new UserError(
-      `${url}/${path} answered something else than completions: ${z.prettifyError(parsed.error).split("\n")[0]}`,
+      `${url}/${path} answered something else than completions (${found}): give the address of an OpenAI-compatible server, up to /v1`,
     );
   };
 }

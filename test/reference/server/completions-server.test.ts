@@ -1,7 +1,8 @@
+import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { drawBaseSamples } from "../../../src/data/base-samples.ts";
 import { type Datum, everyToken, rowCount, sliceRows } from "../../../src/data/datum.ts";
 import { loadTokenizer } from "../../../src/data/tokenizer.ts";
@@ -180,7 +181,17 @@ describe("what is wrong is said, with what to do", () => {
       "URL/v1/completions does not exist there: give the address of an OpenAI-compatible server",
     );
     expect(await complaint({ spoil: () => ({ hello: "world" }) })).toContain(
-      "answered something else than completions",
+      "URL/v1/completions answered something else than completions (choices: Invalid input: expected array, received undefined): give the address of",
+    );
+    const page = createServer((_, response) => response.end("<html>Welcome</html>"));
+    await once(page.listen(0, "127.0.0.1"), "listening");
+    onTestFinished(() => void page.close());
+    const { port } = page.address() as AddressInfo;
+    await expect(reference(`http://127.0.0.1:${port}`).resolve(data.slice(0, 1))).rejects.toThrow(
+      'answered something else than completions ("<html>Welcome</html>"): give the address of an OpenAI-compatible server, up to /v1',
+    );
+    expect(() => reference("localhost:8000")).toThrow(
+      'url is "localhost:8000", expected the address of a server, such as http://127.0.0.1:8000',
     );
   });
 
