@@ -2,7 +2,7 @@ import { z } from "zod";
 import { anchored, defaultOn, on } from "./config-on.ts";
 import { isComputedBefore, reference, samplesAreNew } from "./config-reference.ts";
 import { flag, group, numberThat, positive, share, text, unset, whole } from "./config-values.ts";
-import { weight as weightSetting } from "./config-weights.ts";
+import { isSteered, UNSTEERED, weight as weightSetting } from "./config-weights.ts";
 
 /** @file What a training configuration may say of its regularizers. */
 
@@ -13,6 +13,7 @@ const klWeight = weightSetting
     "the loss is cross-entropy + Σ weight · regularizer; or { budget: NATS } per token, { controller: adaptive, target: NATS }, { schedule: linear, to: NUMBER, steps: NUMBER } (also cosine, warmup, piecewise)",
   );
 const weight = weightSetting.default(0.1).describe("as above");
+const unsteered = weightSetting.refine((value) => !isSteered(value), { error: UNSTEERED });
 const excludeTokens = z
   .array(whole(0), { error: "a list of token ids" })
   .default([])
@@ -73,6 +74,10 @@ const entropy = group({
   reduction,
   exclude_tokens: excludeTokens,
   on,
+}).superRefine(({ mode, weight }, context) => {
+  // What a bonus adds to the loss is never above 0, and so below every budget.
+  if (mode === "penalty" || !isSteered(weight)) return;
+  context.addIssue({ code: "custom", path: ["weight"], message: UNSTEERED });
 });
 
 const consistency = group({
@@ -104,7 +109,7 @@ const factors = z
 const orthogonality = group({
   type: z.literal("orthogonality").describe("keeps the directions of the adapter's rank from repeating each other"),
   name,
-  weight,
+  weight: unsteered.default(0.1).describe("as above"),
   target: z
     .enum(["diagonal", "identity"], { error: "diagonal or identity" })
     .default("diagonal")
@@ -113,7 +118,7 @@ const orthogonality = group({
 });
 
 /** Sums over all entries are large numbers, so their weights are small. */
-const entryWeight = weightSetting.default(1e-3).describe("as above, of a sum over all entries of the adapter");
+const entryWeight = unsteered.default(1e-3).describe("as above, of a sum over all entries of the adapter");
 
 const l1 = group({
   type: z.literal("l1").describe("Σ |w| over the adapter's matrices: drives entries to exactly 0"),

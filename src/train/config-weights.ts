@@ -46,6 +46,15 @@ export const weight = z.union([notNegative, constant, ramp, warmup, piecewise, a
   error: ({ input }) => expectedOf(input),
 });
 
+/** Whether what a regularizer measures steers the weight. */
+export function isSteered(config: WeightConfig): boolean {
+  return typeof config === "object" && ("budget" in config || "controller" in config);
+}
+
+/** What a regularizer without a divergence can be weighed by. */
+export const UNSTEERED =
+  "a number or a schedule: a budget or a controller steers by nats per token, and this regularizer measures nothing that it could hold to a target";
+
 /** What a weight that was begun like this would be complete as. */
 function expectedOf(input: unknown): string {
   const { schedule, controller } = (input ?? {}) as { readonly schedule?: unknown; readonly controller?: unknown };

@@ -93,10 +93,30 @@ describe("what is wrong is said", () => {
       "{ schedule: piecewise, points: [[5, 1], [2, 1]] }",
       ".points is [[5,1],[2,1]], expected a list of [STEP, WEIGHT], such as [[1, 0], [100, 0.5]], steps rising",
     ],
+    ["{ target: 2, initial: 1, budget: 0.1 }", " cannot have both `budget` and `target`: take one out"],
     ["{}", ` is {}, ${ANY}`],
     ["heavy", ` is "heavy", ${ANY}`],
   ])("%s", (written, expected) => {
     const place = expected.startsWith("unknown") ? "" : "regularizers.0.weight";
     expect(() => read(written)).toThrow(`${file}:4: ${place}${expected}`);
+  });
+});
+
+describe("what measures no divergence is not steered by one", () => {
+  test.each([
+    ["l2", "{ budget: 0.1 }"],
+    ["l1", "{ controller: adaptive, target: 0.1 }"],
+    ["elastic_net", "{ budget: 0.1 }"],
+    ["orthogonality", "{ budget: 0.1 }"],
+    ["entropy", "{ budget: 0.1 }"],
+  ])("%s, %s", (type, written) => {
+    expect(() => read(`${written}\n    type: ${type}`)).toThrow(
+      /:4: regularizers\.0\.weight is \{.*\}, expected a number or a schedule: a budget or a controller steers by nats per token/,
+    );
+    expect(read(`{ schedule: warmup, to: 0.1, steps: 3 }\n    type: ${type}`)).toMatchObject({ to: 0.1 });
+  });
+
+  test("a penalty on entropy is measured in nats, and can be", () => {
+    expect(read("{ budget: 0.1 }\n    type: entropy\n    mode: penalty")).toMatchObject({ budget: 0.1 });
   });
 });
