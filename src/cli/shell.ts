@@ -19,7 +19,7 @@ export function processShell(): Shell {
   for (const name of ["SIGINT", "SIGTERM"] as const) {
     process.on(name, () => {
       if (controller.signal.aborted) process.exit(130);
-      process.stderr.write("\nfinishing this step and saving; once more to stop at once\n");
+      process.stderr.write("\nfinishing what is under way and saving; once more to stop at once\n");
       controller.abort();
     });
   }

@@ -5,11 +5,12 @@ import { ENTROPY_STEP, type Inspection } from "../reference/store/inspect.ts";
 const WIDTH = 40;
 
 export function formatInspection(folder: string, found: Inspection): string {
-  const { identity, texts, rows, shards, bytes, recordBytes, coverage, entropy, faults } = found;
+  const { identity, texts, rows, shards, bytes, recordBytes, entropy, faults } = found;
   const { kind, k, hidden_size, vocabulary, model, adapter, tokenizer, temperature } = identity;
-  const perRow = recordBytes / Math.max(1, rows);
+  const perRow = recordBytes / rows;
   const holds = kind === "top-k" ? `top-k, k ${k} and the rest` : `hidden states of ${hidden_size} numbers`;
   const perEntry = k === null ? "" : `, ${(perRow / k).toFixed(2)} a kept entry`;
+  const each = rows === 0 ? "" : `; ${perRow.toFixed(1)} bytes a row${perEntry}`;
   const facts: [string, string][] = [
     ["store", folder],
     ["holds", `${holds}, of a vocabulary of ${count(vocabulary)}; temperature ${temperature}`],
@@ -17,16 +18,24 @@ export function formatInspection(folder: string, found: Inspection): string {
     ["adapter", adapter === "none" ? "none: the model alone" : adapter],
     ["tokenizer", tokenizer],
     ["texts", `${count(texts)}, ${count(rows)} rows`],
-    [
-      "size",
-      `${formatBytes(bytes)} in ${shards} shard${shards === 1 ? "" : "s"}; ${perRow.toFixed(1)} bytes a row${perEntry}`,
-    ],
-    ["coverage", `mean ${percent(coverage.mean)}, least ${percent(coverage.least)} of a row's probability`],
-    ["entropy", `mean ${entropy.mean.toFixed(3)} nats`],
-    ["checksums", faults.length === 0 ? "all right" : `${count(faults.length)} records are damaged`],
+    ["size", `${formatBytes(bytes)} in ${shards} shard${shards === 1 ? "" : "s"}${each}`],
+    ...(rows === 0 ? [] : measured(found)),
+    ["checksums", faults.length === 0 ? "all right" : damaged(faults.length)],
   ];
   const lines = facts.map(([name, value]) => `${name.padEnd(10)} ${value}`);
   return `${[...lines, "", ...histogram(entropy.histogram)].join("\n")}\n`;
+}
+
+/** What only a store with rows has. */
+function measured({ coverage, entropy }: Inspection): [string, string][] {
+  return [
+    ["coverage", `mean ${percent(coverage.mean)}, least ${percent(coverage.least)} of a row's probability`],
+    ["entropy", `mean ${entropy.mean.toFixed(3)} nats`],
+  ];
+}
+
+function damaged(records: number): string {
+  return records === 1 ? "1 record is damaged" : `${count(records)} records are damaged`;
 }
 
 function histogram(counts: readonly number[]): string[] {

@@ -111,7 +111,7 @@ export async function fillStores(config: Config, { note, onProgress, signal }: F
     for (const { settings, data } of stores.values()) {
       if (signal.aborted && filled.length > 0) break;
       const identity = storeIdentity(model, settings);
-      note(`filling ${settings.store} with the base's distributions on ${data.length} texts`);
+      note(`filling ${settings.store} with the base's distributions`);
       const result = await buildStore(data, { folder: settings.store, identity, source: base, signal, onProgress });
       filled.push({ ...result, settings });
     }

@@ -28,7 +28,7 @@ test("Ctrl-C finishes the step and saves what there is", async () => {
   running.signal("SIGINT");
   const { code, out, err } = await running.ended;
   expect([code, out]).toEqual([130, ""]);
-  expect(err).toContain("\nfinishing this step and saving; once more to stop at once\n");
+  expect(err).toContain("\nfinishing what is under way and saving; once more to stop at once\n");
 
   const rows = workspace.metrics();
   const [, steps] = /interrupted after step (\d+); the adapter is in (.*)\n$/.exec(err)!;

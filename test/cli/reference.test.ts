@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
@@ -171,13 +171,19 @@ test("inspect shows what a store holds; what is damaged is an error", async () =
   ]) {
     expect(sound.out).toMatch(line);
   }
+  // What a build leaves that was ended before its first block.
+  mkdirSync(workspace.path("begun"));
+  copyFileSync(workspace.path("store", "store.json"), workspace.path("begun", "store.json"));
+  writeFileSync(workspace.path("begun", "index.bin"), "");
+  const begun = await klamp("reference", "inspect", workspace.path("begun"));
+  expect(begun.out).toMatch(/^texts {6}0, 0 rows\nsize {7}\d+ B in 0 shards\nchecksums {2}all right\n/m);
   const shard = workspace.path("store", "shard-00000.bin");
   const bytes = readFileSync(shard);
   bytes[10]! ^= 1;
   writeFileSync(shard, bytes);
   const { code, out, err } = await klamp("reference", "inspect", workspace.path("store"));
   expect(code).toBe(2);
-  expect(out).toMatch(/^checksums {2}1 records are damaged$/m);
+  expect(out).toMatch(/^checksums {2}1 record is damaged$/m);
   expect(err).toMatch(
     /^klamp: the reference store is damaged at .*shard-00000\.bin, record 0 \(\d+ bytes from byte 0\)/,
   );
