@@ -24,6 +24,10 @@ function explain(issue: z.core.$ZodIssue, above: Path, schema: z.core.$ZodType, 
     const key = issue.keys[0]!;
     const schemas = schemasAt(schema, path, input);
     const valid = validKeys(schemas);
+    const home = homeOf(key, found as Record<string, unknown>, (other) => schemasAt(schema, [...path, other], input));
+    if (home && (valid.includes(key) || nearest(key, valid) === undefined)) {
+      return { path: [...path, key], message: `${unknown(key, path)}; did you mean \`${home}.${key}\`?` };
+    }
     const rival = rivalOf(key, found as Record<string, unknown>, schemas);
     if (rival)
       return { path: [...path, key], message: `${name} cannot have both ${rival} and \`${key}\`: take one out` };
@@ -38,6 +42,17 @@ function explain(issue: z.core.$ZodIssue, above: Path, schema: z.core.$ZodType, 
   }
   if (found === undefined) return { path, message: `\`${name}\` is missing: give ${issue.message}` };
   return { path, message: `${name || "the file"} is ${show(found)}, expected ${issue.message}` };
+}
+
+/** The group beside a key that takes it: where it was meant to be written. */
+function homeOf(
+  key: string,
+  found: Readonly<Record<string, unknown>>,
+  schemasOf: (other: string) => readonly z.core.$ZodType[],
+): string | undefined {
+  return Object.keys(found).find(
+    (other) => typeof found[other] === "object" && other !== key && validKeys(schemasOf(other)).includes(key),
+  );
 }
 
 /** What keeps a key, which an alternative takes, from being meant: a key of another alternative, or a value. */
@@ -66,7 +81,11 @@ function rivalOf(
 export function unknownKey(key: string, path: Path, valid: readonly string[]): string {
   const near = nearest(key, valid);
   const hint = near === undefined ? `it takes ${valid.join(", ")}` : `did you mean \`${near}\`?`;
-  return `unknown key \`${key}\`${path.length > 0 ? ` in ${path.join(".")}` : ""}; ${hint}`;
+  return `${unknown(key, path)}; ${hint}`;
+}
+
+function unknown(key: string, path: Path): string {
+  return `unknown key \`${key}\`${path.length > 0 ? ` in ${path.join(".")}` : ""}`;
 }
 
 /** Of a union's alternatives the one the user seems to have meant: the right kind of value with the fewest faults. */

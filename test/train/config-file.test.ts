@@ -295,6 +295,14 @@ describe("what is wrong is said in one sentence, with its place", () => {
       'config.yaml:3: regularizers.0.reference.server.url is "localhost:8000", expected the address of a server, such as http://127.0.0.1:8000',
     ],
     [
+      'regularizers: [{ reference: { server: { url: "http://a", model: b }, k: 64 } }]\n',
+      "config.yaml:3: unknown key `k` in regularizers.0.reference; did you mean `server.k`?",
+    ],
+    [
+      "train: { seed: 2 }\nbatch_size: 4\n",
+      "config.yaml:4: unknown key `batch_size`; did you mean `train.batch_size`?",
+    ],
+    [
       "train: { report_every: 0, worst_tokens: 5 }\n",
       "config.yaml:3: train.worst_tokens is 5, expected 0 where report_every is 0, since full reports write them",
     ],
