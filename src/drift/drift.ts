@@ -20,6 +20,8 @@ const ROWS_AT_ONCE = 256;
  *
  * @param direction `"reverse"`, KL(reference‖model), by default: on text drawn from the base it is what the model
  * loses, in nats per token, on what the base would say.
+ * @throws RangeError when model and reference are over different vocabularies.
+ * @example const { drift } = await measureText(client.sampler("current"), client.sampler("base"), data);
  */
 export async function measureText(
   model: Pick<SamplingClient, "distributions">,

@@ -54,7 +54,7 @@ export function drawDriftSamples(base: SamplingClient, tokenizer: Tokenizer, sam
     : drawBaseSamples(base, tokenizer, { samples, max_tokens: maxTokens, temperature: 1, seed: DRIFT_SEED });
 }
 
-/** Asks a model everything in the plan. */
+/** Asks a model everything in the plan, and measures its drift from the base. What is not asked for is null or empty. */
 export async function evaluate(model: SamplingClient, base: SamplingClient, plan: EvaluationPlan): Promise<Evaluation> {
   const { tokenizer, maxTokens, validation, baseSamples } = plan;
   const sets = [...(plan.task ? [["task", plan.task] as const] : []), ...plan.skills];

@@ -18,7 +18,13 @@ export interface Answer {
   readonly right: boolean;
 }
 
-/** Asks a model every question of a set, decoding greedily. */
+/**
+ * Asks a model every question of a set, decoding greedily, at most `maxTokens` tokens an answer.
+ *
+ * @example
+ * const questions = await loadEvaluation("test.jsonl", tokenizer);
+ * const { score, answers } = await exactMatch(client.sampler("current"), questions, tokenizer, 32);
+ */
 export async function exactMatch(
   model: Pick<SamplingClient, "sample">,
   rows: readonly EvaluationRow[],

@@ -27,6 +27,7 @@ export interface SummaryRow {
   readonly validation: { readonly cross_entropy: number; readonly drift: number } | null;
 }
 
+/** A run's row of the comparison, with what set it apart. */
 export interface SummaryRun extends SummaryRow, Omit<SummaryInput, "evaluation"> {}
 
 /** The comparison of runs with their base: `summary.json`, but for where and when. */
@@ -36,6 +37,7 @@ export interface Summary {
   readonly conclusion: string;
 }
 
+/** Sets runs beside their base, and says in one sentence which balances best what was learned with what was kept. */
 export function summarize(base: Evaluation, runs: readonly SummaryInput[]): Summary {
   const rows = runs.map(({ evaluation, ...run }) => ({ ...run, ...toRow(evaluation, base) }));
   return { base: toRow(base, base), runs: rows, conclusion: conclude(rows) };

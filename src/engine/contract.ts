@@ -63,6 +63,7 @@ export interface TrainingClient {
   optimStep(params: AdamParams): Promise<{ readonly grad_norm: number | null }>;
   /** Saves adapter and optimizer state in the folder, or under that name on a server; loadable by `loadState`. */
   saveState(folder: string): Promise<void>;
+  /** Takes up what `saveState` left: weights, moments and the count of steps. */
   loadState(folder: string): Promise<void>;
   /** Writes the adapter in PEFT's layout: `adapter_config.json`, `adapter_model.safetensors`. */
   saveAdapter(folder: string): Promise<void>;
@@ -82,17 +83,22 @@ export interface SamplingParams {
   readonly stop?: readonly number[];
 }
 
+/** What was drawn after one prompt. */
 export interface SampledSequence {
+  /** [n] without the prompt, with the token that ended it. */
   readonly tokens: Int32Array;
+  /** [n] the log-probability of each, in nats. */
   readonly logprobs: Float32Array;
+  /** `"length"`: `max_tokens` were drawn. */
   readonly stop_reason: "stop" | "length";
 }
 
+/** A model of given weights, to draw from and to ask for its probabilities. */
 export interface SamplingClient {
   /** One sequence per prompt, in order. */
   sample(prompts: readonly (readonly number[] | Int32Array)[], params: SamplingParams): Promise<SampledSequence[]>;
   /** The log-probability of each token given those before it; entry 0 is NaN. */
   computeLogprobs(tokens: readonly (readonly number[] | Int32Array)[]): Promise<Float32Array[]>;
-  /** The whole distribution of each row of each datum, [M, V]: an exact reference. Embedded engines only. */
+  /** The log-probabilities of each row of each datum over the whole vocabulary, [M, V]: an exact reference. Embedded engines only. */
   distributions(data: readonly Datum[]): Promise<readonly Tensor[]>;
 }

@@ -9,7 +9,12 @@ export interface FieldOptions extends Declared {
   readonly description?: string | undefined;
 }
 
-/** A reference that every datum carries itself, as the loss input `name`: log-probabilities [M, V]. */
+/**
+ * A reference that every datum carries itself, as the loss input `name`: log-probabilities [M, V].
+ *
+ * @throws UserError from `resolve`, naming the datum, where the field is missing or holds no log-probabilities.
+ * @example new KLDivergence({ reference: fieldReference("teacher_logprobs", { temperature: 2 }) })
+ */
 export function fieldReference(
   name: string,
   { description = `field "${name}"`, ...declared }: FieldOptions = {},

@@ -20,6 +20,7 @@ export interface GivenOptions extends Declared {
  * A reference that is known already. Rows cut from a datum get their part of what is given for it.
  *
  * @throws UserError from `resolve`: for a datum of which nothing is given, or rows that are no log-probabilities.
+ * @example givenReference(new Map(data.map((datum, i) => [datum, logprobs[i]])))
  */
 export function givenReference(
   logprobs: GivenLogprobs,

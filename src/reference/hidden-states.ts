@@ -2,12 +2,15 @@ import type { Datum } from "../data/datum.ts";
 import type { Tensor } from "../divergence/tensor.ts";
 import { KeptRows } from "./kept-rows.ts";
 
-/** A model that tells its final hidden states, and makes distributions of them. Embedded engines do. */
-export interface HiddenModel {
+/** A model's head: log-probabilities [n, V] of final hidden states [n, d]. */
+export interface Head {
+  fromHidden(hidden: readonly Tensor[]): Promise<readonly Tensor[]>;
+}
+
+/** A model that tells its final hidden states as well. Embedded engines do. */
+export interface HiddenModel extends Head {
   /** Per datum the final hidden states of its rows, [M, d]. */
   hidden(data: readonly Datum[]): Promise<readonly Tensor[]>;
-  /** The log-probabilities [n, V] that the head makes of hidden states [n, d]. */
-  fromHidden(hidden: readonly Tensor[]): Promise<readonly Tensor[]>;
 }
 
 /** Bytes of hidden states that are kept of data that were asked about before. */

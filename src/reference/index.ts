@@ -4,6 +4,7 @@ export { type ComputedOptions, type ComputeReference, computedReference } from "
 export { isTopK, type Reference, type ReferenceRows, type ResolveOptions } from "./contract.ts";
 export { type FieldOptions, fieldReference } from "./field.ts";
 export { type GivenLogprobs, type GivenOptions, givenReference } from "./given.ts";
+export type { Head } from "./hidden-states.ts";
 export type { Declared } from "./intake.ts";
 export { movingReference } from "./moving.ts";
 export {

@@ -12,6 +12,7 @@ import { formatDatum } from "./format-datum.ts";
  * datum of the first answer.
  *
  * @throws UserError from `resolve` with the temperature found.
+ * @example refuseTempered(promptReference(server, { k: 20, vocabSize }), client.sampler("base"))
  */
 export function refuseTempered(reference: Reference, base: Pick<SamplingClient, "distributions">): Reference {
   let looked: Promise<void> | undefined;

@@ -10,7 +10,10 @@ export interface KLDivergenceOptions extends ReferenceDivergenceOptions {
 }
 
 /**
- * Holds the model to a reference distribution: Σ w·KL / Σ w over the rows of a batch, with w the rows' loss weights.
+ * Holds the model p to a reference q: Σ w·KL / Σ w over the rows of a batch, with w the rows' loss weights.
+ *
+ * `"forward"` is KL(p‖q) = Σ p·log(p/q), its gradient with respect to the logits p·(log p − log q − KL). `"reverse"` is
+ * KL(q‖p) = Σ q·log(q/p), its gradient p − q. `symmetric` is ½·KL(p‖m) + ½·KL(q‖m) with m = (p + q)/2, at most ln 2.
  *
  * Metrics, in nats over the rows of weight above 0: `kl_divergence`, the weighted mean (whatever the reduction), `kl_max` and
  * `kl_min` (absent when no row counts), and with `clip` the capped share of the weight, `kl_clipped`.
@@ -24,6 +27,7 @@ export interface KLDivergenceOptions extends ReferenceDivergenceOptions {
  * @example
  * const kl = new KLDivergence({ referenceField: "base_logprobs", direction: "reverse" });
  * const { loss, gradient, metrics } = await kl.compute(data, logprobs);
+ * @see Kullback & Leibler 1951, On Information and Sufficiency
  */
 export class KLDivergence extends ReferenceDivergence {
   constructor(options: KLDivergenceOptions) {

@@ -14,6 +14,7 @@ export interface Ramp {
 /**
  * In a line: from + (to − from)·(step − 1) / (steps − 1), then `to`.
  *
+ * @throws UserError for weights below 0, or too few steps.
  * @example linearWeight({ from: 0, to: 0.5, steps: 101 }).at(51); // 0.25
  */
 export function linearWeight(ramp: Ramp): Weight {
@@ -23,6 +24,7 @@ export function linearWeight(ramp: Ramp): Weight {
 /**
  * In half a cosine, slow at both ends: from + (to − from)·(1 − cos(π·(step − 1) / (steps − 1))) / 2, then `to`.
  *
+ * @throws UserError for weights below 0, or too few steps.
  * @example cosineWeight({ from: 1, to: 0, steps: 101 }).at(51); // 0.5
  */
 export function cosineWeight(ramp: Ramp): Weight {
@@ -32,6 +34,7 @@ export function cosineWeight(ramp: Ramp): Weight {
 /**
  * Warm-up, as of a learning rate: to·step / steps, then `to`; never 0 unless `to` is.
  *
+ * @throws UserError for weights below 0, or too few steps.
  * @example warmupWeight({ to: 0.5, steps: 10 }).at(1); // 0.05
  */
 export function warmupWeight({ to, steps }: { readonly to: number; readonly steps: number }): Weight {
@@ -44,7 +47,7 @@ export function warmupWeight({ to, steps }: { readonly to: number; readonly step
  * In lines from point to point [step, weight]; constant before the first and after the last. Two points on neighbouring
  * steps make a jump.
  *
- * @throws UserError unless the steps rise.
+ * @throws UserError unless the steps rise, or for weights below 0.
  * @example piecewiseWeight([[1, 0], [50, 0], [51, 0.5], [300, 0.1]]).at(51); // 0.5
  */
 export function piecewiseWeight(points: readonly (readonly [step: number, weight: number])[]): Weight {

@@ -14,14 +14,20 @@ import { learningRate } from "./schedule.ts";
 import { stepTexts } from "./step-texts.ts";
 import { type WorstRow, worstRows } from "./worst-tokens.ts";
 
+/** What is trained, on what, and how. */
 export interface TrainOptions {
   readonly client: TrainingClient;
   readonly data: readonly Datum[];
+  /** How many updates to make. */
   readonly steps: number;
+  /** Data per update. */
   readonly batchSize: number;
+  /** Of the order of the data. */
   readonly seed: number;
+  /** A new order each time through the data; false keeps the one given. */
   readonly shuffle: boolean;
   readonly optimizer: OptimizerConfig;
+  /** What holds the model back; none is plain fine-tuning. */
   readonly regularizers: readonly Held[];
   /** Penalties on the adapter's own matrices, once per step. Default: none. */
   readonly adapterPenalties?: readonly WeightedPenalty[];
@@ -37,19 +43,25 @@ export interface TrainOptions {
   readonly now?: () => number;
 }
 
+/** What training measured. */
 export interface TrainResult {
   /** Of every step taken. */
   readonly rows: readonly StepMetrics[];
+  /** Whether the signal ended it before all steps were taken. */
   readonly interrupted: boolean;
 }
 
 /**
  * Trains: each step minimizes Σ w·CE / Σ w + Σ weightᵢ · regularizerᵢ on the next batch, with a regularizer that has
- * anchors on the next rows of those, instead or as well, and makes one update for all. Knows only the engine's contract: what it trains may run
- * in this process or on a server.
+ * anchors on the next rows of those, instead or as well, and makes one update for all. Knows only the engine's contract:
+ * what it trains may run in this process or on a server.
  *
- * @throws TrainingDivergedError before the update when the loss or the gradient is no longer finite; the client still
- * holds the last good weights.
+ * @throws TrainingDivergedError before the update when the loss or the gradient is no longer finite; UserError for
+ * regularizers of one name, and what they themselves refuse. The client keeps the weights of the last update.
+ * @example
+ * const client = await model.trainingClient({ rank: 8 });
+ * const kl = new KLDivergence({ reference: baseReference(client.sampler("base")), direction: "reverse" });
+ * const { rows } = await train({ client, data, regularizers: [{ regularizer: kl, weight: 0.1 }], ...settings });
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const { client, data, steps, batchSize, seed, shuffle, optimizer, signal } = options;

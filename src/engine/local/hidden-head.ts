@@ -6,6 +6,8 @@ import { openHead } from "./programs.ts";
 /**
  * The model's head alone: from final hidden states, which a store kept, to log-probabilities. LoRA leaves the head as it is,
  * so they are the base's.
+ *
+ * @example const reference = openStoredReference("./reference", identity, new HiddenHead(model));
  */
 export class HiddenHead {
   readonly #model: LocalModel;

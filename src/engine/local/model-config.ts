@@ -4,15 +4,22 @@ import { UserError } from "../../errors.ts";
 
 /** The shape of a decoder, as a Hugging Face `config.json` gives it. */
 export interface ModelConfig {
+  /** V. */
   readonly vocabSize: number;
+  /** d, the numbers in a hidden state. */
   readonly hiddenSize: number;
+  /** Of the MLP between its projections. */
   readonly intermediateSize: number;
   readonly layers: number;
+  /** Query heads, and the key heads that they share: `heads` is a multiple of `kvHeads`. */
   readonly heads: number;
   readonly kvHeads: number;
   readonly headDim: number;
+  /** The base of the rotary embedding's wavelengths. */
   readonly ropeTheta: number;
+  /** ε of the RMS norms. */
   readonly normEpsilon: number;
+  /** The most tokens that the model reads. */
   readonly maxPositions: number;
   /** The output head is the embedding matrix. */
   readonly tied: boolean;

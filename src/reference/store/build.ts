@@ -61,6 +61,7 @@ export interface BuildResult extends BuildProgress {
  * with the same data, it writes the same bytes as one that was never ended.
  *
  * @throws UserError when the folder holds something else, or the store of another reference.
+ * @example await buildStore(data, { folder: "./reference", identity, source: model.sampler() });
  */
 export async function buildStore(data: readonly Datum[], options: BuildOptions): Promise<BuildResult> {
   const { folder, identity, source, signal, onProgress, blockTokens = 1024 } = options;

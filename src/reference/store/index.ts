@@ -11,4 +11,4 @@ export type { StoreIdentity, StoreKind } from "./identity.ts";
 export { type Inspection, inspectStore } from "./inspect.ts";
 export { StoreReader } from "./reader.ts";
 export type { StoredRows } from "./record.ts";
-export { type Head, openStoredReference, refuseMissing, type StoredReference } from "./store-reference.ts";
+export { openStoredReference, refuseMissing, type StoredReference } from "./store-reference.ts";

@@ -3,14 +3,10 @@ import type { Tensor } from "../../divergence/tensor.ts";
 import { UserError } from "../../errors.ts";
 import type { Reference, ReferenceRows } from "../contract.ts";
 import { formatDatum } from "../format-datum.ts";
+import type { Head } from "../hidden-states.ts";
 import { KeptRows } from "../kept-rows.ts";
 import { checkIdentity, type StoreIdentity } from "./identity.ts";
 import { StoreReader } from "./reader.ts";
-
-/** The model's head: log-probabilities [n, V] of final hidden states [n, d]. */
-export interface Head {
-  fromHidden(hidden: readonly Tensor[]): Promise<readonly Tensor[]>;
-}
 
 /** A reference whose rows were computed before and lie in a store. */
 export interface StoredReference extends Reference {

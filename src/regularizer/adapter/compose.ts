@@ -19,6 +19,8 @@ export interface WeightedPenalty {
  *
  * @throws UserError for a weight that is negative or not finite, a name used twice, or from `compute`, with the penalty's
  * name, for a gradient that does not fit the matrices.
+ * @example
+ * const both = composeAdapter([{ penalty: l2(), weight: 1e-4 }, { penalty: orthogonality(), weight: linearWeight(ramp) }]);
  */
 export function composeAdapter(
   members: readonly WeightedPenalty[],
