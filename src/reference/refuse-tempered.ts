@@ -46,7 +46,7 @@ async function look(
 }
 
 /** The T at which the base's log-probabilities explain a reference's, up to a shift of each row; undefined where none does. */
-export function temperatureBetween(datum: Datum, rows: ReferenceRows, base: Tensor): number | undefined {
+function temperatureBetween(datum: Datum, rows: ReferenceRows, base: Tensor): number | undefined {
   const known = isTopK(rows) ? rows.logprobs : rows;
   const [k, size] = [known.shape[1]!, base.shape[1]!];
   if (known.shape[0] !== base.shape[0] || (!isTopK(rows) && k !== size)) return undefined;

@@ -2,7 +2,7 @@ import type { Tensor } from "../divergence/tensor.ts";
 import type { GradientSum } from "./contract.ts";
 
 /** Tensors of zeros, shaped like those given. */
-export function zerosLike(tensors: readonly Tensor[]): Tensor[] {
+function zerosLike(tensors: readonly Tensor[]): Tensor[] {
   return tensors.map(({ data, shape }) => ({ data: new Float32Array(data.length), shape }));
 }
 

@@ -156,15 +156,11 @@ export const configSchema = group({
 
 /** A complete configuration: every default filled in, except those of `lora`, which `resolveLora` decides. */
 export type Config = z.output<typeof configSchema>;
-export type DataConfig = Config["data"];
 export type LoraConfig = Config["lora"];
-export type TrainConfig = Config["train"];
 export type OptimizerConfig = Config["optimizer"];
 export type RegularizerConfig = Config["regularizers"][number];
 /** Of a regularizer that works on text; the others are penalties on the adapter's matrices. */
 export type OnTextConfig = Extract<RegularizerConfig, { readonly on: unknown }>;
-export type EvaluateConfig = Config["evaluate"];
-export type EngineConfig = Config["engine"];
 
 /** LoRA's settings in force. */
 export interface LoraSettings {

@@ -13,7 +13,7 @@ import type { Config } from "./config.ts";
 import type { StoreConfig } from "./config-reference.ts";
 
 /** What a store of this model's base must be. @throws UserError when k is larger than the vocabulary. */
-export function storeIdentity(model: LocalModel, settings: StoreConfig): StoreIdentity {
+function storeIdentity(model: LocalModel, settings: StoreConfig): StoreIdentity {
   const { vocabSize, hiddenSize } = model.config;
   if (settings.kind === "top-k" && settings.k > vocabSize) {
     throw new UserError(
