@@ -60,7 +60,28 @@ const MEASURED: readonly Quantity[] = [
   of: (step) => Object.entries(step).find(([name]) => name === metric || name.endsWith(`/${metric}`))?.[1],
 }));
 
-const WEIGHT: Quantity = { id: "weight", title: "Weight", unit: "of the KL", small: true, of: ({ weight }) => weight };
+const WEIGHT = "weight";
+
+/** The weights that move in any run. A run's only regularizer puts no name before its metrics. */
+function movingWeights(runs: readonly RunData[]): Quantity[] {
+  const moving = new Map<string, string>();
+  for (const { metrics } of runs) {
+    const keys = [...new Set(metrics.flatMap((row) => Object.keys(row)))];
+    const named = keys.filter((key) => key.endsWith("/weight"));
+    for (const key of named.length > 0 ? named : ["weight"]) {
+      if (new Set(metrics.map((row) => row[key]).filter(isNumber)).size < 2) continue;
+      const only = keys.includes("kl_divergence") ? "the KL" : "the regularizer";
+      moving.set(key, key === "weight" ? only : key.slice(0, -"/weight".length));
+    }
+  }
+  return [...moving].map(([key, of], i) => ({
+    id: i === 0 ? WEIGHT : `${WEIGHT}-${i + 1}`,
+    title: "Weight",
+    unit: `of ${of}`,
+    small: true,
+    of: (step) => step[key],
+  }));
+}
 
 const SMALL: readonly Quantity[] = [
   { id: "grad-norm", title: "Gradient norm", unit: "before clipping", small: true, of: ({ grad_norm }) => grad_norm },
@@ -75,14 +96,14 @@ const SMALL: readonly Quantity[] = [
 ];
 
 /** Chosen, not measured: there is no noise in them. */
-const EXACT: ReadonlySet<string> = new Set(["learning-rate", "weight"]);
+const isExact = (id: string) => id === "learning-rate" || id.startsWith(WEIGHT);
 
 /** More points than this are not seen, and would only make the file large. */
 const MOST_POINTS = 1000;
 
 /**
- * What the charts draw. Where the loss is the cross-entropy alone it is drawn once; the weight is drawn if that of any run
- * moves.
+ * What the charts draw. Where the loss is the cross-entropy alone it is drawn once; a weight is drawn if it moves in any
+ * run.
  */
 export function buildCurves(runs: readonly RunData[]): Curves {
   const every = [...new Set(runs.flatMap(({ metrics }) => metrics.map(({ step }) => step)))].sort((a, b) => a - b);
@@ -96,8 +117,7 @@ export function buildCurves(runs: readonly RunData[]): Curves {
   const large = regularized ? REGULARIZED : [{ ...LOSS, title: "Loss = cross-entropy" }];
   const byStep = runs.map(({ name, metrics }) => ({ name, at: new Map(metrics.map((row) => [row.step, row])) }));
 
-  const moves = runs.some(({ metrics }) => new Set(metrics.map(({ weight }) => weight).filter(isNumber)).size > 1);
-  const charts = [...large, ...MEASURED, ...(moves ? [WEIGHT] : []), ...SMALL].map(
+  const charts = [...large, ...MEASURED, ...movingWeights(runs), ...SMALL].map(
     ({ of, small = false, ...chart }): Chart => {
       const curves = byStep
         .map(({ name, at }) => {
@@ -109,7 +129,7 @@ export function buildCurves(runs: readonly RunData[]): Curves {
         })
         .filter(({ raw }) => raw.some(isNumber))
         .map(({ name, raw }): Curve => {
-          const smoothed = EXACT.has(chart.id) ? null : smooth(raw);
+          const smoothed = isExact(chart.id) ? null : smooth(raw);
           return { run: name, raw: raw.map(round), smooth: smoothed?.map(round) ?? null };
         });
       return { ...chart, small, log: !small && spansDecades(curves), curves };

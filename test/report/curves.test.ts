@@ -92,6 +92,29 @@ describe("buildCurves", () => {
     expect(moving?.curves.map(({ run, raw, smooth }) => [run, raw[2], smooth])).toEqual([["with KL", 3, null]]);
   });
 
+  it("draws each weight that moves, and says whose it is", () => {
+    const [run] = plainRun.runs;
+    const drawn = (more: (step: number) => Record<string, number>) => {
+      const metrics = run!.metrics.map(({ step, loss, cross_entropy }) => ({
+        step,
+        loss,
+        cross_entropy,
+        ...more(step),
+      }));
+      const { charts } = buildCurves([{ ...run!, metrics }] as unknown as typeof plainRun.runs);
+      return charts
+        .filter(({ title }) => title === "Weight")
+        .map(({ id, unit, curves }) => [id, unit, curves[0]!.raw[2]]);
+    };
+    expect(drawn((step) => ({ kl_divergence: 1, weight: step }))).toEqual([["weight", "of the KL", 3]]);
+    expect(drawn((step) => ({ js_divergence: 1, weight: step }))).toEqual([["weight", "of the regularizer", 3]]);
+    const several = (step: number) => ({ "kl/weight": 1, "js/weight": step, "l2/weight": 2 * step });
+    expect(drawn((step) => ({ kl_divergence: 1, weight: 1, ...several(step) }))).toEqual([
+      ["weight", "of js", 3],
+      ["weight-2", "of l2", 6],
+    ]);
+  });
+
   it("puts runs of different steps on one axis", () => {
     const [run] = plainRun.runs;
     const early = { ...run!, name: "early", metrics: run!.metrics.slice(0, 2) };
