@@ -12,7 +12,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   reference: ["data", "divergence"],
   regularizer: ["reference", "data", "divergence"],
   engine: ["regularizer", "data", "divergence"],
-  drift: ["engine", "data", "divergence"],
+  drift: ["data", "divergence"],
   report: [],
   server: ["engine", "data", "divergence"],
   train: ["drift", "engine", "regularizer", "reference", "data", "divergence"],
