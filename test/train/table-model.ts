@@ -13,6 +13,8 @@ import type {
   SamplingParams,
   TrainingClient,
 } from "../../src/engine/contract.ts";
+import { mergePenaltyMetrics, type Penalty } from "../../src/regularizer/index.ts";
+import { AdamW } from "./adamw.ts";
 
 export interface TableOptions {
   readonly vocabulary: number;
@@ -31,9 +33,7 @@ export class TableModel implements TrainingClient {
   readonly gradient: Float64Array;
   readonly #vocabulary: number;
   readonly #atOnce: number;
-  readonly #mean: Float64Array;
-  readonly #variance: Float64Array;
-  #steps = 0;
+  readonly #optimizer: AdamW;
   /** How many datums the base's distribution was asked for: what a reference costs. */
   baseLooks = 0;
 
@@ -44,8 +44,7 @@ export class TableModel implements TrainingClient {
     this.base = Float64Array.from({ length: size }, (_, i) => 2 * Math.sin((i + 1) * 12.9898 * seed));
     this.delta = new Float64Array(size);
     this.gradient = new Float64Array(size);
-    this.#mean = new Float64Array(size);
-    this.#variance = new Float64Array(size);
+    this.#optimizer = new AdamW(size);
   }
 
   async forward(data: readonly Datum[]): Promise<ForwardOutput> {
@@ -59,7 +58,7 @@ export class TableModel implements TrainingClient {
 
   async forwardBackwardCustom(data: readonly Datum[], { compute }: CustomLoss): Promise<CustomOutput> {
     let loss = 0;
-    const metrics: Record<string, number> = {};
+    const metrics: Penalty["metrics"][] = [];
     for (let from = 0; from < data.length; from += Math.min(this.#atOnce, data.length)) {
       const part = data.slice(from, from + this.#atOnce);
       const penalty = await compute(
@@ -67,11 +66,7 @@ export class TableModel implements TrainingClient {
         part.map((datum) => this.#distribution(datum, true)),
       );
       loss += penalty.loss;
-      for (const [name, value] of Object.entries(penalty.metrics)) {
-        if (name.endsWith("_max")) metrics[name] = Math.max(metrics[name] ?? value, value);
-        else if (name.endsWith("_min")) metrics[name] = Math.min(metrics[name] ?? value, value);
-        else metrics[name] = (metrics[name] ?? 0) + value;
-      }
+      metrics.push(penalty.metrics);
       part.forEach((datum, d) => {
         for (let row = 0; row < rowCount(datum); row++) {
           const to = this.#lastRead(datum, row) * this.#vocabulary;
@@ -81,7 +76,7 @@ export class TableModel implements TrainingClient {
         }
       });
     }
-    return { loss, metrics };
+    return { loss, metrics: mergePenaltyMetrics(metrics) };
   }
 
   /** The table of changes stands for both matrices of an adapter, in halves. */
@@ -100,21 +95,8 @@ export class TableModel implements TrainingClient {
     return output;
   }
 
-  async optimStep({ learning_rate, beta1, beta2, eps, weight_decay, grad_clip_norm }: AdamParams) {
-    const grad_norm = Math.hypot(...this.gradient);
-    if (!Number.isFinite(grad_norm)) return { grad_norm };
-    const scale = grad_clip_norm > 0 ? Math.min(1, grad_clip_norm / (grad_norm + 1e-6)) : 1;
-    this.#steps++;
-    for (let i = 0; i < this.delta.length; i++) {
-      const g = this.gradient[i]! * scale;
-      this.#mean[i] = beta1 * this.#mean[i]! + (1 - beta1) * g;
-      this.#variance[i] = beta2 * this.#variance[i]! + (1 - beta2) * g * g;
-      const m = this.#mean[i]! / (1 - beta1 ** this.#steps);
-      const v = this.#variance[i]! / (1 - beta2 ** this.#steps);
-      this.delta[i] = this.delta[i]! * (1 - learning_rate * weight_decay) - (learning_rate * m) / (Math.sqrt(v) + eps);
-    }
-    this.gradient.fill(0);
-    return { grad_norm };
+  async optimStep(params: AdamParams) {
+    return { grad_norm: this.#optimizer.update(this.delta, this.gradient, params) };
   }
 
   async saveAdapter(folder: string): Promise<void> {

@@ -12,6 +12,7 @@ import type {
 } from "../../../src/engine/contract.ts";
 import { createRandom } from "../../../src/random.ts";
 import type { ServedEngine } from "../../../src/server/index.ts";
+import { AdamW } from "../../train/adamw.ts";
 
 type Tokens = readonly number[] | Int32Array;
 
@@ -43,9 +44,7 @@ function targetLogprobs(datum: Datum, delta: Float64Array): Tensor {
 export class Bigram implements TrainingClient {
   readonly delta = new Float64Array(SIZE);
   readonly gradient = new Float64Array(SIZE);
-  readonly #mean = new Float64Array(SIZE);
-  readonly #variance = new Float64Array(SIZE);
-  #steps = 0;
+  readonly #optimizer = new AdamW(SIZE);
   /** What was asked of it, in order. */
   readonly calls: string[] = [];
 
@@ -96,21 +95,9 @@ export class Bigram implements TrainingClient {
     throw new Error("a table has no adapter");
   }
 
-  async optimStep({ learning_rate, beta1, beta2, eps, weight_decay, grad_clip_norm }: AdamParams) {
+  async optimStep(params: AdamParams) {
     this.calls.push("optimStep");
-    const grad_norm = Math.hypot(...this.gradient);
-    const scale = grad_clip_norm > 0 ? Math.min(1, grad_clip_norm / grad_norm) : 1;
-    this.#steps++;
-    for (let i = 0; i < SIZE; i++) {
-      const g = this.gradient[i]! * scale;
-      this.#mean[i] = beta1 * this.#mean[i]! + (1 - beta1) * g;
-      this.#variance[i] = beta2 * this.#variance[i]! + (1 - beta2) * g * g;
-      const m = this.#mean[i]! / (1 - beta1 ** this.#steps);
-      const v = this.#variance[i]! / (1 - beta2 ** this.#steps);
-      this.delta[i] = this.delta[i]! * (1 - learning_rate * weight_decay) - (learning_rate * m) / (Math.sqrt(v) + eps);
-    }
-    this.gradient.fill(0);
-    return { grad_norm };
+    return { grad_norm: this.#optimizer.update(this.delta, this.gradient, params) };
   }
 
   async saveAdapter(folder: string): Promise<void> {
@@ -120,10 +107,8 @@ export class Bigram implements TrainingClient {
 
   async saveState(folder: string): Promise<void> {
     await this.saveAdapter(folder);
-    await writeFile(
-      join(folder, "moments.json"),
-      JSON.stringify([[...this.#mean], [...this.#variance], [this.#steps]]),
-    );
+    const { mean, variance, steps } = this.#optimizer;
+    await writeFile(join(folder, "moments.json"), JSON.stringify([[...mean], [...variance], [steps]]));
   }
 
   async loadState(folder: string): Promise<void> {
@@ -133,9 +118,9 @@ export class Bigram implements TrainingClient {
       number[],
       [number],
     ];
-    this.#mean.set(mean);
-    this.#variance.set(variance);
-    this.#steps = steps;
+    this.#optimizer.mean.set(mean);
+    this.#optimizer.variance.set(variance);
+    this.#optimizer.steps = steps;
   }
 
   sampler(weights: "current" | "base"): SamplingClient {
