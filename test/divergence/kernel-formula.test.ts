@@ -105,6 +105,9 @@ describe.each(Object.entries(FUNCTIONS))("%s", (name, f) => {
         exact.perRow.data.forEach((value, r) => {
           if (Number.isFinite(value)) {
             expect(Math.abs(fast.perRow.data[r]! - value)).toBeLessThanOrEqual(5e-6 * Math.abs(value) + 1e-12);
+            const [found, wanted] = [rowOf(fast.gradient, r), rowOf(exact.gradient, r)];
+            const apart = largest(found.map((g, i) => g - wanted[i]!));
+            expect(apart).toBeLessThanOrEqual(5e-6 * largest(wanted) + 2e-6 * value + 1e-10);
           } else {
             expect(fast.perRow.data[r]).toEqual(value);
             expect(rowOf(fast.gradient, r)).toEqual(rowOf(exact.gradient, r));
@@ -208,6 +211,41 @@ test("a row of log-probabilities that does not sum to 1 is refused as the formul
   expect(() => klDivergence(good, bad)).toThrow(NotNormalizedError);
   expect(() => klDivergence(good, bad)).toThrow("row 2 of q sums to 1.01");
   expect(klDivergence(good, good)).toBe(0);
+  const summingTo = (sum: number) => ({ ...good, data: good.data.map((x) => x + Math.log(sum)) });
+  for (const sum of [0.99895, 1.00105]) expect(() => klDivergence(good, summingTo(sum))).toThrow("row 0 of q sums to");
+  for (const sum of [0.99905, 1.00095]) expect(klDivergence(good, summingTo(sum))).toBeCloseTo(0, 12);
+});
+
+test("rows far apart keep the digits of a divergence that is small beside their distance", () => {
+  const random = createRandom(8);
+  const shape = [4, 200];
+  for (const [ofP, ofQ] of [
+    [-35, 60],
+    [60, -35],
+  ] as const) {
+    const x = Float32Array.from({ length: 800 }, () => normal(random));
+    const p = { data: x.map((z) => z + ofP), shape };
+    const q = { data: x.map((z) => z + normal(random) + ofQ), shape };
+    for (const direction of ["forward", "reverse"] as const) {
+      const compute = () => klDivergence(p, q, { direction, input: "logits", reduction: "none" }).data;
+      const [fast, exact] = [compute(), byFormula(compute)];
+      exact.forEach((value, r) => {
+        expect(Math.abs(fast[r]! - value)).toBeLessThanOrEqual(1e-6 * value);
+      });
+    }
+  }
+});
+
+test("rows far from 0 keep their digits at every temperature", () => {
+  for (let i = 0; i < 20; i++) {
+    const temperature = 0.3 + 0.17 * i;
+    // Two equal outcomes, and others that are next to impossible.
+    const data = Float32Array.from({ length: 64 }, (_, i) => (i < 2 ? 60 : 30) * temperature);
+    const p = { data, shape: [1, 64] };
+    const options = { input: "logits", temperature } as const;
+    expect(Math.abs(entropy(p, options) - Math.LN2)).toBeLessThan(3e-7);
+    expect(Math.abs(crossEntropy(p, { data: Int32Array.of(1), shape: [1] }, options) - Math.LN2)).toBeLessThan(3e-7);
+  }
 });
 
 test("rows that are equal: 0 in value, and in gradient at most 1e-7", () => {
