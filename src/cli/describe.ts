@@ -53,6 +53,7 @@ function heldTo(settings: RegularizerConfig): string | null {
   const { reference } = settings;
   if (typeof reference === "string") return reference;
   const [kind, what] = Object.entries(reference)[0]!;
+  if (typeof what === "object" && "every" in what) return `the model up to ${what.every} steps ago`;
   if (typeof what === "object" && "url" in what) return `${what.model} at ${what.url}`;
   return typeof what === "string" ? `${kind} ${what}` : kind;
 }

@@ -47,6 +47,7 @@ describe("the model's own past", () => {
     const found = kls(await rowsOf(workspace, { regularizers: [{ ...KL, reference: { moving: { every: 3 } } }] }));
     for (const step of [0, 3]) expect(found[step]).toBeCloseTo(0, 6);
     for (const step of [1, 2, 4, 5]) expect(found[step]).toBeGreaterThan(1e-6);
+    expect(workspace.json("run/summary.json").runs).toMatchObject([{ reference: "the model up to 3 steps ago" }]);
   });
 });
 
