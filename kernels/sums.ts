@@ -23,7 +23,7 @@ import { addToResult, BLOCK, BLOCK_BYTES, clearResults, end, F, lanes, one, PARA
  * instead of the four that bring other numbers to order; a block that turns out otherwise is done again with those.
  */
 
-/** Counts the blocks that were done again. */
+/** The result that counts the blocks of two rows that were done again. */
 const IRREGULAR = 3;
 
 /** Of one row x: eˣ = exp(t·x) into `ex`, and the results 0: Σ eˣ, 1: Σ eˣ·x. */
@@ -86,7 +86,6 @@ function irregularBlockOfOne(x: usize, ex: usize, bytes: usize): void {
   }
   addToResult(0, sum);
   addToResult(1, moment);
-  addToResult(IRREGULAR, one());
 }
 
 /**
@@ -179,6 +178,7 @@ function irregularBlockOfTwo(x: usize, y: usize, ex: usize, ey: usize, bytes: us
   addToResult(2, v128.any_true(far) ? f32x4.splat(NaN) : moment);
   addToResult(IRREGULAR, one());
 }
+
 /**
  * Of a row x and log-probabilities y that sum to 1, with z = x − k: e^z into `ez`, e^z·(z − y) into `w`, and the results
  * 0: Σ e^z, 1: Σ e^z·(z − y), which is not finite where only y is impossible.
