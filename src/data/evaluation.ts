@@ -22,6 +22,7 @@ export interface EvaluationRow {
  * an assistant turn, the answer. Other keys are ignored. Tokens are those that `loadDataset` would train on.
  *
  * @throws UserError naming file and line.
+ * @example await loadEvaluation("test.jsonl", loadTokenizer("./models/base"))
  */
 export async function loadEvaluation(path: string, tokenizer: Tokenizer): Promise<EvaluationRow[]> {
   let render: RenderChat | undefined;

@@ -14,6 +14,7 @@ export type ComputeReference<Rows extends ReferenceRows = ReferenceRows> = (
   options: { readonly signal: AbortSignal },
 ) => readonly Rows[] | Promise<readonly Rows[]>;
 
+/** How a reference is computed, and what is made of the answer. */
 export interface ComputedOptions extends Declared, RetryOptions {
   /** For messages. Default `computeReference`. */
   readonly description?: string;

@@ -25,6 +25,7 @@ export interface ResolveOptions {
 export interface Reference<Rows extends ReferenceRows = ReferenceRows> {
   /** For messages and the record of a run: `base`, `field "base_logprobs"`, … */
   readonly description: string;
+  /** @throws UserError, by rejecting, that names the datum whose rows it cannot give. */
   resolve(data: readonly Datum[], options?: ResolveOptions): Promise<readonly Rows[]>;
 }
 

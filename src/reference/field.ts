@@ -4,6 +4,7 @@ import type { Reference } from "./contract.ts";
 import { formatDatum } from "./format-datum.ts";
 import { type Declared, intake } from "./intake.ts";
 
+/** What the field holds. */
 export interface FieldOptions extends Declared {
   /** For messages. Default `field "NAME"`. */
   readonly description?: string | undefined;

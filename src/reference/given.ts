@@ -11,6 +11,7 @@ import { rowsOf } from "./rows-of.ts";
  */
 export type GivenLogprobs = ReferenceRows | readonly ReferenceRows[] | ReadonlyMap<Datum, ReferenceRows>;
 
+/** What the given rows are. */
 export interface GivenOptions extends Declared {
   /** For messages. Default `referenceLogprobs`. */
   readonly description?: string | undefined;

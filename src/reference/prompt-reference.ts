@@ -25,6 +25,7 @@ export interface PromptScorer {
   ): Promise<readonly PromptTopK[]>;
 }
 
+/** What is asked of a scorer. */
 export interface PromptReferenceOptions {
   /** How many tokens of each row to know. */
   readonly k: number;

@@ -10,6 +10,7 @@ import { type View, viewOf } from "./view.ts";
 
 type Shared = Pick<ReferenceDivergenceOptions, "name" | "reduction" | "epsilon" | "clip">;
 
+/** Settings of `Consistency`. */
 export interface ConsistencyOptions extends Shared {
   /** A sampler over the weights as they are: `client.sampler("current")`. */
   readonly model: Pick<SamplingClient, "distributions">;

@@ -63,6 +63,7 @@ export interface Penalty {
 export interface Regularizer {
   /** Unique in a composition; prefixes its metrics there. */
   readonly name: string;
+  /** @throws UserError, by rejecting, for data or distributions that it can make nothing of, naming the datum. */
   compute(data: readonly Datum[], logprobs: readonly Tensor[], options?: ComputeOptions): Promise<Penalty>;
   /** Hears of each step once, with what was measured of it over the whole batch. What has a state may change it here. */
   observe?(step: number, measured: Readonly<Record<string, number>>): void;

@@ -5,6 +5,7 @@ import type { ComputeOptions, Penalty } from "./contract.ts";
 import { gradientSum } from "./gradient-sum.ts";
 import { namingDatum } from "./naming-datum.ts";
 
+/** The task's own loss, and each row's. */
 export interface CrossEntropyPenalty extends Penalty {
   /** Each datum's −log p of its target tokens [M], in nats; 0 for rows of weight 0. Shows which datum went wrong. */
   readonly perRow: readonly Tensor[];

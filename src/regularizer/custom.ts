@@ -25,6 +25,7 @@ export interface CustomValue {
   readonly gradient: ArrayLike<number>;
 }
 
+/** A formula, a name for it, and perhaps a reference. */
 export interface CustomOptions extends RowsRegularizerOptions {
   /** Called for every row of weight above 0. */
   readonly compute: (row: CustomRow) => CustomValue;

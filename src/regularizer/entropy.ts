@@ -6,6 +6,7 @@ import { UserError } from "../errors.ts";
 import type { ComputeOptions, Regularizer } from "./contract.ts";
 import { checkSettings, type Measure, type RowsPenalty, rowPenalty } from "./row-penalty.ts";
 
+/** Settings of `Entropy`. */
 export interface EntropyOptions {
   /** Unique in a composition. Default `"entropy"`. */
   readonly name?: string | undefined;

@@ -1,6 +1,7 @@
 import { jensenShannon, type JensenShannonOptions as Skew } from "../divergence/jensen-shannon.ts";
 import { measureOf, ReferenceDivergence, type ReferenceDivergenceOptions } from "./reference-divergence.ts";
 
+/** Settings of `JensenShannon`. */
 export interface JensenShannonOptions extends ReferenceDivergenceOptions {
   /** The model's share of the mixture, above 0 and below 1 (at both ends the divergence is 0). Default 0.5. */
   readonly beta?: Skew["beta"] | undefined;

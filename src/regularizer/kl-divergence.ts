@@ -2,6 +2,7 @@ import { type Direction, klDivergence } from "../divergence/kl-divergence.ts";
 import { measureOf, ReferenceDivergence, type ReferenceDivergenceOptions } from "./reference-divergence.ts";
 import type { Measure } from "./row-penalty.ts";
 
+/** Settings of `KLDivergence`. */
 export interface KLDivergenceOptions extends ReferenceDivergenceOptions {
   /** `"forward"` is KL(model‖reference), `"reverse"` is KL(reference‖model). Default `"forward"`. */
   readonly direction?: Direction | undefined;

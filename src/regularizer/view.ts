@@ -8,6 +8,7 @@ import { createRandom, type Random, randomInteger } from "../random.ts";
  */
 export type View = (datum: Datum, random: Random) => Datum;
 
+/** How much of a text is changed. */
 export interface NoiseOptions {
   /** The share of tokens that change, from 0 to below 1. */
   readonly rate: number;

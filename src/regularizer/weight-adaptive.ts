@@ -1,5 +1,6 @@
 import { expectSetting, isPositive, steeredValue, type Weight } from "./weight.ts";
 
+/** What an adaptive weight aims at, and how fast. */
 export interface AdaptiveOptions {
   /** The KL to end at, in nats per token. */
   readonly target: number;

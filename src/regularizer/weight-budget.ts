@@ -1,5 +1,6 @@
 import { expectSetting, isPositive, isWeight, steeredValue, type Weight } from "./weight.ts";
 
+/** What may be spent, and how the price is found. */
 export interface BudgetOptions {
   /** The KL that may be spent, in nats per token. */
   readonly budget: number;

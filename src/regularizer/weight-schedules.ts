@@ -2,6 +2,7 @@ import { expectSetting, isWeight, type Weight } from "./weight.ts";
 
 /** @file Weights that go by the step alone. A constant one is a number. Steps count from 1, weights are at least 0. */
 
+/** A weight on its way from one value to another. */
 export interface Ramp {
   /** The weight of step 1. Default 0. */
   readonly from?: number | undefined;

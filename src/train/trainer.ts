@@ -16,6 +16,7 @@ import { type WorstRow, worstRows } from "./worst-tokens.ts";
 
 /** What is trained, on what, and how. */
 export interface TrainOptions {
+  /** The model under training; its weights change. */
   readonly client: TrainingClient;
   readonly data: readonly Datum[];
   /** How many updates to make. */
@@ -26,6 +27,7 @@ export interface TrainOptions {
   readonly seed: number;
   /** A new order each time through the data; false keeps the one given. */
   readonly shuffle: boolean;
+  /** AdamW and the schedule of its learning rate, as in a configuration. */
   readonly optimizer: OptimizerConfig;
   /** What holds the model back; none is plain fine-tuning. */
   readonly regularizers: readonly Held[];

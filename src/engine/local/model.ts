@@ -15,6 +15,7 @@ import { rotaryTables } from "./rotary.ts";
 import { LocalSamplingClient } from "./sampling-client.ts";
 import { LocalTrainingClient } from "./training-client.ts";
 
+/** How much of the machine a model takes. */
 export interface LocalModelOptions {
   /** Threads of one operator. Default `"auto"`: one per core. */
   readonly threads?: number | "auto";

@@ -9,6 +9,7 @@ const BLOCKS = {
   down_proj: "mlp",
 } as const;
 
+/** The name of one. */
 export type Projection = keyof typeof BLOCKS;
 
 /** All of them, in the decoder's order: what PEFT calls "all-linear" on these models. */

@@ -4,6 +4,7 @@ import { isServerAddress, SERVER_ADDRESS } from "./address.ts";
 import { answerSchema, compareTexts, echoedPlaces, placesOf, toTopK } from "./places.ts";
 import { type RequestOptions, requester } from "./request.ts";
 
+/** Where the server is, and how it is asked. */
 export interface CompletionsServerOptions extends RequestOptions {
   /** Where the server is, with or without `/v1`: `http://127.0.0.1:8000`. */
   readonly url: string;
@@ -24,6 +25,7 @@ const PROMPTS_AT_ONCE = 8;
  *
  * @throws UserError for an address that is none; from `promptTopK` that says what to do: nobody answers, no such model, k beyond the server's limit, token
  * ids that are other texts there, log-probabilities that were filtered.
+ * @example const server = completionsServer({ url: "http://127.0.0.1:8000", model: "base", concurrency: 8 });
  * @see docs.vllm.ai, OpenAI-compatible server (`prompt_logprobs`, `--max-logprobs`)
  */
 export function completionsServer(options: CompletionsServerOptions): PromptScorer {

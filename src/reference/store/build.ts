@@ -27,6 +27,7 @@ export interface RowSource {
   eachRun(data: readonly Datum[], visit: (run: RowRun) => void): Promise<void>;
 }
 
+/** What a store is to hold, and where it comes from. */
 export interface BuildOptions {
   readonly folder: string;
   readonly identity: StoreIdentity;
@@ -41,6 +42,7 @@ export interface BuildOptions {
   readonly shardBytes?: number;
 }
 
+/** How many of the texts that were missing are there now. */
 export interface BuildProgress {
   readonly texts: number;
   readonly of: number;
@@ -48,6 +50,7 @@ export interface BuildProgress {
   readonly rows: number;
 }
 
+/** What a build did. */
 export interface BuildResult extends BuildProgress {
   /** Texts that were there already, each counted once. */
   readonly found: number;

@@ -2,6 +2,7 @@ import type { Tensor } from "../../divergence/tensor.ts";
 import { UserError } from "../../errors.ts";
 import { type AdapterPenalty, type Factors, isAmong } from "./contract.ts";
 
+/** Settings of `l1` and `l2`. */
 export interface NormOptions {
   /** Unique among the regularizers of a run. Default: its type, such as `"l2"`. */
   readonly name?: string | undefined;
@@ -9,6 +10,7 @@ export interface NormOptions {
   readonly factors?: Factors | undefined;
 }
 
+/** Settings of `elasticNet`. */
 export interface ElasticNetOptions extends NormOptions {
   /** ρ, the share of the L1 norm, from 0 to 1. Default 0.5. */
   readonly l1_ratio?: number | undefined;

@@ -3,6 +3,7 @@ import { UserError } from "../../errors.ts";
 import { type AdapterPenalty, isAmong } from "./contract.ts";
 import { checkFactors, type NormOptions } from "./elastic-net.ts";
 
+/** Settings of `orthogonality`. */
 export interface OrthogonalityOptions extends NormOptions {
   /**
    * What the products of the rank's directions should be. `"diagonal"`: any length, at right angles; a fresh adapter's B,
