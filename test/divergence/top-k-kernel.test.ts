@@ -8,7 +8,6 @@ import {
   type Tensor,
   type TopK,
   tensor,
-  totalVariation,
 } from "../../src/divergence/index.ts";
 import { KernelRows } from "../../src/divergence/kernel/kernel-rows.ts";
 import type { TopKWithGradient } from "../../src/divergence/supports/over-top-k.ts";
@@ -43,7 +42,6 @@ const FUNCTIONS: [string, Compute][] = [
     (p, q, options) => klDivergence.withGradient<"mean", TopK>(p, q, { ...options, direction: "reverse" }),
   ],
   ["Jensen–Shannon", (p, q, options) => jensenShannon.withGradient<"mean", TopK>(p, q, { ...options, beta: 0.3 })],
-  ["total variation", (p, q, options) => totalVariation.withGradient<"mean", TopK>(p, q, options)],
 ];
 
 afterEach(() => vi.restoreAllMocks());
