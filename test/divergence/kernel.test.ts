@@ -161,3 +161,11 @@ test.each(SIZES)("cross-entropy of %i outcomes: value and gradient", (size) => {
     }
   }
 });
+
+test("a tensor that cannot be allocated is refused: a shape that is none, or more than the memory can have", () => {
+  for (const shape of [[-1, 2], [2.5, 2], [Number.NaN]]) {
+    expect(() => allocate(shape)).toThrow("expected whole numbers of at least 0");
+  }
+  expect(() => allocate([2 ** 15, 2 ** 15 + 1])).toThrow("no room for 1073774592 more numbers");
+  expect(allocate([2, 3]).data.length).toBe(6);
+});

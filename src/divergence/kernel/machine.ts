@@ -1,4 +1,4 @@
-import type { Tensor } from "../tensor.ts";
+import { formatShape, type Tensor } from "../tensor.ts";
 import { MEMORY_FLAG, RELAXED_SIMD, SIMD } from "./bytes.generated.ts";
 import { type Instance, instantiate, type Kernels, type Memory, viewsOf } from "./instance.ts";
 
@@ -59,11 +59,23 @@ export class Machine implements Instance {
     const end = at + Math.ceil((4 * size) / LINE) * LINE;
     const missing = end - this.memory.buffer.byteLength;
     if (missing > 0) {
-      this.memory.grow(Math.ceil(missing / PAGE));
+      this.#grow(missing, size);
       this.#view();
     }
     this.#free = end;
     return at;
+  }
+
+  #grow(bytes: number, size: number): void {
+    try {
+      this.memory.grow(Math.ceil(bytes / PAGE));
+    } catch (cause) {
+      const held = Math.round(this.memory.buffer.byteLength / 2 ** 20);
+      throw new RangeError(
+        `the kernels' memory has no room for ${size} more numbers: it holds ${held} MiB, can have 4096, and gives nothing back`,
+        { cause },
+      );
+    }
   }
 
   /** The same room at each call, for `size` numbers that are not needed after it. */
@@ -117,13 +129,17 @@ function decode(base64: string): Uint8Array<ArrayBuffer> {
  *
  * @param options `shared`: in memory that threads share, for calls with `threads`. That never moves; but ONNX Runtime, for one,
  * does not take numbers that lie there. Ignored where memory cannot be shared. Default false.
- * @throws RangeError when the memory has no more room (4 GiB).
+ * @throws RangeError for a shape that is none, or when the memory has no more room (4 GiB).
  * @example
  * const p = allocate([512, 32000]);
  * p.data.set(logits);
  */
 export function allocate(shape: readonly number[], { shared = false }: { readonly shared?: boolean } = {}): Tensor {
   const size = shape.reduce((product, n) => product * n, 1);
+  if (!shape.every((n) => Number.isInteger(n) && n >= 0))
+    throw new RangeError(
+      `cannot allocate a tensor of shape ${formatShape(shape)}: expected whole numbers of at least 0`,
+    );
   const home = (shared && theMachine(true)) || theMachine();
   if (!home) return { data: new Float32Array(size), shape };
   const at = home.reserve(size);
