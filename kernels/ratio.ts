@@ -71,33 +71,48 @@ function curve(z: v128, z2: v128): v128 {
  * With exact normalizers the first is KL(p‖q). No term of it is below 0, and for small δ each is p·(e^−δ − 1 + δ) by a
  * polynomial: nothing cancels where p and q are close. Both together are Σ (q − p): what it is above 0 is the error of k.
  *
- * q − p, to the same precision, replaces e^y in `ey`.
+ * q − p, to the same precision, replaces e^y in `ey`, and p·(−δ) goes into `w` unless that is 0.
  */
-export function closeKL(x: usize, y: usize, ex: usize, ey: usize, size: i32, careful: bool): void {
+export function closeKL(x: usize, y: usize, ex: usize, ey: usize, w: usize, size: i32, careful: bool): void {
   clearResults();
+  const step: usize = w == 0 ? 0 : BLOCK_BYTES;
   for (; size >= BLOCK; size -= BLOCK) {
-    blockOfClose(x, y, ex, ey, BLOCK_BYTES, careful);
+    blockOfClose(x, y, ex, ey, w, BLOCK_BYTES, careful);
     x += BLOCK_BYTES;
     y += BLOCK_BYTES;
     ex += BLOCK_BYTES;
     ey += BLOCK_BYTES;
+    w += step;
   }
   const rest = size & 3;
   const bytes = <usize>(size - rest) * F;
-  blockOfClose(x, y, ex, ey, bytes, careful);
+  blockOfClose(x, y, ex, ey, w, bytes, careful);
   if (rest == 0) return;
   const endEy = end(3, ey + bytes, rest);
-  blockOfClose(end(0, x + bytes, rest), end(1, y + bytes, rest), end(2, ex + bytes, rest), endEy, 16, careful);
+  const endW: usize = w == 0 ? 0 : end(4, w + bytes, rest);
+  blockOfClose(end(0, x + bytes, rest), end(1, y + bytes, rest), end(2, ex + bytes, rest), endEy, endW, 16, careful);
   memory.copy(ey + bytes, endEy, <usize>rest * F);
+  if (w != 0) memory.copy(w + bytes, endW, <usize>rest * F);
 }
 
-function blockOfClose(x: usize, y: usize, ex: usize, ey: usize, bytes: usize, careful: bool): void {
-  if (careful) loopOfClose(x, y, ex, ey, bytes, true);
-  else loopOfClose(x, y, ex, ey, bytes, false);
+function blockOfClose(x: usize, y: usize, ex: usize, ey: usize, w: usize, bytes: usize, careful: bool): void {
+  if (careful && w == 0) loopOfClose(x, y, ex, ey, w, bytes, true, false);
+  else if (careful) loopOfClose(x, y, ex, ey, w, bytes, true, true);
+  else if (w == 0) loopOfClose(x, y, ex, ey, w, bytes, false, false);
+  else loopOfClose(x, y, ex, ey, w, bytes, false, true);
 }
 
 @inline
-function loopOfClose(x: usize, y: usize, ex: usize, ey: usize, bytes: usize, careful: bool): void {
+function loopOfClose(
+  x: usize,
+  y: usize,
+  ex: usize,
+  ey: usize,
+  w: usize,
+  bytes: usize,
+  careful: bool,
+  keep: bool,
+): void {
   const own = room;
   let sum = f32x4.splat(0);
   let moment = f32x4.splat(0);
@@ -107,6 +122,7 @@ function loopOfClose(x: usize, y: usize, ex: usize, ey: usize, bytes: usize, car
     const z2 = f32x4.mul(z, z);
     const p = f32x4.mul(v128.load(ex + i), v128.load(own, A));
     const pz = f32x4.mul(p, z);
+    if (keep) v128.store(w + i, pz);
     const near = f32x4.mul(f32x4.mul(p, z2), curve(z, z2));
     const difference = f32x4.sub(f32x4.mul(v128.load(ey + i), v128.load(own, B)), p);
     let isNear = f32x4.le(z2, v128.load(NEAR));
@@ -120,38 +136,26 @@ function loopOfClose(x: usize, y: usize, ex: usize, ey: usize, bytes: usize, car
   addToResult(1, moment);
 }
 
-/** g = (g if `add`) + scale·eˣ·(x − y − k): the gradient of KL(p‖q), with what is subtracted from δ in k. */
-export function gradientOfRatio(
-  g: usize,
-  x: usize,
-  y: usize,
-  ex: usize,
-  size: i32,
-  scale: f32,
-  add: bool,
-  careful: bool,
-): void {
+/**
+ * g = (g if `add`) + scale·eˣ·(x − y − k), to the last digit: the gradient of KL(p‖q), with what is subtracted from δ in k. For
+ * rows with numbers that are not finite, or that lie far apart.
+ */
+export function gradientOfRatio(g: usize, x: usize, y: usize, ex: usize, size: i32, scale: f32, add: bool): void {
   lanes(SCALE, scale);
   const rest = size & 3;
   const bytes = <usize>(size - rest) * F;
-  spanOfRatio(g, x, y, ex, bytes, add, careful);
+  spanOfRatio(g, x, y, ex, bytes, add);
   if (rest == 0) return;
   const endG = end(0, g + bytes, rest);
-  spanOfRatio(endG, end(1, x + bytes, rest), end(2, y + bytes, rest), end(3, ex + bytes, rest), 16, add, careful);
+  spanOfRatio(endG, end(1, x + bytes, rest), end(2, y + bytes, rest), end(3, ex + bytes, rest), 16, add);
   memory.copy(g + bytes, endG, <usize>rest * F);
 }
 
-function spanOfRatio(g: usize, x: usize, y: usize, ex: usize, bytes: usize, add: bool, careful: bool): void {
-  if (careful) loopOfRatio(g, x, y, ex, bytes, add, true);
-  else loopOfRatio(g, x, y, ex, bytes, add, false);
-}
-
-@inline
-function loopOfRatio(g: usize, x: usize, y: usize, ex: usize, bytes: usize, add: bool, careful: bool): void {
+function spanOfRatio(g: usize, x: usize, y: usize, ex: usize, bytes: usize, add: bool): void {
   const own = room;
   for (let i: usize = 0; i < bytes; i += 16) {
     const scaled = f32x4.mul(v128.load(ex + i), v128.load(own, SCALE));
-    let gradient = f32x4.mul(scaled, logRatio(own, v128.load(x + i), v128.load(y + i), careful));
+    let gradient = f32x4.mul(scaled, logRatio(own, v128.load(x + i), v128.load(y + i), true));
     if (add) gradient = f32x4.add(gradient, v128.load(g + i));
     v128.store(g + i, gradient);
   }

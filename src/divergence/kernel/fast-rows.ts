@@ -25,8 +25,8 @@ export interface Pass {
   readonly values: Float64Array;
 }
 
-/** Rows of room that a thread needs: copies of x, y and the gradient, and the exponentials of x and y. */
-const ROWS = 5;
+/** Rows of room that a thread needs: copies of x, y and the gradient, the exponentials of x and y, and one number more. */
+const ROWS = 6;
 
 /** How many numbers of room a thread needs, in whole cache lines. */
 export function roomFor(size: number): number {
@@ -52,7 +52,7 @@ export function fastRows(
   const { size, x, y, g, values, factors, check, logitsX, logitsY } = pass;
   const { floats } = instance;
   const at = (i: number) => room + 4 * i * wholeLines(size);
-  const [copyX, copyY, copyG] = [at(0), at(1), at(4)];
+  const [copyX, copyY, copyEx, copyG] = [at(0), at(1), at(2), at(4)];
   const row: PlacedRow = {
     instance,
     index: 0,
@@ -62,8 +62,9 @@ export function fastRows(
     y: copyY,
     copyX,
     copyY,
-    ex: at(2),
+    ex: copyEx,
     ey: at(3),
+    w: g === undefined ? 0 : at(5),
     sumX: 1,
     sumY: 1,
     logitsX,
@@ -79,20 +80,19 @@ export function fastRows(
     row.index = r;
     row.x = place(x, r, copyX);
     if (y !== undefined) row.y = place(y, r, copyY);
+    const into = typeof g === "number" ? g + 4 * r * size : copyG;
+    const isFree = g !== undefined && !pass.add && into !== row.x && into !== row.y;
+    row.ex = isFree ? into : copyEx;
     const value = kernel.value(row);
     if (!Number.isFinite(value)) continue;
     if (check && !logitsX && !sumsToOne(row.sumX)) continue;
     if (check && !logitsY && y !== undefined && !sumsToOne(row.sumY)) continue;
     values[r] = value;
     if (g === undefined || value > pass.clip) continue;
-    if (typeof g === "number") {
-      kernel.gradient(row, g + 4 * r * size, factors[r]!, pass.add);
-      continue;
-    }
-    const into = g.subarray(r * size, (r + 1) * size);
-    if (pass.add) floats.set(into, copyG / 4);
-    kernel.gradient(row, copyG, factors[r]!, pass.add);
-    into.set(floats.subarray(copyG / 4, copyG / 4 + size));
+    const theirs = typeof g === "number" ? undefined : g.subarray(r * size, (r + 1) * size);
+    if (pass.add && theirs) floats.set(theirs, into / 4);
+    kernel.gradient(row, into, factors[r]!, pass.add);
+    theirs?.set(floats.subarray(into / 4, into / 4 + size));
   }
 }
 

@@ -4,14 +4,14 @@ export interface Kernels {
   useRoom(at: number): void;
   temperature(inverse: number): void;
   sumsOfOne(x: number, ex: number, size: number): void;
-  sumsOfTwo(x: number, y: number, ex: number, ey: number, size: number): void;
+  sumsOfTwo(x: number, y: number, ex: number, ey: number, w: number, size: number): void;
   sumsAgainst(x: number, y: number, ex: number, w: number, size: number, k: number): void;
   sumsBelow(x: number, ex: number, size: number, most: number): void;
   largest(x: number, size: number): number;
   centered(to: number, x: number, size: number, t: number): void;
   pair(t: number, a: number, b: number): void;
   offset(high: number, low: number): void;
-  closeKL(x: number, y: number, ex: number, ey: number, size: number, careful: boolean): void;
+  closeKL(x: number, y: number, ex: number, ey: number, w: number, size: number, careful: boolean): void;
   selectLargest(x: number, size: number, k: number, numbers: number, ids: number): void;
   sum(x: number, size: number): void;
   mixture(beta: number): void;
@@ -19,16 +19,7 @@ export interface Kernels {
   mixed(x: number, y: number, ex: number, ey: number, size: number, careful: boolean): void;
   gradientOfCentered(g: number, z: number, ex: number, size: number, scale: number, add: boolean): void;
   gradientOfExp(g: number, ex: number, size: number, scale: number, add: boolean): void;
-  gradientOfRatio(
-    g: number,
-    x: number,
-    y: number,
-    ex: number,
-    size: number,
-    scale: number,
-    add: boolean,
-    careful: boolean,
-  ): void;
+  gradientOfRatio(g: number, x: number, y: number, ex: number, size: number, scale: number, add: boolean): void;
   gradientOfTwo(g: number, ex: number, ey: number, size: number, a: number, b: number, add: boolean): void;
 }
 

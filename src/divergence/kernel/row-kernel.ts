@@ -14,9 +14,14 @@ export interface PlacedRow {
   /** Room for copies of them. */
   readonly copyX: number;
   readonly copyY: number;
-  /** Room for exp(t·x) and exp(t·y). */
-  readonly ex: number;
+  /**
+   * Room for exp(t·x) and exp(t·y). The first is where the row's gradient goes, if it goes anywhere but into what is still
+   * needed: that its memory is fetched costs nothing while exponentials are computed, and much where numbers are only moved.
+   */
+  ex: number;
   readonly ey: number;
+  /** Room for one more number per outcome, 0 where no gradient is asked for. */
+  readonly w: number;
   /** Σ exp(t·x) and Σ exp(t·y) as given: of log-probabilities, what their probabilities sum to. */
   sumX: number;
   sumY: number;
@@ -83,12 +88,12 @@ export function sumsOfOne(row: PlacedRow): void {
   kernels.sumsOfOne(row.x, ex, size);
 }
 
-/** The same of both rows; with `reverse` the results are those of the second row and the first. */
-export function sumsOfTwo(row: PlacedRow, reverse: boolean): void {
+/** The same of both rows; with `reverse` the results are those of the second row and the first. Keeps shares in `w`, if not 0. */
+export function sumsOfTwo(row: PlacedRow, reverse: boolean, w: number): void {
   const { instance, ex, ey, size, copyX, copyY } = row;
   const { kernels, results } = instance;
   const pass = () =>
-    reverse ? kernels.sumsOfTwo(row.y, row.x, ey, ex, size) : kernels.sumsOfTwo(row.x, row.y, ex, ey, size);
+    reverse ? kernels.sumsOfTwo(row.y, row.x, ey, ex, w, size) : kernels.sumsOfTwo(row.x, row.y, ex, ey, w, size);
   pass();
   row.sumX = results[reverse ? 1 : 0]!;
   row.sumY = results[reverse ? 0 : 1]!;
