@@ -8,6 +8,7 @@
 import { writeFileSync } from "node:fs";
 import { arch, cpus } from "node:os";
 import { parseArgs } from "node:util";
+import { collectRarely } from "../src/cli/heap.ts";
 import { type Datum, everyToken } from "../src/data/datum.ts";
 import type { Tensor } from "../src/divergence/tensor.ts";
 import { projectionShape } from "../src/engine/local/decoder.ts";
@@ -25,6 +26,7 @@ import { compose } from "../src/regularizer/compose.ts";
 import { KLDivergence } from "../src/regularizer/kl-divergence.ts";
 import { completionsLoss, type Held } from "../src/train/objective.ts";
 
+collectRarely();
 const { values: options } = parseArgs({
   options: {
     rounds: { type: "string", default: "15" },

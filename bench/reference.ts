@@ -9,6 +9,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { arch, cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { collectRarely } from "../src/cli/heap.ts";
 import { type Datum, rowCount } from "../src/data/datum.ts";
 import { klDivergence } from "../src/divergence/kl-divergence.ts";
 import { HiddenHead } from "../src/engine/local/hidden-head.ts";
@@ -25,6 +26,7 @@ import { KLDivergence } from "../src/regularizer/kl-divergence.ts";
 import { train } from "../src/train/trainer.ts";
 import { randomModel, smallWorld, type World } from "./reference/worlds.ts";
 
+collectRarely();
 const { values: options } = parseArgs({
   options: {
     rounds: { type: "string", default: "20" },

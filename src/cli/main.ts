@@ -1,5 +1,7 @@
 #!/usr/bin/env node
+import { collectRarely } from "./heap.ts";
 import { runCommandLine } from "./program.ts";
 import { processShell } from "./shell.ts";
 
+collectRarely();
 process.exitCode = await runCommandLine(process.argv.slice(2), processShell());

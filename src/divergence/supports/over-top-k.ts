@@ -167,15 +167,18 @@ function checkRows(p: readonly number[], q: readonly number[], known: boolean): 
   );
 }
 
+/** In which check each token was last listed: kept, since a vocabulary's worth of zeros costs more than what is looked up. */
+let listed = new Int32Array(0);
+let checks = 0;
+
 /** The token ids of a row, which are checked: each in the vocabulary, none twice, and the same on both sides. */
 function tokenCheck({ tokens }: TopK, vocabulary: number | undefined, known: TopK | undefined) {
   const k = tokens.shape.at(-1)!;
-  const seen = vocabulary === undefined ? undefined : new Int32Array(vocabulary);
-  let check = 0;
+  if (vocabulary !== undefined && listed.length < vocabulary) listed = new Int32Array(vocabulary);
   return (row: number): Int32Array => {
-    check++;
+    checks = (checks + 1) % 2 ** 31;
     const ids = tokens.data.subarray(row * k, row * k + k);
-    if (!seen && new Set(ids).size !== k) throw twice(row, k);
+    if (vocabulary === undefined && new Set(ids).size !== k) throw twice(row, k);
     for (let i = 0; i < k; i++) {
       const id = ids[i]!;
       if (id < 0 || id >= (vocabulary ?? Number.POSITIVE_INFINITY)) {
@@ -183,9 +186,9 @@ function tokenCheck({ tokens }: TopK, vocabulary: number | undefined, known: Top
           `row ${row} of q lists token ${id}, expected ids from 0 to below ${vocabulary ?? "the vocabulary's size"}`,
         );
       }
-      if (seen) {
-        if (seen[id] === check) throw twice(row, k);
-        seen[id] = check;
+      if (vocabulary !== undefined) {
+        if (listed[id] === checks) throw twice(row, k);
+        listed[id] = checks;
       }
       const other = known?.tokens.data[row * k + i] ?? id;
       if (other !== id) {
