@@ -23,10 +23,12 @@ import type { LocalTrainingClient } from "../src/engine/local/training-client.ts
 import { createRandom } from "../src/random.ts";
 import { baseReference } from "../src/reference/base.ts";
 import { compose } from "../src/regularizer/compose.ts";
+import { reusedZeros } from "../src/regularizer/gradient-sum.ts";
 import { KLDivergence } from "../src/regularizer/kl-divergence.ts";
 import { completionsLoss, type Held } from "../src/train/objective.ts";
 
 collectRarely();
+const zeros = reusedZeros();
 const { values: options } = parseArgs({
   options: {
     rounds: { type: "string", default: "15" },
@@ -127,7 +129,7 @@ async function step(
   full = false,
 ): Promise<void> {
   const regularizer = held.length > 0 ? compose(held) : undefined;
-  const loss = completionsLoss(data, regularizer, { step: 1, full, onPart: () => {} });
+  const loss = completionsLoss(data, regularizer, { step: 1, full, zeros, onPart: () => {} });
   await client.forwardBackwardCustom(data, loss);
   await client.optimStep({
     learning_rate: 1e-3,

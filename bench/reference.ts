@@ -38,8 +38,8 @@ const { values: options } = parseArgs({
 const ROUNDS = Number(options.rounds);
 const THREADS = Number(options.threads);
 const WORLDS = options.worlds.split(",");
-/** Batches that are stepped on in turn: one alone would be answered from memory. */
-const BATCHES = 3;
+/** Steps that are timed together, each on another batch: one batch alone would be answered from memory. */
+const STEPS = 5;
 const folder = mkdtempSync(join(tmpdir(), "klamp-bench-"));
 const results: Record<string, unknown> = {};
 
@@ -161,8 +161,8 @@ async function world({ name, model, data, batchSize }: World, rounds: number) {
 }
 
 /**
- * Each round makes a step of every kind on one batch, one kind after another. What a step costs is the least of its times
- * over all rounds, since whatever else the machine does only adds to it; the sum over the batches is compared.
+ * Each round makes some steps of every kind on the same batches, one kind after another. What a step costs is the least of
+ * its times over all rounds, since whatever else the machine does only adds to it.
  */
 async function compareSteps(
   model: LocalModel,
@@ -173,23 +173,19 @@ async function compareSteps(
 ) {
   const client = await model.trainingClient({ rank: 8, alpha: 16 });
   const entries = [...references];
-  const seconds = new Map([...references.keys()].map((name) => [name, [] as number[]]));
-  const least = new Map(
-    [...references.keys()].map((name) => [name, new Array<number>(BATCHES).fill(Number.POSITIVE_INFINITY)]),
-  );
-  for (let round = -BATCHES; round < rounds * BATCHES; round++) {
-    const batch = (round + BATCHES) % BATCHES;
+  const seconds = new Map(entries.map(([name]) => [name, [] as number[]]));
+  for (let round = -1; round < rounds; round++) {
     // Another first in each round: what the collector of garbage takes would else fall on the same one each time.
-    const turn = (round + BATCHES) % references.size;
+    const turn = (round + 1) % references.size;
     for (const [name, reference] of [...entries.slice(turn), ...entries.slice(0, turn)]) {
       const regularizer = reference && new KLDivergence({ reference, direction: "reverse" });
       const took = await time(() =>
         train({
           client,
           data,
-          steps: 1,
+          steps: STEPS,
           batchSize,
-          seed: batch,
+          seed: 1,
           shuffle: true,
           regularizers: regularizer ? [{ regularizer, weight: 0.1 }] : [],
           optimizer: {
@@ -203,19 +199,17 @@ async function compareSteps(
           },
         }),
       );
-      if (round < 0) continue;
-      seconds.get(name)!.push(took);
-      const times = least.get(name)!;
-      times[batch] = Math.min(times[batch]!, took);
+      if (round >= 0) seconds.get(name)!.push(took / STEPS);
     }
   }
   await client.close();
-  const none = sum(least.get("none")!);
+  const none = Math.min(...seconds.get("none")!);
   const ratios: Record<string, number> = {};
-  for (const [name, times] of least) {
-    ratios[name] = sum(times) / none;
+  for (const [name, times] of seconds) {
+    const least = Math.min(...times);
+    ratios[name] = least / none;
     console.log(
-      `${name.padEnd(17)} ${((1000 * sum(times)) / BATCHES).toFixed(1).padStart(8)} ms a step   ${ratios[name].toFixed(3)} × a step without KL`,
+      `${name.padEnd(17)} ${(1000 * least).toFixed(1).padStart(8)} ms a step   ${ratios[name].toFixed(3)} × a step without KL`,
     );
   }
   return { ratios, steps: Object.fromEntries(seconds) };

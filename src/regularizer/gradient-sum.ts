@@ -1,27 +1,38 @@
 import type { Tensor } from "../divergence/tensor.ts";
 import type { GradientSum } from "./contract.ts";
 
-/** Tensors of zeros, shaped like those given. */
-function zerosLike(tensors: readonly Tensor[]): Tensor[] {
-  return tensors.map(({ data, shape }) => ({ data: new Float32Array(data.length), shape }));
+/** Tensors of zeros, shaped like those given, one after another in this memory. */
+function zerosIn(memory: Float32Array, like: readonly Tensor[]): Tensor[] {
+  let from = 0;
+  return like.map(({ data, shape }) => {
+    const part = memory.subarray(from, from + data.length);
+    from += data.length;
+    return { data: part.fill(0), shape };
+  });
 }
 
-/** Memory for gradients that are needed for a moment: fresh memory costs more than what is computed into it. */
+const sizeOf = (tensors: readonly Tensor[]) => tensors.reduce((sum, { data }) => sum + data.length, 0);
+
+/** Tensors of zeros, shaped like those given, in memory that the next call gives again: fresh memory costs more than what is computed into it. */
+export function reusedZeros(): (like: readonly Tensor[]) => Tensor[] {
+  let memory = new Float32Array(0);
+  return (like) => {
+    const size = sizeOf(like);
+    if (memory.length < size) memory = new Float32Array(size);
+    return zerosIn(memory, like);
+  };
+}
+
+/** The same for gradients of which several are needed for a moment. */
 export class SpareMemory {
   readonly #spare: Float32Array[] = [];
 
   /** Tensors of zeros, shaped like those given, in memory that is to be given back. */
   take(like: readonly Tensor[]): { readonly gradient: readonly Tensor[]; readonly memory: Float32Array } {
-    const size = like.reduce((sum, { data }) => sum + data.length, 0);
+    const size = sizeOf(like);
     const found = this.#spare.pop();
     const memory = found && found.length >= size ? found : new Float32Array(size);
-    let from = 0;
-    const gradient = like.map(({ data, shape }) => {
-      const part = memory.subarray(from, from + data.length);
-      from += data.length;
-      return { data: part.fill(0), shape };
-    });
-    return { gradient, memory };
+    return { gradient: zerosIn(memory, like), memory };
   }
 
   giveBack(memory: Float32Array): void {
@@ -31,7 +42,7 @@ export class SpareMemory {
 
 /** The sum that a penalty adds to: the caller's, or a new one that holds the penalty alone. */
 export function gradientSum(addTo: GradientSum | undefined, logprobs: readonly Tensor[]): GradientSum {
-  return addTo ?? { gradient: zerosLike(logprobs), scale: 1 };
+  return addTo ?? { gradient: reusedZeros()(logprobs), scale: 1 };
 }
 
 /** Adds scale · gradient. */

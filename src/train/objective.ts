@@ -1,7 +1,8 @@
 import { type Datum, totalWeight } from "../data/datum.ts";
+import type { Tensor } from "../divergence/tensor.ts";
 import type { CustomLoss } from "../engine/contract.ts";
 import type { Weighted } from "../regularizer/compose.ts";
-import type { Penalty, Regularizer } from "../regularizer/contract.ts";
+import type { GradientSum, Penalty, Regularizer } from "../regularizer/contract.ts";
 import { type CrossEntropyPenalty, crossEntropyLoss } from "../regularizer/cross-entropy.ts";
 import type { MeasuredPart } from "../regularizer/merge.ts";
 import type { Anchor } from "./anchor.ts";
@@ -23,6 +24,8 @@ export interface StepOptions {
   readonly full: boolean;
   /** Ends work early that takes long, such as asking a server. */
   readonly signal?: AbortSignal | undefined;
+  /** Gives the tensors of zeros that a gradient is summed in: it has been used when the next are asked for. */
+  readonly zeros: (like: readonly Tensor[]) => readonly Tensor[];
   /** Hears of each part of the batch, once it is computed. */
   readonly onPart: (part: MeasuredPart) => void;
 }
@@ -42,8 +45,8 @@ export function completionsLoss(
 ): CustomLoss {
   const shared = { totalWeight: totalWeight(batch), batch, step: options.step, signal: options.signal };
   let worst = Number.NEGATIVE_INFINITY;
-  return inParts(options, async (part, logprobs) => {
-    const task = crossEntropyLoss(part, logprobs, shared);
+  return inParts(options, async (part, logprobs, addTo) => {
+    const task = crossEntropyLoss(part, logprobs, { ...shared, addTo });
     for (const [i, datum] of part.entries()) {
       const loss = meanOfRows(datum, task.perRow[i]!);
       if (loss <= worst) continue;
@@ -55,7 +58,7 @@ export function completionsLoss(
     const { gradient } = task;
     const { loss, metrics, rows } = await regularizer.compute(part, logprobs, {
       ...shared,
-      addTo: { gradient, scale: 1 },
+      addTo,
       ...(options.full && { report: { taskGradient: gradient } }),
     });
     return { loss: task.loss + loss, gradient, metrics: { ...task.metrics, ...metrics }, rows };
@@ -66,14 +69,16 @@ export function completionsLoss(
 export function anchorLoss(batch: readonly Datum[], regularizer: Regularizer, options: StepOptions): CustomLoss {
   const { step, full, signal } = options;
   const shared = { totalWeight: totalWeight(batch), batch, step, signal, ...(full && { report: {} }) };
-  return inParts(options, (part, logprobs) => regularizer.compute(part, logprobs, shared));
+  return inParts(options, (part, logprobs, addTo) => regularizer.compute(part, logprobs, { ...shared, addTo }));
 }
 
-function inParts({ onPart }: StepOptions, compute: (...part: Parameters<CustomLoss["compute"]>) => Promise<Penalty>) {
+type PartLoss = (...of: [...part: Parameters<CustomLoss["compute"]>, addTo: GradientSum]) => Promise<Penalty>;
+
+function inParts({ onPart, zeros }: StepOptions, compute: PartLoss) {
   const loss: CustomLoss = {
     support: "vocabulary",
     compute: async (data, logprobs) => {
-      const penalty = await compute(data, logprobs);
+      const penalty = await compute(data, logprobs, { gradient: zeros(logprobs), scale: 1 });
       onPart({ data, metrics: penalty.metrics, rows: penalty.rows });
       return penalty;
     },

@@ -4,6 +4,7 @@ import type { AdamParams, CustomLoss, CustomOutput, TrainingClient } from "../en
 import { composeAdapter, type WeightedPenalty } from "../regularizer/adapter/compose.ts";
 import { checkNames } from "../regularizer/check-names.ts";
 import { compose } from "../regularizer/compose.ts";
+import { reusedZeros } from "../regularizer/gradient-sum.ts";
 import { type MeasuredPart, reportOf } from "../regularizer/merge.ts";
 import type { OptimizerConfig } from "./config.ts";
 import { TrainingDivergedError, type WorstDatum } from "./diverged.ts";
@@ -82,6 +83,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const stream = batches(data, { batchSize, seed, shuffle });
   const textsOf = stepTexts(regularizers);
   const rows: StepMetrics[] = [];
+  const zeros = reusedZeros();
 
   for (let step = 1; step <= steps && !signal?.aborted; step++) {
     const started = now();
@@ -91,7 +93,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     let total = 0;
     const parts: MeasuredPart[] = [];
     const full = reportEvery > 0 && (step - 1) % reportEvery === 0;
-    const stepOptions = { step, full, signal, onPart: (part: MeasuredPart) => parts.push(part) };
+    const stepOptions = { step, full, signal, zeros, onPart: (part: MeasuredPart) => parts.push(part) };
     // Gradients of all losses accumulate in the client until the update.
     const add = ({ loss }: CustomOutput) => {
       if (!Number.isFinite(loss)) throw new TrainingDivergedError(step, `the loss became ${loss}`, worst);
