@@ -6,12 +6,14 @@ import { group, path, positive, text, unset, whole } from "./config-values.ts";
 /** @file What a regularizer holds the model to. */
 
 const folder = path("a reference store's folder");
+const of = z.enum(["base", "start"], { error: "base or start" }).default("base");
 const topKStore = group({
   store: folder,
   kind: z.literal("top-k", { error: "top-k or hidden" }).default("top-k"),
   k: whole(1).default(64),
+  of,
 });
-const hiddenStore = group({ store: folder, kind: z.literal("hidden", { error: "top-k or hidden" }) });
+const hiddenStore = group({ store: folder, kind: z.literal("hidden", { error: "top-k or hidden" }), of });
 
 const server = group({
   url: text(SERVER_ADDRESS).refine(isServerAddress, { error: SERVER_ADDRESS }),
@@ -47,7 +49,7 @@ export const reference = z
   )
   .default("base")
   .describe(
-    "base; start, the adapter that training starts from; { field: NAME } of the data's lines, { file: PATH } of log-probabilities (both also temperature); { store: FOLDER } that klamp reference build fills (also kind: top-k or hidden, k); { server: { url: URL, model: NAME } } that scores prompts, such as vLLM (also k, protocol, api_key_env, concurrency, timeout, retries); or { moving: { every: STEPS } }, the model as it was up to so many steps ago",
+    "base; start, the adapter that training starts from; { field: NAME } of the data's lines, { file: PATH } of log-probabilities (both also temperature); { store: FOLDER } that klamp reference build fills (also kind: top-k or hidden, k, of: base or start); { server: { url: URL, model: NAME } } that scores prompts, such as vLLM (also k, protocol, api_key_env, concurrency, timeout, retries); or { moving: { every: STEPS } }, the model as it was up to so many steps ago",
   );
 
 export type ReferenceConfig = z.output<typeof reference>;
@@ -77,6 +79,11 @@ export function samplesAreNew(
     path: ["reference"],
     message: "base or another that can be asked about samples, which nobody knew before",
   });
+}
+
+/** Whether this is the adapter that training starts from. */
+export function isStart(reference: ReferenceConfig): boolean {
+  return reference === "start" || (typeof reference === "object" && "store" in reference && reference.of === "start");
 }
 
 /** Whether a reference's numbers belong to the lines of a file, and can be had for no other text. */

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { PROJECTIONS, type Projection } from "../engine/local/projections.ts";
 import { UserError } from "../errors.ts";
+import { isStart } from "./config-reference.ts";
 import { complete, regularizer } from "./config-regularizers.ts";
 import { flag, group, notNegative, path, positive, share, unset, whole } from "./config-values.ts";
 
@@ -145,7 +146,7 @@ export const configSchema = group({
   output: path("a folder that does not exist yet").default("./runs/first").describe("where the run is written"),
 }).superRefine(({ train, regularizers }, context) => {
   for (const [i, settings] of regularizers.entries()) {
-    if (train.adapter !== null || !("reference" in settings) || settings.reference !== "start") continue;
+    if (train.adapter !== null || !("reference" in settings) || !isStart(settings.reference)) continue;
     context.addIssue({
       code: "custom",
       path: ["regularizers", i, "reference"],

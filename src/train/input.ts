@@ -4,7 +4,7 @@ import { loadDataset } from "../data/dataset.ts";
 import type { Datum } from "../data/datum.ts";
 import { type EvaluationRow, loadEvaluation } from "../data/evaluation.ts";
 import { checkTokenizer, loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
-import { readAdapter } from "../engine/local/adapter.ts";
+import { type Adapter, readAdapter } from "../engine/local/adapter.ts";
 import type { LocalModel } from "../engine/local/model.ts";
 import { UserError } from "../errors.ts";
 import { dataFields } from "./build-regularizers.ts";
@@ -14,6 +14,8 @@ import { type Config, resolveLora } from "./config.ts";
 export interface Input {
   /** With everything decided. */
   readonly config: Config;
+  /** The adapter that training starts from, if it is not a fresh one. */
+  readonly start: Adapter | undefined;
   readonly tokenizer: Tokenizer;
   readonly data: readonly Datum[];
   readonly validation: readonly Datum[] | null;
@@ -27,7 +29,8 @@ export interface Input {
  * @throws UserError for whatever is missing, malformed, or more than the model can read.
  */
 export async function readInput(asked: Config, model: LocalModel): Promise<Input> {
-  const config = await resolveAdapter(asked, model);
+  const start = await startAdapter(asked, model);
+  const config = resolveAdapter(asked, start);
   const tokenizer = loadTokenizer(config.model);
   const { vocabSize, maxPositions } = model.config;
   checkTokenizer(tokenizer, vocabSize);
@@ -52,6 +55,7 @@ export async function readInput(asked: Config, model: LocalModel): Promise<Input
   }
   return {
     config,
+    start,
     tokenizer,
     data: await loadDataset(train, tokenizer, { ...limits, fields: dataFields(config) }),
     validation: validation === null ? null : await loadDataset(validation, tokenizer, limits),
@@ -60,16 +64,20 @@ export async function readInput(asked: Config, model: LocalModel): Promise<Input
   };
 }
 
-/** With an adapter to start from, its settings stand in the configuration. */
-async function resolveAdapter(asked: Config, model: LocalModel): Promise<Config> {
-  const { adapter } = asked.train;
-  if (adapter !== null && !existsSync(adapter)) {
+/** The adapter that training starts from, if the configuration names one. */
+export async function startAdapter({ train: { adapter } }: Config, model: LocalModel): Promise<Adapter | undefined> {
+  if (adapter === null) return undefined;
+  if (!existsSync(adapter)) {
     throw new UserError(
       `train.adapter names the folder ${adapter}, which does not exist; give a PEFT adapter folder, or null for a fresh one.`,
     );
   }
-  const given = adapter === null ? undefined : await readAdapter(adapter, model.config);
-  const { rank, alpha, target_modules, use_rslora } = resolveLora(asked.lora, given);
+  return readAdapter(adapter, model.config);
+}
+
+/** With an adapter to start from, its settings stand in the configuration. */
+function resolveAdapter(asked: Config, start: Adapter | undefined): Config {
+  const { rank, alpha, target_modules, use_rslora } = resolveLora(asked.lora, start);
   const modules = target_modules === "all-linear" ? target_modules : [...target_modules];
   return { ...asked, lora: { rank, alpha, target_modules: modules, use_rslora } };
 }

@@ -70,7 +70,7 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
       base,
       model: client.sampler("current"),
       snapshot: () => client!.snapshot(),
-      openStore: stores.open,
+      openStore: (settings) => stores.open(settings, input.start),
       tokenizer,
       vocabSize,
       maxLength: maxPositions,

@@ -1,6 +1,7 @@
 import { loadDataset } from "../data/dataset.ts";
 import type { Datum } from "../data/datum.ts";
 import { checkTokenizer, loadTokenizer } from "../data/tokenizer.ts";
+import { type Adapter, adapterDigest } from "../engine/local/adapter.ts";
 import { HiddenHead } from "../engine/local/hidden-head.ts";
 import { LocalModel } from "../engine/local/model.ts";
 import { UserError } from "../errors.ts";
@@ -11,9 +12,10 @@ import { tokenizerDigest } from "../reference/store/tokenizer-digest.ts";
 import { buildTexts } from "./build-anchors.ts";
 import type { Config } from "./config.ts";
 import type { StoreConfig } from "./config-reference.ts";
+import { startAdapter } from "./input.ts";
 
-/** What a store of this model's base must be. @throws UserError when k is larger than the vocabulary. */
-function storeIdentity(model: LocalModel, settings: StoreConfig): StoreIdentity {
+/** What a store must be, of this model's base or with an adapter. @throws UserError when k is larger than the vocabulary. */
+function storeIdentity(model: LocalModel, settings: StoreConfig, start: Adapter | undefined): StoreIdentity {
   const { vocabSize, hiddenSize } = model.config;
   if (settings.kind === "top-k" && settings.k > vocabSize) {
     throw new UserError(
@@ -27,7 +29,7 @@ function storeIdentity(model: LocalModel, settings: StoreConfig): StoreIdentity 
     hidden_size: settings.kind === "hidden" ? hiddenSize : null,
     temperature: 1,
     model: model.digest(),
-    adapter: "none",
+    adapter: settings.of === "start" ? adapterDigest(start!) : "none",
     tokenizer: tokenizerDigest(model.folder),
   };
 }
@@ -41,12 +43,13 @@ export class Stores {
     this.#model = model;
   }
 
-  readonly open = (settings: StoreConfig): StoredReference => {
-    const identity = storeIdentity(this.#model, settings);
+  /** @param start the adapter that training starts from. */
+  open(settings: StoreConfig, start: Adapter | undefined): StoredReference {
+    const identity = storeIdentity(this.#model, settings, start);
     const store = openStoredReference(settings.store, identity, new HiddenHead(this.#model, settings.store));
     this.#opened.push(store);
     return store;
-  };
+  }
 
   close(): void {
     for (const store of this.#opened) store.close();
@@ -84,6 +87,7 @@ export async function fillStores(config: Config, { note, onProgress, signal }: F
   }
   const model = await LocalModel.open(config.model, { threads: config.engine.threads });
   try {
+    const start = await startAdapter(config, model);
     const tokenizer = loadTokenizer(config.model);
     const { vocabSize, maxPositions } = model.config;
     checkTokenizer(tokenizer, vocabSize);
@@ -110,9 +114,11 @@ export async function fillStores(config: Config, { note, onProgress, signal }: F
     const filled: FilledStore[] = [];
     for (const { settings, data } of stores.values()) {
       if (signal.aborted && filled.length > 0) break;
-      const identity = storeIdentity(model, settings);
-      note(`filling ${settings.store} with the base's distributions`);
-      const result = await buildStore(data, { folder: settings.store, identity, source: base, signal, onProgress });
+      const identity = storeIdentity(model, settings, start);
+      const [whose, source] =
+        settings.of === "start" ? ["the starting adapter's", model.sampler(start)] : ["the base's", base];
+      note(`filling ${settings.store} with ${whose} distributions`);
+      const result = await buildStore(data, { folder: settings.store, identity, source, signal, onProgress });
       filled.push({ ...result, settings });
     }
     return filled;

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { loadConfig } from "../../src/train/config-file.ts";
-import { jsonLines, klamp, klampUntil, startKlamp, Workspace } from "./workspace.ts";
+import { FIXTURE, jsonLines, klamp, klampUntil, startKlamp, Workspace } from "./workspace.ts";
 
 const kl = (more: object) => ({ type: "kl_divergence", direction: "reverse", weight: 0.5, on: "completions", ...more });
 const STORED = { regularizers: [kl({ reference: { store: "./store", k: 16 } })] };
@@ -51,6 +51,41 @@ describe.each([
     }
     expect(plain.at(-1)!.kl_divergence!).toBeGreaterThan(1e-3);
   });
+});
+
+test.each([
+  ["top-k", { k: 319 }],
+  ["hidden", { kind: "hidden" }],
+])("a store of kind %s of the starting adapter trains as that adapter itself does", async (_, kind) => {
+  const workspace = new Workspace();
+  const settings = (reference: unknown) => ({
+    train: { steps: 3, batch_size: 4, adapter: join(FIXTURE, "adapter-final-rm") },
+    optimizer: { learning_rate: 0.02 },
+    regularizers: [kl({ reference })],
+  });
+  const reference = { store: "./store", of: "start", ...kind };
+  const { code, err } = await build(workspace, settings(reference));
+  expect([code, err]).toEqual([0, expect.stringContaining("with the starting adapter's distributions")]);
+  await workspace.train({ ...settings("start"), output: "./plain" });
+  expect((await workspace.train(settings(reference))).code).toBe(0);
+  const [stored, plain] = [workspace.metrics(), workspace.metrics("plain")];
+  // The model begins as its reference, and not as the base.
+  expect(plain[0]!.kl_divergence!).toBeLessThan(1e-9);
+  for (const [i, { kl_divergence }] of stored.entries()) {
+    expect(Math.abs(kl_divergence! - plain[i]!.kl_divergence!)).toBeLessThan(2e-5 + 0.002 * kl_divergence!);
+  }
+  expect(plain.at(-1)!.kl_divergence!).toBeGreaterThan(1e-3);
+
+  const whose = (change: object) => workspace.train({ ...settings({ ...reference, ...change }), output: "./other" });
+  expect((await whose({ of: "base" })).err).toMatch(/its adapter is sha256:[0-9a-f]{64}, expected none: name another/);
+  const another = { ...settings(reference), output: "./other" };
+  const { err: refused } = await workspace.train({
+    ...another,
+    train: { ...another.train, adapter: join(FIXTURE, "adapter-final-mr") },
+  });
+  expect(refused).toMatch(/its adapter is sha256:[0-9a-f]{64}, expected sha256:[0-9a-f]{64}: name another/);
+  const fresh = await workspace.train({ ...another, train: { steps: 3 } });
+  expect(fresh.err).toContain("start is the adapter that training starts from, and none is given");
 });
 
 test("a run records its store, and its own configuration trains again", async () => {

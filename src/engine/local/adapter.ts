@@ -5,6 +5,7 @@ import type { Tensor } from "../../divergence/tensor.ts";
 import { UserError } from "../../errors.ts";
 import { createRandom } from "../../random.ts";
 import { buildDecoder, type Lora } from "./decoder.ts";
+import { tensorsDigest } from "./digest.ts";
 import type { ModelConfig } from "./model-config.ts";
 import { PROJECTIONS, type Projection } from "./projections.ts";
 
@@ -21,6 +22,11 @@ export interface LoraSettings {
 /** LoRA matrices by their names in PEFT's layout, A [rank, in] and B [out, rank]. */
 export interface Adapter extends LoraSettings {
   readonly matrices: ReadonlyMap<string, Tensor>;
+}
+
+/** `sha256:…` of all that an adapter does to a model. */
+export function adapterDigest({ rank, alpha, use_rslora, matrices }: Adapter): string {
+  return tensorsDigest(matrices, { rank, alpha, use_rslora });
 }
 
 const CONFIG_FILE = "adapter_config.json";

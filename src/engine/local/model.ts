@@ -3,7 +3,7 @@ import { availableParallelism } from "node:os";
 import type { Tensor } from "../../divergence/tensor.ts";
 import { UserError } from "../../errors.ts";
 import { inTurn } from "../../in-turn.ts";
-import { type LoraSettings, newAdapter, readAdapter } from "./adapter.ts";
+import { type Adapter, type LoraSettings, newAdapter, readAdapter, toLora } from "./adapter.ts";
 import { type Batch, causalMask, decoderDims, tokenPositions } from "./batch.ts";
 import { tensorsDigest } from "./digest.ts";
 import { type ModelConfig, readModelConfig } from "./model-config.ts";
@@ -123,9 +123,10 @@ export class LocalModel {
     return LocalTrainingClient.pretraining(this, new Map(parameters));
   }
 
-  /** A sampler over the base model. */
-  sampler(): LocalSamplingClient {
-    return new LocalSamplingClient(this, { lora: null, feeds: new Map() });
+  /** A sampler over the base model, or over the base with an adapter. */
+  sampler(adapter?: Adapter): LocalSamplingClient {
+    const feeds = new Map([...(adapter?.matrices ?? [])].map(([name, { data, shape }]) => [name, floats(data, shape)]));
+    return new LocalSamplingClient(this, { lora: adapter ? toLora(adapter) : null, feeds });
   }
 
   /** Frees the graphs that the model and its clients hold. */
