@@ -71,48 +71,36 @@ function curve(z: v128, z2: v128): v128 {
  * With exact normalizers the first is KL(p‖q). No term of it is below 0, and for small δ each is p·(e^−δ − 1 + δ) by a
  * polynomial: nothing cancels where p and q are close. Both together are Σ (q − p): what it is above 0 is the error of k.
  *
- * q − p, to the same precision, replaces e^y in `ey`, and p·(−δ) goes into `w` unless that is 0.
+ * q − p, to the same precision, replaces e^y in `ey`, and p·(−δ) goes into `w`.
  */
 export function closeKL(x: usize, y: usize, ex: usize, ey: usize, w: usize, size: i32, careful: bool): void {
   clearResults();
-  const step: usize = w == 0 ? 0 : BLOCK_BYTES;
   for (; size >= BLOCK; size -= BLOCK) {
     blockOfClose(x, y, ex, ey, w, BLOCK_BYTES, careful);
     x += BLOCK_BYTES;
     y += BLOCK_BYTES;
     ex += BLOCK_BYTES;
     ey += BLOCK_BYTES;
-    w += step;
+    w += BLOCK_BYTES;
   }
   const rest = size & 3;
   const bytes = <usize>(size - rest) * F;
   blockOfClose(x, y, ex, ey, w, bytes, careful);
   if (rest == 0) return;
   const endEy = end(3, ey + bytes, rest);
-  const endW: usize = w == 0 ? 0 : end(4, w + bytes, rest);
+  const endW = end(4, w + bytes, rest);
   blockOfClose(end(0, x + bytes, rest), end(1, y + bytes, rest), end(2, ex + bytes, rest), endEy, endW, 16, careful);
   memory.copy(ey + bytes, endEy, <usize>rest * F);
-  if (w != 0) memory.copy(w + bytes, endW, <usize>rest * F);
+  memory.copy(w + bytes, endW, <usize>rest * F);
 }
 
 function blockOfClose(x: usize, y: usize, ex: usize, ey: usize, w: usize, bytes: usize, careful: bool): void {
-  if (careful && w == 0) loopOfClose(x, y, ex, ey, w, bytes, true, false);
-  else if (careful) loopOfClose(x, y, ex, ey, w, bytes, true, true);
-  else if (w == 0) loopOfClose(x, y, ex, ey, w, bytes, false, false);
-  else loopOfClose(x, y, ex, ey, w, bytes, false, true);
+  if (careful) loopOfClose(x, y, ex, ey, w, bytes, true);
+  else loopOfClose(x, y, ex, ey, w, bytes, false);
 }
 
 @inline
-function loopOfClose(
-  x: usize,
-  y: usize,
-  ex: usize,
-  ey: usize,
-  w: usize,
-  bytes: usize,
-  careful: bool,
-  keep: bool,
-): void {
+function loopOfClose(x: usize, y: usize, ex: usize, ey: usize, w: usize, bytes: usize, careful: bool): void {
   const own = room;
   let sum = f32x4.splat(0);
   let moment = f32x4.splat(0);
@@ -122,7 +110,7 @@ function loopOfClose(
     const z2 = f32x4.mul(z, z);
     const p = f32x4.mul(v128.load(ex + i), v128.load(own, A));
     const pz = f32x4.mul(p, z);
-    if (keep) v128.store(w + i, pz);
+    v128.store(w + i, pz);
     const near = f32x4.mul(f32x4.mul(p, z2), curve(z, z2));
     const difference = f32x4.sub(f32x4.mul(v128.load(ey + i), v128.load(own, B)), p);
     let isNear = f32x4.le(z2, v128.load(NEAR));

@@ -89,20 +89,19 @@ function irregularBlockOfOne(x: usize, ex: usize, bytes: usize): void {
 }
 
 /**
- * Of two rows: eˣ = exp(t·x) into `ex`, e^y = exp(t·y) into `ey`, eˣ·(x − y) into `w` unless that is 0, and the results
+ * Of two rows: eˣ = exp(t·x) into `ex`, e^y = exp(t·y) into `ey`, eˣ·(x − y) into `w`, and the results
  * 0: Σ eˣ, 1: Σ e^y, 2: Σ eˣ·(x − y), which is not finite where only y is impossible,
  * 3: above 0 if some numbers were not finite, or so small that their exponential is 0; `w` is not complete then.
  */
 export function sumsOfTwo(x: usize, y: usize, ex: usize, ey: usize, w: usize, size: i32): void {
   clearResults();
-  const step: usize = w == 0 ? 0 : BLOCK_BYTES;
   for (; size >= BLOCK; size -= BLOCK) {
     blockOfTwo(x, y, ex, ey, w, BLOCK_BYTES);
     x += BLOCK_BYTES;
     y += BLOCK_BYTES;
     ex += BLOCK_BYTES;
     ey += BLOCK_BYTES;
-    w += step;
+    w += BLOCK_BYTES;
   }
   const rest = size & 3;
   const bytes = <usize>(size - rest) * F;
@@ -112,20 +111,14 @@ export function sumsOfTwo(x: usize, y: usize, ex: usize, ey: usize, w: usize, si
   const endY = end(1, y + bytes, rest, -Infinity);
   const endEx = end(2, ex + bytes, rest);
   const endEy = end(3, ey + bytes, rest);
-  const endW: usize = w == 0 ? 0 : end(4, w + bytes, rest);
+  const endW = end(4, w + bytes, rest);
   blockOfTwo(endX, endY, endEx, endEy, endW, 16);
   memory.copy(ex + bytes, endEx, <usize>rest * F);
   memory.copy(ey + bytes, endEy, <usize>rest * F);
-  if (w != 0) memory.copy(w + bytes, endW, <usize>rest * F);
+  memory.copy(w + bytes, endW, <usize>rest * F);
 }
 
 function blockOfTwo(x: usize, y: usize, ex: usize, ey: usize, w: usize, bytes: usize): void {
-  if (w == 0) loopOfTwo(x, y, ex, ey, w, bytes, false);
-  else loopOfTwo(x, y, ex, ey, w, bytes, true);
-}
-
-@inline
-function loopOfTwo(x: usize, y: usize, ex: usize, ey: usize, w: usize, bytes: usize, keep: bool): void {
   let sumX = f32x4.splat(0);
   let sumY = f32x4.splat(0);
   let moment = f32x4.splat(0);
@@ -149,7 +142,7 @@ function loopOfTwo(x: usize, y: usize, ex: usize, ey: usize, w: usize, bytes: us
     seen = v128.or(seen, bitsX);
     sumX = f32x4.add(sumX, e);
     const share = f32x4.mul(e, f32x4.sub(zx, zy));
-    if (keep) v128.store(w + i, share);
+    v128.store(w + i, share);
     moment = f32x4.add(moment, share);
     const bitsY = exponent(zy, perStep, round);
     const f = power(rest(zy, bitsY, round, high, low), bitsY, c0, c1, c2, c3, c4, c5);

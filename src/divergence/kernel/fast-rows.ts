@@ -64,7 +64,7 @@ export function fastRows(
     copyY,
     ex: copyEx,
     ey: at(3),
-    w: g === undefined ? 0 : at(5),
+    w: at(5),
     sumX: 1,
     sumY: 1,
     logitsX,

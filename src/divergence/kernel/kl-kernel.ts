@@ -14,8 +14,8 @@ export interface Pair {
 }
 
 /** The first pass over a pair of rows; with `reverse` the reference's is p. Unless careful, it keeps eˣ·(x − y) in `w`. */
-export function pairOf(row: PlacedRow, reverse: boolean, w = 0): Pair {
-  sumsOfTwo(row, reverse, w);
+export function pairOf(row: PlacedRow, reverse: boolean): Pair {
+  sumsOfTwo(row, reverse);
   const { results } = row.instance;
   const [sumP, sumQ] = [results[0]!, results[1]!];
   const logRatio = Math.log(sumP / sumQ);
@@ -28,8 +28,8 @@ export function pairOf(row: PlacedRow, reverse: boolean, w = 0): Pair {
  * KL(p‖q) by sums in which nothing cancels, and the error of the log-ratio. In place of q's exponentials it leaves q − p, of a
  * q that is too large by that error, and p·(log q − log p) of the same q in `w`.
  */
-export function closeKL(row: PlacedRow, { sumP, sumQ, logRatio, careful }: Pair, reverse: boolean, w = 0) {
-  const { instance, size, t } = row;
+export function closeKL(row: PlacedRow, { sumP, sumQ, logRatio, careful }: Pair, reverse: boolean) {
+  const { instance, w, size, t } = row;
   const { kernels, results } = instance;
   kernels.pair(t, 1 / sumP, 1 / sumQ);
   kernels.offset(...split(logRatio / t));
@@ -53,10 +53,9 @@ export function klKernel(reverse: boolean): RowKernel {
     recipe: { kind: "kl", parameter: reverse ? 1 : 0 },
     value(row) {
       if (row.vouchedY && !reverse) return against.value(row);
-      const w = reverse ? 0 : row.w;
-      pair = pairOf(row, reverse, w);
+      pair = pairOf(row, reverse);
       close = pair.roughKL < Math.max(CLOSE, Math.abs(pair.logRatio) / 2);
-      if (close) ({ kl, error } = closeKL(row, pair, reverse, w));
+      if (close) ({ kl, error } = closeKL(row, pair, reverse));
       else [kl, error] = [pair.roughKL, 0];
       return kl;
     },

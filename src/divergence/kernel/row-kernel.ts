@@ -20,7 +20,7 @@ export interface PlacedRow {
    */
   ex: number;
   readonly ey: number;
-  /** Room for one more number per outcome, 0 where no gradient is asked for. */
+  /** Room for one more number per outcome. */
   readonly w: number;
   /** Σ exp(t·x) and Σ exp(t·y) as given: of log-probabilities, what their probabilities sum to. */
   sumX: number;
@@ -88,9 +88,9 @@ export function sumsOfOne(row: PlacedRow): void {
   kernels.sumsOfOne(row.x, ex, size);
 }
 
-/** The same of both rows; with `reverse` the results are those of the second row and the first. Keeps shares in `w`, if not 0. */
-export function sumsOfTwo(row: PlacedRow, reverse: boolean, w: number): void {
-  const { instance, ex, ey, size, copyX, copyY } = row;
+/** The same of both rows; with `reverse` the results are those of the second row and the first. */
+export function sumsOfTwo(row: PlacedRow, reverse: boolean): void {
+  const { instance, ex, ey, w, size, copyX, copyY } = row;
   const { kernels, results } = instance;
   const pass = () =>
     reverse ? kernels.sumsOfTwo(row.y, row.x, ey, ex, w, size) : kernels.sumsOfTwo(row.x, row.y, ex, ey, w, size);
