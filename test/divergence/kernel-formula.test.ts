@@ -77,7 +77,7 @@ describe.each(Object.entries(FUNCTIONS))("%s", (name, f) => {
       fc.property(cases, (c) => {
         const [fast, exact] = [f(c), byFormula(() => f(c))];
         // A value that hangs on one or two outcomes has the error of their exponentials, several times where they are subtracted.
-        const tolerance = name.includes("Jensen") ? 5e-6 : 2e-6;
+        const tolerance = name.includes("Jensen") ? 5e-6 : 3.5e-6;
         exact.perRow.data.forEach((value, r) => {
           expect(Math.abs(fast.perRow.data[r]! - value)).toBeLessThanOrEqual(tolerance * Math.abs(value) + 1e-12);
           const [found, wanted] = [rowOf(fast.gradient, r), rowOf(exact.gradient, r)];
@@ -85,7 +85,7 @@ describe.each(Object.entries(FUNCTIONS))("%s", (name, f) => {
           const apart = largest(found.map((g, i) => g - wanted[i]!));
           // Slopes may be small differences of numbers of size p, which float32 has within some 1e-7, and hold p times the value.
           const ofValue = (5e-7 * value) / c.options.temperature;
-          expect(apart).toBeLessThanOrEqual(5e-6 * scale + 2e-6 * Math.min(1, value) + ofValue + 1e-10);
+          expect(apart).toBeLessThanOrEqual(5e-6 * scale + 2e-6 * Math.min(1, value) + ofValue + 1e-9);
         });
       }),
       { numRuns: 120 },
@@ -108,7 +108,7 @@ describe.each(Object.entries(FUNCTIONS))("%s", (name, f) => {
             expect(Math.abs(fast.perRow.data[r]! - value)).toBeLessThanOrEqual(5e-6 * Math.abs(value) + 1e-12);
             const [found, wanted] = [rowOf(fast.gradient, r), rowOf(exact.gradient, r)];
             const apart = largest(found.map((g, i) => g - wanted[i]!));
-            expect(apart).toBeLessThanOrEqual(5e-6 * largest(wanted) + 2e-6 * value + 1e-10);
+            expect(apart).toBeLessThanOrEqual(5e-6 * largest(wanted) + 2e-6 * value + 1e-9);
           } else {
             expect(fast.perRow.data[r]).toEqual(value);
             expect(rowOf(fast.gradient, r)).toEqual(rowOf(exact.gradient, r));
