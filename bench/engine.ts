@@ -1,9 +1,10 @@
 /**
  * Tokens per second of LoRA training on the embedded engine, with cross-entropy alone, with an exact KL to the base, and
- * in a step that is reported in full (gradient norm and cosine of the KL, shared top tokens), against the machine's own limit: the rate at which ONNX Runtime multiplies large matrices. All are measured in turn
- * in one run; medians.
+ * in a step that is reported in full (gradient norm and cosine of the KL, shared top tokens), against the machine's own limit:
+ * the rate at which ONNX Runtime multiplies large matrices. All are measured in turn in one run; medians.
  *
  *     npm run bench:engine -- [--rounds 15] [--threads 2] [--steps 0: also so many steps for the memory] [--json FILE]
+ *                             [--default-heap: as in a program that does not let its heap grow]
  */
 import { writeFileSync } from "node:fs";
 import { arch, cpus } from "node:os";
@@ -27,13 +28,13 @@ import { reusedZeros } from "../src/regularizer/gradient-sum.ts";
 import { KLDivergence } from "../src/regularizer/kl-divergence.ts";
 import { completionsLoss, type Held } from "../src/train/objective.ts";
 
-collectRarely();
 const zeros = reusedZeros();
 const { values: options } = parseArgs({
   options: {
     rounds: { type: "string", default: "15" },
     threads: { type: "string", default: "2" },
     steps: { type: "string", default: "0" },
+    "default-heap": { type: "boolean", default: false },
     vocabulary: { type: "string", default: "1024" },
     json: { type: "string" },
   },
@@ -41,6 +42,7 @@ const { values: options } = parseArgs({
 const ROUNDS = Number(options.rounds);
 const THREADS = Number(options.threads);
 const [BATCH, LENGTH] = [4, 128];
+if (!options["default-heap"]) collectRarely();
 
 /** The shipped model's shape. */
 const config: ModelConfig = {

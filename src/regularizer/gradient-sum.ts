@@ -42,7 +42,7 @@ export class SpareMemory {
 
 /** The sum that a penalty adds to: the caller's, or a new one that holds the penalty alone. */
 export function gradientSum(addTo: GradientSum | undefined, logprobs: readonly Tensor[]): GradientSum {
-  return addTo ?? { gradient: reusedZeros()(logprobs), scale: 1 };
+  return addTo ?? { gradient: zerosIn(new Float32Array(sizeOf(logprobs)), logprobs), scale: 1 };
 }
 
 /** Adds scale · gradient. */

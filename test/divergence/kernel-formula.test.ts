@@ -73,26 +73,33 @@ const largest = (row: Float32Array) => row.reduce((most, x) => Math.max(most, Ma
 
 describe.each(Object.entries(FUNCTIONS))("%s", (name, f) => {
   test("value and gradient are the formula's, within float32", () => {
+    // A long search finds one row in thousands beyond the bounds that all others keep.
+    let beyond = 0;
     fc.assert(
       fc.property(cases, (c) => {
         const [fast, exact] = [f(c), byFormula(() => f(c))];
         // A value that hangs on one or two outcomes has the error of their exponentials, several times where they are subtracted.
-        const tolerance = name.includes("Jensen") ? 5e-6 : 3.5e-6;
+        const usual = name.includes("Jensen") ? 5e-6 : 2e-6;
         exact.perRow.data.forEach((value, r) => {
-          expect(Math.abs(fast.perRow.data[r]! - value)).toBeLessThanOrEqual(tolerance * Math.abs(value) + 1e-12);
+          const error = Math.abs(fast.perRow.data[r]! - value);
+          expect(error).toBeLessThanOrEqual(Math.max(usual, 3.5e-6) * Math.abs(value) + 1e-12);
           const [found, wanted] = [rowOf(fast.gradient, r), rowOf(exact.gradient, r)];
           const scale = largest(wanted);
           const apart = largest(found.map((g, i) => g - wanted[i]!));
           // Slopes may be small differences of numbers of size p, which float32 has within some 1e-7, and hold p times the value.
           const ofValue = (5e-7 * value) / c.options.temperature;
           expect(apart).toBeLessThanOrEqual(5e-6 * scale + 2e-6 * Math.min(1, value) + ofValue + 1e-9);
+          if (error > usual * Math.abs(value) + 1e-12) beyond++;
+          else if (apart > 5e-6 * scale + 2e-6 * Math.min(1, value) + 1e-10) beyond++;
         });
       }),
       { numRuns: 120 },
     );
+    expect(beyond).toBeLessThanOrEqual(2);
   });
 
   test("what is not finite is what the formula says", () => {
+    let beyond = 0;
     const special = fc.constantFrom(Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, -200, -1e30, 1e30);
     const change = fc.record({ inP: fc.boolean(), at: fc.nat(), value: special });
     fc.assert(
@@ -109,6 +116,7 @@ describe.each(Object.entries(FUNCTIONS))("%s", (name, f) => {
             const [found, wanted] = [rowOf(fast.gradient, r), rowOf(exact.gradient, r)];
             const apart = largest(found.map((g, i) => g - wanted[i]!));
             expect(apart).toBeLessThanOrEqual(5e-6 * largest(wanted) + 2e-6 * value + 1e-9);
+            if (apart > 5e-6 * largest(wanted) + 2e-6 * value + 1e-10) beyond++;
           } else {
             expect(fast.perRow.data[r]).toEqual(value);
             expect(rowOf(fast.gradient, r)).toEqual(rowOf(exact.gradient, r));
@@ -117,6 +125,7 @@ describe.each(Object.entries(FUNCTIONS))("%s", (name, f) => {
       }),
       { numRuns: 120 },
     );
+    expect(beyond).toBeLessThanOrEqual(2);
   });
 
   test("weights, totals, caps and reductions", () => {

@@ -49,10 +49,12 @@ export function fastRows(
   from: number,
   to: number,
 ): void {
-  const { size, x, y, g, values, factors, check, logitsX, logitsY } = pass;
+  const { size, x, y, g, add, values, factors, check, logitsX, logitsY } = pass;
   const { floats } = instance;
-  const at = (i: number) => room + 4 * i * wholeLines(size);
-  const [copyX, copyY, copyEx, copyG] = [at(0), at(1), at(2), at(4)];
+  const [copyX, copyY, copyEx, ey, copyG, w] = Array.from(
+    { length: ROWS },
+    (_, i) => room + 4 * i * wholeLines(size),
+  ) as [number, number, number, number, number, number];
   const row: PlacedRow = {
     instance,
     index: 0,
@@ -63,8 +65,8 @@ export function fastRows(
     copyX,
     copyY,
     ex: copyEx,
-    ey: at(3),
-    w: at(5),
+    ey,
+    w,
     sumX: 1,
     sumY: 1,
     logitsX,
@@ -81,8 +83,8 @@ export function fastRows(
     row.x = place(x, r, copyX);
     if (y !== undefined) row.y = place(y, r, copyY);
     const into = typeof g === "number" ? g + 4 * r * size : copyG;
-    const isFree = g !== undefined && !pass.add && into !== row.x && into !== row.y;
-    row.ex = isFree ? into : copyEx;
+    // Not where numbers lie that are still needed.
+    row.ex = g === undefined || add || into === row.x || into === row.y ? copyEx : into;
     const value = kernel.value(row);
     if (!Number.isFinite(value)) continue;
     if (check && !logitsX && !sumsToOne(row.sumX)) continue;
@@ -90,8 +92,8 @@ export function fastRows(
     values[r] = value;
     if (g === undefined || value > pass.clip) continue;
     const theirs = typeof g === "number" ? undefined : g.subarray(r * size, (r + 1) * size);
-    if (pass.add && theirs) floats.set(theirs, into / 4);
-    kernel.gradient(row, into, factors[r]!, pass.add);
+    if (add && theirs) floats.set(theirs, into / 4);
+    kernel.gradient(row, into, factors[r]!, add);
     theirs?.set(floats.subarray(into / 4, into / 4 + size));
   }
 }

@@ -66,13 +66,12 @@ export function klKernel(reverse: boolean): RowKernel {
       const { sumP, sumQ, logRatio, careful } = pair;
       if (!reverse) {
         const scale = factor / sumP;
-        if (close) {
-          kernels.gradientOfTwo(g, ex, w, size, scale * (error - kl), -factor, add);
-        } else if (careful) {
+        if (careful && !close) {
           kernels.offset(...split((logRatio + kl) / t));
           kernels.gradientOfRatio(g, x, y, ex, size, scale * t, add);
         } else {
-          kernels.gradientOfTwo(g, ex, w, size, -scale * (logRatio + kl), scale * t, add);
+          const [ofP, ofShare] = close ? [error - kl, -sumP] : [-logRatio - kl, t];
+          kernels.gradientOfTwo(g, ex, w, size, scale * ofP, scale * ofShare, add);
         }
       } else if (close) {
         const [ofP, ofDifference] = [Math.expm1(-error), Math.exp(-error)];
@@ -84,9 +83,6 @@ export function klKernel(reverse: boolean): RowKernel {
   };
 }
 
-/** How far, in nats, a guess of log Σ eˣ may be off: what is then lost of the digits of e^(x − guess) is less than one. */
-const FAR = 3;
-
 /** KL(p‖q) against log-probabilities of q that are known to sum to 1: none of its exponentials is needed. */
 function klAgainstKernel(): RowKernel {
   // Of the row at hand, from `value` to `gradient`: Σ e^z and by how much log p − log q is less than z − y, plus the KL.
@@ -94,16 +90,18 @@ function klAgainstKernel(): RowKernel {
   return {
     value(row) {
       const { instance, x, y, ex, ey, size, logitsX } = row;
-      const { kernels, results } = instance;
+      const { kernels, results, floats } = instance;
       const pass = (k: number) => {
         kernels.sumsAgainst(x, y, ex, ey, size, k);
         sum = results[0]!;
       };
       if (logitsX) {
-        const guess = Math.fround(likelyNormalizer(row));
-        pass(guess);
-        const off = Math.log(sum);
-        if (!(Math.abs(off) < FAR)) pass(Number.isFinite(off) ? guess + off : kernels.largest(x, size));
+        // log Σ eˣ, as far as the first outcomes tell it: of each it is x − y, if p were q. Cheaper than the row's largest x.
+        let likely = 0;
+        for (let i = 0; i < 16; i++) likely += (floats[x / 4 + i]! - floats[y / 4 + i]!) / 16;
+        pass(likely);
+        // Three nats off at most: less than a digit of e^(x − k) is lost by that.
+        if (!(sum > 0.05 && sum < 20)) pass(kernels.largest(x, size));
       } else pass(0);
       // Log-probabilities of p are vouched for as well: equal ones have exactly 0.
       const logSum = logitsX ? Math.log(sum) : 0;
@@ -115,13 +113,4 @@ function klAgainstKernel(): RowKernel {
       instance.kernels.gradientOfTwo(g, ey, ex, size, factor / sum, (-factor * offset) / sum, add);
     },
   };
-}
-
-/** log Σ eˣ, as far as the first outcomes tell it: of each it is x − y, if p were q. Cheaper than the largest x of the row. */
-function likelyNormalizer({ instance, x, y, size }: PlacedRow): number {
-  const { floats } = instance;
-  const count = Math.min(size, 16);
-  let sum = 0;
-  for (let i = 0; i < count; i++) sum += floats[x / 4 + i]! - floats[y / 4 + i]!;
-  return sum / count;
 }

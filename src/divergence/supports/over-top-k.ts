@@ -168,15 +168,15 @@ function checkRows(p: readonly number[], q: readonly number[], known: boolean): 
 }
 
 /** In which check each token was last listed: kept, since a vocabulary's worth of zeros costs more than what is looked up. */
-let listed = new Int32Array(0);
+let listed = new Float64Array(0);
 let checks = 0;
 
 /** The token ids of a row, which are checked: each in the vocabulary, none twice, and the same on both sides. */
 function tokenCheck({ tokens }: TopK, vocabulary: number | undefined, known: TopK | undefined) {
   const k = tokens.shape.at(-1)!;
-  if (vocabulary !== undefined && listed.length < vocabulary) listed = new Int32Array(vocabulary);
+  if (vocabulary !== undefined && listed.length < vocabulary) listed = new Float64Array(vocabulary);
   return (row: number): Int32Array => {
-    checks = (checks + 1) % 2 ** 31;
+    checks++;
     const ids = tokens.data.subarray(row * k, row * k + k);
     if (vocabulary === undefined && new Set(ids).size !== k) throw twice(row, k);
     for (let i = 0; i < k; i++) {
