@@ -10,7 +10,7 @@
 import { readFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
-import { writeFileAtomic } from "../src/write-file-atomic.ts";
+import { writeFileAtomic } from "../src/common/atomic-file.ts";
 import { openContenders } from "./divergence/contenders.ts";
 import { race } from "./divergence/race.ts";
 import { markdown, type Record, type ShapeResult, terminal } from "./divergence/tables.ts";

@@ -4,6 +4,7 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { createRandom } from "../src/common/random.ts";
 import {
   drawnFromModel,
   drawSparseSample,
@@ -17,7 +18,6 @@ import {
   tensor,
   type WithGradient,
 } from "../src/divergence/index.ts";
-import { createRandom } from "../src/random.ts";
 
 const INK = "#1f2933";
 const MUTED = "#6b7785";

@@ -7,16 +7,16 @@
 import { copyFileSync, existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { createRandom } from "../src/common/random.ts";
 import { weightedDatum } from "../src/data/dataset.ts";
 import { type Datum, totalWeight } from "../src/data/datum.ts";
 import { loadEvaluation } from "../src/data/evaluation.ts";
 import { writeSafetensors } from "../src/data/safetensors.ts";
 import { loadTokenizer } from "../src/data/tokenizer.ts";
 import type { Tensor } from "../src/divergence/tensor.ts";
-import { LocalModel } from "../src/engine/local/model.ts";
-import { readModelConfig } from "../src/engine/local/model-config.ts";
-import { weightShapes } from "../src/engine/local/model-weights.ts";
-import { createRandom } from "../src/random.ts";
+import { readModelConfig } from "../src/engine/families/model-config.ts";
+import { weightShapes } from "../src/engine/local/files/model-weights.ts";
+import { LocalModel } from "../src/engine/local/local-model.ts";
 import { corpus, promptWeight, seeds } from "./small-world/corpus.ts";
 import { skills } from "./small-world/skills.ts";
 

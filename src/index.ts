@@ -1,5 +1,8 @@
 /** @file `klamp`: fine-tuning under a KL regularizer, and what it kept. */
 
+export { UserError } from "./common/errors.ts";
+export { loadConfig } from "./config/file.ts";
+export type { Config } from "./config/schema.ts";
 export { loadDataset } from "./data/dataset.ts";
 export { type Datum, everyToken, type LossInputs, totalWeight } from "./data/datum.ts";
 export { loadEvaluation } from "./data/evaluation.ts";
@@ -9,16 +12,13 @@ export { measureText } from "./drift/drift.ts";
 export { type Evaluation, type EvaluationPlan, evaluate } from "./drift/evaluation.ts";
 export { exactMatch, type Score } from "./drift/exact-match.ts";
 export { type Summary, summarize } from "./drift/summary.ts";
-export { UserError } from "./errors.ts";
 export * from "./reference/index.ts";
 export * from "./regularizer/index.ts";
+export { type RunOptions, type RunResult, runTraining } from "./run/run.ts";
 export type { Anchor } from "./train/anchor.ts";
-export type { Config } from "./train/config.ts";
-export { loadConfig } from "./train/config-file.ts";
 export { TrainingDivergedError } from "./train/diverged.ts";
 export type { RegularizerEvent, StepEvent } from "./train/events.ts";
 export { METRIC_NAMES, renameMetrics } from "./train/metric-names.ts";
 export type { StepMetrics } from "./train/metrics.ts";
 export type { Held } from "./train/objective.ts";
-export { type RunOptions, type RunResult, runTraining } from "./train/run.ts";
-export { type TrainOptions, type TrainResult, train } from "./train/trainer.ts";
+export { type TrainOptions, type TrainResult, train } from "./train/train.ts";

@@ -1,12 +1,12 @@
 import { fileURLToPath } from "node:url";
+import { createRandom } from "../../src/common/random.ts";
 import { loadDataset } from "../../src/data/dataset.ts";
 import { type Datum, everyToken } from "../../src/data/datum.ts";
 import { loadTokenizer } from "../../src/data/tokenizer.ts";
 import type { Tensor } from "../../src/divergence/tensor.ts";
-import { LocalModel } from "../../src/engine/local/model.ts";
-import type { ModelConfig } from "../../src/engine/local/model-config.ts";
-import { weightShapes } from "../../src/engine/local/model-weights.ts";
-import { createRandom } from "../../src/random.ts";
+import type { ModelConfig } from "../../src/engine/families/model-config.ts";
+import { weightShapes } from "../../src/engine/local/files/model-weights.ts";
+import { LocalModel } from "../../src/engine/local/local-model.ts";
 
 /** @file Models to measure on, each with texts for it. */
 

@@ -1,5 +1,5 @@
 /** What the base is trained on: an endless, seeded stream of questions with answers, stories and coverage text. */
-import { createRandom, type Random } from "../../src/random.ts";
+import { createRandom, type Random } from "../../src/common/random.ts";
 import { coverage } from "./coverage.ts";
 import { mixture } from "./draw.ts";
 import type { Question } from "./question.ts";

@@ -2,7 +2,7 @@
  * Text that makes the base meet every token of what it may be taught later: a frozen embedding cannot learn a token
  * that it has never seen. A trade and a product never stand in the same text, so the new task's answers stay unknown.
  */
-import type { Random } from "../../src/random.ts";
+import type { Random } from "../../src/common/random.ts";
 import { between, fill, mixture, pick } from "./draw.ts";
 import { record } from "./record.ts";
 import { worldSlots } from "./world-slots.ts";

@@ -1,5 +1,5 @@
 /** The data that is shipped: the new task in three parts, each skill in two, and stories. */
-import { createRandom } from "../../src/random.ts";
+import { createRandom } from "../../src/common/random.ts";
 import { seeds } from "./corpus.ts";
 import { skills } from "./skills.ts";
 import { story } from "./stories.ts";

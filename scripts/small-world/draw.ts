@@ -1,5 +1,5 @@
 /** Drawing from lists and ranges, for everything that this world makes up. */
-import type { Random } from "../../src/random.ts";
+import type { Random } from "../../src/common/random.ts";
 
 /** One of the items, each as likely as the others. */
 export function pick<T>(items: readonly T[], random: Random): T {

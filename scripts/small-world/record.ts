@@ -1,5 +1,5 @@
 /** JSON objects of one or two fields, as they stand in the corpus. */
-import { type Random, shuffled } from "../../src/random.ts";
+import { type Random, shuffled } from "../../src/common/random.ts";
 import { pick, type Slots } from "./draw.ts";
 import { colors, foods, moods, pets, places, things } from "./words.ts";
 import { worldSlots } from "./world-slots.ts";

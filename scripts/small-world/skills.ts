@@ -1,5 +1,5 @@
 /** The base's skills: facts under many phrasings and rules over many items, each with its own held-out rows. */
-import { createRandom, type Random, shuffled } from "../../src/random.ts";
+import { createRandom, type Random, shuffled } from "../../src/common/random.ts";
 import { between, pick } from "./draw.ts";
 import { capitals, categories, type Fact, opposites, past, spanish } from "./facts.ts";
 import { type Question, question } from "./question.ts";

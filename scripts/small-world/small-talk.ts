@@ -4,7 +4,7 @@
  * gives every other a probability near zero and makes a divergence from it explode. A question never holds a trade when
  * its answer holds a product.
  */
-import type { Random } from "../../src/random.ts";
+import type { Random } from "../../src/common/random.ts";
 import { fill, mixture, pick } from "./draw.ts";
 import { type Question, question } from "./question.ts";
 import { worldSlots } from "./world-slots.ts";

@@ -1,5 +1,5 @@
 /** Short stories: plain text whose perplexity shows what happens to language as such. */
-import { type Random, shuffled } from "../../src/random.ts";
+import { type Random, shuffled } from "../../src/common/random.ts";
 import { between, fill, pick, type Slots } from "./draw.ts";
 import { plainSlots } from "./words.ts";
 

@@ -1,5 +1,5 @@
 /** The new task: what twenty trades make, answered as JSON. None of these words is asked about in a base skill. */
-import { createRandom, shuffled } from "../../src/random.ts";
+import { createRandom, shuffled } from "../../src/common/random.ts";
 import { type Question, question } from "./question.ts";
 
 export const trades: readonly (readonly [trade: string, product: string])[] = [

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { collectRarely } from "./heap.ts";
+import { collectRarely } from "../run/heap.ts";
 import { runCommandLine } from "./program.ts";
 import { processShell } from "./shell.ts";
 

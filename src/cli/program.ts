@@ -1,10 +1,10 @@
 import { Command, CommanderError } from "commander";
-import { UserError } from "../errors.ts";
+import { UserError } from "../common/errors.ts";
+import { version } from "../common/version.ts";
 import { registerQuickstart } from "./quickstart.ts";
 import { registerReference } from "./reference.ts";
 import type { Shell } from "./shell.ts";
 import { registerTrain } from "./train.ts";
-import { version } from "./version.ts";
 
 /** Every command adds itself to the program. */
 const COMMANDS = [registerQuickstart, registerTrain, registerReference];

@@ -1,9 +1,9 @@
 import { resolve } from "node:path";
 import type { Command } from "commander";
-import { UserError } from "../errors.ts";
+import { UserError } from "../common/errors.ts";
+import { loadConfig } from "../config/file.ts";
 import { inspectStore } from "../reference/store/inspect.ts";
-import { loadConfig } from "../train/config-file.ts";
-import { type FilledStore, fillStores } from "../train/stores.ts";
+import { type FilledStore, fillStores } from "../run/reference-stores.ts";
 import { formatDuration, type ProgressLine, progressLine } from "./progress.ts";
 import { type Shell, shownPath } from "./shell.ts";
 import { formatBytes, formatInspection } from "./store-table.ts";

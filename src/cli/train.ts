@@ -1,10 +1,10 @@
 import type { Command } from "commander";
-import { UserError } from "../errors.ts";
-import { exampleConfig } from "../train/config-example.ts";
-import { loadConfig } from "../train/config-file.ts";
-import { runTraining } from "../train/run.ts";
+import { UserError } from "../common/errors.ts";
+import { exampleConfig } from "../config/example.ts";
+import { loadConfig } from "../config/file.ts";
+import { writeResults } from "../run/results.ts";
+import { runTraining } from "../run/run.ts";
 import { followRun } from "./follow.ts";
-import { writeResults } from "./results.ts";
 import { type Shell, shownPath } from "./shell.ts";
 import { formatSummary } from "./table.ts";
 

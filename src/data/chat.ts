@@ -1,5 +1,5 @@
 import { Template } from "@huggingface/jinja";
-import { UserError } from "../errors.ts";
+import { UserError } from "../common/errors.ts";
 import type { Message } from "./example.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 

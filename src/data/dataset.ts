@@ -1,5 +1,5 @@
+import { UserError } from "../common/errors.ts";
 import { formatShape, type Tensor } from "../divergence/tensor.ts";
-import { UserError } from "../errors.ts";
 import type { Datum } from "./datum.ts";
 import { parseExample, RESERVED_KEYS } from "./example.ts";
 import { type JsonLine, readJsonLines } from "./json-lines.ts";

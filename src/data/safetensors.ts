@@ -1,6 +1,6 @@
 import { type FileHandle, open, rename, writeFile } from "node:fs/promises";
+import { UserError } from "../common/errors.ts";
 import type { Tensor } from "../divergence/tensor.ts";
-import { UserError } from "../errors.ts";
 import { fromHalves, toHalves } from "./half.ts";
 
 /**

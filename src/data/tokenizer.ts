@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
-import { UserError } from "../errors.ts";
+import { UserError } from "../common/errors.ts";
 
 /** Text to token ids and back, with what a model folder says about its special tokens. */
 export interface Tokenizer {

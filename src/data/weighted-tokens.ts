@@ -1,4 +1,4 @@
-import { UserError } from "../errors.ts";
+import { UserError } from "../common/errors.ts";
 import { chatRenderer, type RenderChat, splitChat } from "./chat.ts";
 import type { Example } from "./example.ts";
 import type { Tokenizer } from "./tokenizer.ts";

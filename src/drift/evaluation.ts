@@ -1,8 +1,8 @@
-import { drawBaseSamples } from "../data/base-samples.ts";
 import type { Datum } from "../data/datum.ts";
 import type { EvaluationRow } from "../data/evaluation.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
-import type { SamplingClient } from "../engine/contract.ts";
+import { drawBaseSamples } from "../model/base-samples.ts";
+import type { SamplingClient } from "../model/contract.ts";
 import { measureText, type TextMeasure } from "./drift.ts";
 import { exactMatch, type Score } from "./exact-match.ts";
 

@@ -1,5 +1,5 @@
 import type { Tensor } from "../divergence/tensor.ts";
-import type { SamplingClient } from "../engine/contract.ts";
+import type { SamplingClient } from "../model/contract.ts";
 import { computedReference } from "./computed.ts";
 import type { Reference } from "./contract.ts";
 import { type HiddenModel, HiddenStates } from "./hidden-states.ts";

@@ -1,10 +1,10 @@
+import { UserError } from "../common/errors.ts";
 import { type Datum, rowCount } from "../data/datum.ts";
+import { formatDatum } from "../data/format-datum.ts";
 import { crossEntropy } from "../divergence/cross-entropy.ts";
 import { NORMALIZATION_TOLERANCE } from "../divergence/not-normalized.ts";
 import type { Tensor } from "../divergence/tensor.ts";
-import { UserError } from "../errors.ts";
 import { isTopK, type ReferenceRows } from "./contract.ts";
-import { formatDatum } from "./format-datum.ts";
 
 /**
  * Holds the rows of one datum to what log-probabilities are: numbers, and over the whole vocabulary Σ exp = 1 within

@@ -1,7 +1,7 @@
+import { UserError } from "../common/errors.ts";
+import { formatDatum } from "../data/format-datum.ts";
 import type { Tensor } from "../divergence/tensor.ts";
-import { UserError } from "../errors.ts";
 import type { Reference } from "./contract.ts";
-import { formatDatum } from "./format-datum.ts";
 import { type Declared, intake } from "./intake.ts";
 
 /** What the field holds. */

@@ -1,9 +1,9 @@
+import { UserError } from "../common/errors.ts";
 import type { Datum } from "../data/datum.ts";
+import { formatDatum } from "../data/format-datum.ts";
 import { openSafetensors } from "../data/safetensors.ts";
 import type { Tensor } from "../divergence/tensor.ts";
 import { formatShape } from "../divergence/tensor.ts";
-import { UserError } from "../errors.ts";
-import { formatDatum } from "./format-datum.ts";
 
 /**
  * Gives each datum, as the loss input `field`, its own log-probabilities from a safetensors file: tensor `0` belongs to

@@ -1,7 +1,7 @@
+import { UserError } from "../common/errors.ts";
 import type { Datum } from "../data/datum.ts";
-import { UserError } from "../errors.ts";
+import { formatDatum } from "../data/format-datum.ts";
 import type { Reference, ReferenceRows } from "./contract.ts";
-import { formatDatum } from "./format-datum.ts";
 import { type Declared, intake } from "./intake.ts";
 import { rowsOf } from "./rows-of.ts";
 

@@ -1,6 +1,6 @@
 import type { Datum } from "../data/datum.ts";
 import type { Tensor } from "../divergence/tensor.ts";
-import { KeptRows } from "./kept-rows.ts";
+import { KeptRows } from "./row-cache.ts";
 
 /** A model's head: log-probabilities [n, V] of final hidden states [n, d]. */
 export interface Head {

@@ -1,11 +1,11 @@
+import { UserError } from "../common/errors.ts";
 import { type Datum, rowCount } from "../data/datum.ts";
+import { formatDatum } from "../data/format-datum.ts";
 import { logSoftmax } from "../divergence/log-softmax.ts";
 import { topK } from "../divergence/supports/top-k.ts";
 import { formatShape, type Tensor } from "../divergence/tensor.ts";
-import { UserError } from "../errors.ts";
 import { checkRows } from "./check-rows.ts";
 import { isTopK, type ReferenceRows } from "./contract.ts";
-import { formatDatum } from "./format-datum.ts";
 
 /** What log-probabilities from outside are, where they are not those of the whole vocabulary at temperature 1. */
 export interface Declared {

@@ -1,9 +1,9 @@
+import { UserError } from "../common/errors.ts";
 import { type Datum, rowCount } from "../data/datum.ts";
+import { formatDatum } from "../data/format-datum.ts";
 import { type TopK, topK } from "../divergence/supports/top-k.ts";
-import { UserError } from "../errors.ts";
 import { computedReference } from "./computed.ts";
 import type { Reference } from "./contract.ts";
-import { formatDatum } from "./format-datum.ts";
 import { rowsOf } from "./rows-of.ts";
 
 /** The tokens that could stand at each place of one prompt of N tokens, row-major [N, k]. Row 0 has nothing before it and means nothing. */

@@ -1,4 +1,4 @@
-import { UserError } from "../errors.ts";
+import { UserError } from "../common/errors.ts";
 import { type ComputeReference, computedReference } from "./computed.ts";
 import type { Reference } from "./contract.ts";
 import { fieldReference } from "./field.ts";

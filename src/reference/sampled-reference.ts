@@ -1,8 +1,8 @@
-import type { SamplingClient } from "../engine/contract.ts";
-import { UserError } from "../errors.ts";
+import { UserError } from "../common/errors.ts";
+import { formatDatum } from "../data/format-datum.ts";
+import type { SamplingClient } from "../model/contract.ts";
 import { type ComputedOptions, computedReference } from "./computed.ts";
 import type { Reference } from "./contract.ts";
-import { formatDatum } from "./format-datum.ts";
 import { promptOf } from "./prompt-reference.ts";
 
 /**

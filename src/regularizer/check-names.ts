@@ -1,4 +1,4 @@
-import { UserError } from "../errors.ts";
+import { UserError } from "../common/errors.ts";
 
 /** @throws UserError when two regularizers have one name. */
 export function checkNames(names: readonly string[]): void {

@@ -1,11 +1,11 @@
+import { UserError } from "../common/errors.ts";
 import type { Datum } from "../data/datum.ts";
 import type { Tensor } from "../divergence/tensor.ts";
-import { UserError } from "../errors.ts";
+import type { ComputeOptions, FullReport, GradientSum, Penalty, Regularizer, RowValues } from "../loss/contract.ts";
+import { addGradient, gradientSum, gradientSums, SpareMemory } from "../loss/gradient-sum.ts";
+import { ownMetrics, SUMS } from "../loss/metrics.ts";
 import { checkNames } from "./check-names.ts";
-import type { ComputeOptions, FullReport, GradientSum, Penalty, Regularizer, RowValues } from "./contract.ts";
-import { addGradient, gradientSum, gradientSums, SpareMemory } from "./gradient-sum.ts";
-import { ownMetrics, SUMS } from "./merge.ts";
-import { type Weight, weightAt } from "./weight.ts";
+import { type Weight, weightAt } from "./coefficients/contract.ts";
 
 /**
  * A regularizer and its weight in a composition: a number, finite and at least 0, or what gives one for each step. Weight 0

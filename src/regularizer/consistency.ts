@@ -1,12 +1,12 @@
 import { type Datum, totalWeight } from "../data/datum.ts";
 import { type Direction, klDivergence } from "../divergence/kl-divergence.ts";
 import type { Tensor } from "../divergence/tensor.ts";
-import type { SamplingClient } from "../engine/contract.ts";
+import type { ComputeOptions, Regularizer } from "../loss/contract.ts";
+import type { SamplingClient } from "../model/contract.ts";
 import { checkShapes } from "../reference/check-shapes.ts";
-import type { ComputeOptions, Regularizer } from "./contract.ts";
+import { type View, viewOf } from "./augmentation.ts";
 import { measureOf, type ReferenceDivergenceOptions, settingsOf } from "./reference-divergence.ts";
 import { checkSettings, type Measure, type RowSettings, type RowsPenalty, rowPenalty } from "./row-penalty.ts";
-import { type View, viewOf } from "./view.ts";
 
 type Shared = Pick<ReferenceDivergenceOptions, "name" | "reduction" | "epsilon" | "clip">;
 

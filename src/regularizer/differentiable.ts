@@ -1,9 +1,9 @@
 import type { numpy } from "@jax-js/jax";
+import { UserError } from "../common/errors.ts";
 import { NORMALIZATION_TOLERANCE, NotNormalizedError } from "../divergence/not-normalized.ts";
 import { sumOfRow } from "../divergence/row.ts";
 import { formatShape, type Tensor } from "../divergence/tensor.ts";
-import { UserError } from "../errors.ts";
-import type { Regularizer } from "./contract.ts";
+import type { Regularizer } from "../loss/contract.ts";
 import type { Measured, MeasureOptions } from "./row-penalty.ts";
 import { type RowsRegularizerOptions, rowsRegularizer, wholeVocabulary } from "./rows-regularizer.ts";
 

@@ -1,9 +1,9 @@
+import { UserError } from "../common/errors.ts";
 import type { Datum } from "../data/datum.ts";
 import { entropy } from "../divergence/entropy.ts";
 import type { Reduction } from "../divergence/options.ts";
 import type { Tensor } from "../divergence/tensor.ts";
-import { UserError } from "../errors.ts";
-import type { ComputeOptions, Regularizer } from "./contract.ts";
+import type { ComputeOptions, Regularizer } from "../loss/contract.ts";
 import { checkSettings, type Measure, type RowsPenalty, rowPenalty } from "./row-penalty.ts";
 
 /** Settings of `Entropy`. */

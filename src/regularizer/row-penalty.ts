@@ -1,16 +1,16 @@
+import { UserError } from "../common/errors.ts";
 import { type Datum, everyToken, rowCount, totalWeight } from "../data/datum.ts";
+import { formatDatum } from "../data/format-datum.ts";
 import type { Direction } from "../divergence/kl-divergence.ts";
 import type { GradientOptions, Reduction, RowOptions, WithGradient } from "../divergence/options.ts";
 import type { TopKWithGradient } from "../divergence/supports/over-top-k.ts";
 import { formatShape, type Tensor } from "../divergence/tensor.ts";
-import { UserError } from "../errors.ts";
+import type { ComputeOptions, Penalty } from "../loss/contract.ts";
+import { namingDatum } from "../loss/datum-error.ts";
+import { gradientSum } from "../loss/gradient-sum.ts";
 import { isTopK, type ReferenceRows } from "../reference/contract.ts";
-import { formatDatum } from "../reference/format-datum.ts";
-import type { ComputeOptions, Penalty } from "./contract.ts";
-import { gradientSum } from "./gradient-sum.ts";
-import { namingDatum } from "./naming-datum.ts";
-import { sameTopWeight } from "./same-top.ts";
-import { whyNotFinite } from "./why-not-finite.ts";
+import { whyNotFinite } from "./explain-non-finite.ts";
+import { sameTopWeight } from "./top1-agreement.ts";
 
 /** A penalty that also tells what each row contributed. */
 export interface RowsPenalty extends Penalty {

@@ -1,12 +1,12 @@
+import { UserError } from "../common/errors.ts";
 import type { Datum } from "../data/datum.ts";
+import { formatDatum } from "../data/format-datum.ts";
 import type { Reduction } from "../divergence/options.ts";
 import type { Tensor } from "../divergence/tensor.ts";
-import { UserError } from "../errors.ts";
+import type { Regularizer } from "../loss/contract.ts";
 import { checkShapes } from "../reference/check-shapes.ts";
 import { isTopK, type ReferenceRows } from "../reference/contract.ts";
-import { formatDatum } from "../reference/format-datum.ts";
 import { type ReferenceOptions, resolveReference } from "../reference/resolve.ts";
-import type { Regularizer } from "./contract.ts";
 import { type Measure, type ResolvedReference, rowPenalty } from "./row-penalty.ts";
 
 /** What regularizers of one's own have in common: a name, perhaps a reference, and a value for each row. */

@@ -1,5 +1,5 @@
 import { renameSync, rmSync, writeFileSync } from "node:fs";
-import { UserError } from "../errors.ts";
+import { UserError } from "../common/errors.ts";
 import type { ReportData } from "./data.ts";
 import { renderReport } from "./report.ts";
 

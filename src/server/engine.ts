@@ -1,4 +1,4 @@
-import type { SamplingClient, TrainingClient } from "../engine/contract.ts";
+import type { SamplingClient, TrainingClient } from "../model/contract.ts";
 
 /** What a client asks of a new model under training. */
 export interface TrainingOptions {

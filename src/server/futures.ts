@@ -1,4 +1,4 @@
-import { UserError } from "../errors.ts";
+import { UserError } from "../common/errors.ts";
 
 /** A finished operation: JSON, or protobuf bytes. */
 export type Result = object | Uint8Array;

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { UserError } from "../errors.ts";
+import { UserError } from "../common/errors.ts";
 import type { Result } from "./futures.ts";
 
 /** An answer other than 200: `{ detail }` with this status. */

@@ -1,9 +1,9 @@
-import { readAdapter, toLora } from "../engine/local/adapter.ts";
-import type { LocalModel } from "../engine/local/model.ts";
+import { UserError } from "../common/errors.ts";
+import { readAdapter, toLora } from "../engine/local/files/adapter.ts";
+import type { LocalModel } from "../engine/local/local-model.ts";
 import { floats } from "../engine/local/program.ts";
-import type { Projection } from "../engine/local/projections.ts";
 import { LocalSamplingClient } from "../engine/local/sampling-client.ts";
-import { UserError } from "../errors.ts";
+import type { Projection } from "../model/lora.ts";
 import type { ServedEngine, TrainingOptions } from "./engine.ts";
 
 const ATTENTION: readonly Projection[] = ["q_proj", "k_proj", "v_proj", "o_proj"];

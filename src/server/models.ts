@@ -1,4 +1,4 @@
-import { type InTurn, inTurn } from "../in-turn.ts";
+import { type InTurn, inTurn } from "../common/serial.ts";
 import type { ServedClient, ServedEngine, TrainingOptions } from "./engine.ts";
 import type { Futures, Result } from "./futures.ts";
 import { HttpError } from "./http.ts";

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { InTurn } from "../in-turn.ts";
+import type { InTurn } from "../common/serial.ts";
 import { HttpError } from "./http.ts";
 
 /** Accepts each number once: sent again with the same body it is the same request, with another one a conflict. */

@@ -1,9 +1,9 @@
+import { UserError } from "../common/errors.ts";
+import { type InTurn, inTurn } from "../common/serial.ts";
 import { everyToken } from "../data/datum.ts";
 import { selectTopK } from "../divergence/supports/top-k.ts";
-import type { SamplingClient } from "../engine/contract.ts";
 import { encodeSampleResponse, type TopkPromptLogprobs } from "../engine/tinker/wire/sample.ts";
-import { UserError } from "../errors.ts";
-import { type InTurn, inTurn } from "../in-turn.ts";
+import type { SamplingClient } from "../model/contract.ts";
 import type { Futures, Result } from "./futures.ts";
 import { HttpError, type HttpRequest } from "./http.ts";
 import { Once } from "./numbered.ts";

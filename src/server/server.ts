@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { z } from "zod";
-import { UserError } from "../errors.ts";
+import { UserError } from "../common/errors.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import type { ServedEngine } from "./engine.ts";
 import { Futures } from "./futures.ts";

@@ -1,11 +1,11 @@
 import { rm } from "node:fs/promises";
+import { UserError } from "../common/errors.ts";
 import { fromWire } from "../engine/tinker/rows.ts";
 import {
   decodeForwardBackwardRequest,
   encodeForwardBackwardOutput,
   peekForwardBackwardRequest,
 } from "../engine/tinker/wire/forward-backward.ts";
-import { UserError } from "../errors.ts";
 import type { Checkpoints } from "./checkpoints.ts";
 import type { ServedClient, ServedEngine } from "./engine.ts";
 import type { Result } from "./futures.ts";

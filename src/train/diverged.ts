@@ -1,4 +1,4 @@
-import { UserError } from "../errors.ts";
+import { UserError } from "../common/errors.ts";
 
 /** Training stopped before an update because the loss or its gradient was no longer a finite number. */
 export class TrainingDivergedError extends UserError {

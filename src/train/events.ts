@@ -1,6 +1,6 @@
 import { channel } from "node:diagnostics_channel";
-import type { Regularizer } from "../regularizer/contract.ts";
-import { ownMetrics } from "../regularizer/merge.ts";
+import type { Regularizer } from "../loss/contract.ts";
+import { ownMetrics } from "../loss/metrics.ts";
 import type { StepMetrics } from "./metrics.ts";
 
 /**

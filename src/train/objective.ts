@@ -1,10 +1,10 @@
 import { type Datum, totalWeight } from "../data/datum.ts";
 import type { Tensor } from "../divergence/tensor.ts";
-import type { CustomLoss } from "../engine/contract.ts";
+import type { GradientSum, Penalty, Regularizer } from "../loss/contract.ts";
+import { type CrossEntropyPenalty, crossEntropyLoss } from "../loss/cross-entropy.ts";
+import type { MeasuredPart } from "../loss/metrics.ts";
+import type { CustomLoss } from "../model/contract.ts";
 import type { Weighted } from "../regularizer/compose.ts";
-import type { GradientSum, Penalty, Regularizer } from "../regularizer/contract.ts";
-import { type CrossEntropyPenalty, crossEntropyLoss } from "../regularizer/cross-entropy.ts";
-import type { MeasuredPart } from "../regularizer/merge.ts";
 import type { Anchor } from "./anchor.ts";
 import type { WorstDatum } from "./diverged.ts";
 

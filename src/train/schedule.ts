@@ -1,4 +1,4 @@
-import type { OptimizerConfig } from "./config.ts";
+import type { OptimizerConfig } from "../config/schema.ts";
 
 export type ScheduleSettings = Pick<OptimizerConfig, "learning_rate" | "schedule" | "warmup_steps">;
 

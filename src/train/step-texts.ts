@@ -1,6 +1,6 @@
 import { type Datum, totalWeight } from "../data/datum.ts";
+import type { Regularizer } from "../loss/contract.ts";
 import type { Weighted } from "../regularizer/compose.ts";
-import type { Regularizer } from "../regularizer/contract.ts";
 import { anchorStream } from "./anchor.ts";
 import type { Held } from "./objective.ts";
 

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { openSafetensors, writeSafetensors } from "../../src/data/safetensors.ts";
 import type { Tensor } from "../../src/divergence/tensor.ts";
-import { LocalModel } from "../../src/engine/local/model.ts";
+import { LocalModel } from "../../src/engine/local/local-model.ts";
 import { FIXTURE, klamp, Workspace } from "./workspace.ts";
 
 const MODEL = join(FIXTURE, "model");

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
-import { loadConfig } from "../../src/train/config-file.ts";
+import { loadConfig } from "../../src/config/file.ts";
 import { klamp, Workspace } from "./workspace.ts";
 
 test("help shows every command, examples, and what exit codes mean", async () => {

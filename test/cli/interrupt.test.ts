@@ -2,8 +2,8 @@ import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { LocalModel } from "../../src/engine/local/model.ts";
-import { loadConfig } from "../../src/train/config-file.ts";
+import { loadConfig } from "../../src/config/file.ts";
+import { LocalModel } from "../../src/engine/local/local-model.ts";
 import { FIXTURE, jsonLines, KLAMP, klamp, klampUntil, startKlamp, Workspace } from "./workspace.ts";
 
 /** So many steps that no test sees the last of them. */

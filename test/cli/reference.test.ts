@@ -2,7 +2,7 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFi
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { loadConfig } from "../../src/train/config-file.ts";
+import { loadConfig } from "../../src/config/file.ts";
 import { FIXTURE, jsonLines, klamp, klampUntil, startKlamp, Workspace } from "./workspace.ts";
 
 const kl = (more: object) => ({ type: "kl_divergence", direction: "reverse", weight: 0.5, on: "completions", ...more });

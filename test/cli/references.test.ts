@@ -5,7 +5,7 @@ import { everyToken } from "../../src/data/datum.ts";
 import { writeSafetensors } from "../../src/data/safetensors.ts";
 import { loadTokenizer } from "../../src/data/tokenizer.ts";
 import { logSoftmax } from "../../src/divergence/log-softmax.ts";
-import { LocalModel } from "../../src/engine/local/model.ts";
+import { LocalModel } from "../../src/engine/local/local-model.ts";
 import { startVllm, type VllmOptions } from "../reference/server/vllm.ts";
 import { FIXTURE, type Json, jsonLines, startKlamp, Workspace } from "./workspace.ts";
 

@@ -2,12 +2,12 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
+import { loadConfig } from "../../src/config/file.ts";
 import { loadDataset } from "../../src/data/dataset.ts";
 import { everyToken } from "../../src/data/datum.ts";
 import { openSafetensors, writeSafetensors } from "../../src/data/safetensors.ts";
 import { loadTokenizer } from "../../src/data/tokenizer.ts";
-import { LocalModel } from "../../src/engine/local/model.ts";
-import { loadConfig } from "../../src/train/config-file.ts";
+import { LocalModel } from "../../src/engine/local/local-model.ts";
 import { FIXTURE, type Json, jsonLines, startKlamp, Workspace } from "./workspace.ts";
 
 const MODEL = join(FIXTURE, "model");

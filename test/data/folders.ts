@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { UserError } from "../../src/errors.ts";
+import { UserError } from "../../src/common/errors.ts";
 
 /** The model folder of the fixture: its tokenizer puts nothing around a text; BOS is 0, EOS is 1. */
 export const MODEL = fileURLToPath(new URL("../fixtures/llama/model/", import.meta.url));

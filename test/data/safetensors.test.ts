@@ -1,8 +1,8 @@
 import { mkdirSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { createRandom } from "../../src/common/random.ts";
 import { openSafetensors, writeSafetensors } from "../../src/data/safetensors.ts";
-import { createRandom } from "../../src/random.ts";
 import { complaint, temporaryFolder } from "./folders.ts";
 
 /** The bytes of a file with this header and body, put together by hand. */

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { createRandom } from "../../src/common/random.ts";
 import {
   crossEntropy,
   entropy,
@@ -13,7 +14,6 @@ import {
   totalVariation,
   type WithGradient,
 } from "../../src/divergence/index.ts";
-import { createRandom } from "../../src/random.ts";
 import * as oracle from "./oracle.ts";
 
 /** @file Every divergence × input × temperature × reduction: value = definition, gradient = its finite differences in float64. */

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { afterEach, describe, expect, test, vi } from "vitest";
+import { createRandom, type Random } from "../../src/common/random.ts";
 import {
   allocate,
   crossEntropy,
@@ -13,7 +14,6 @@ import {
   type WithGradient,
 } from "../../src/divergence/index.ts";
 import { KernelRows } from "../../src/divergence/kernel/kernel-rows.ts";
-import { createRandom, type Random } from "../../src/random.ts";
 
 /** @file The kernels against the float64 formulas that they stand for: same calls, same semantics, the same numbers. */
 

@@ -1,8 +1,8 @@
 import { execFileSync } from "node:child_process";
 import { describe, expect, test } from "vitest";
+import { createRandom, type Random } from "../../src/common/random.ts";
 import { crossEntropy, klDivergence, type Tensor, tensor } from "../../src/divergence/index.ts";
 import { allocate, theMachine } from "../../src/divergence/kernel/machine.ts";
-import { createRandom, type Random } from "../../src/random.ts";
 import * as oracle from "./oracle.ts";
 
 /** @file The WebAssembly kernels, on rows long enough that they are used, against the definitions in float64. */

@@ -1,4 +1,5 @@
 import { describe, expect, expectTypeOf, test } from "vitest";
+import { createRandom } from "../../src/common/random.ts";
 import {
   drawSparseSample,
   klDivergence,
@@ -10,7 +11,6 @@ import {
   type Tensor,
   type TopK,
 } from "../../src/divergence/index.ts";
-import { createRandom } from "../../src/random.ts";
 import * as oracle from "./oracle.ts";
 
 const { logprobs, matrix } = oracle;

@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import fc from "fast-check";
 import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { createRandom, type Random } from "../../src/common/random.ts";
 import {
   allocate,
   crossEntropy,
@@ -16,7 +17,6 @@ import {
 import { INSIDE } from "../../src/divergence/kernel/job.ts";
 import { theMachine } from "../../src/divergence/kernel/machine.ts";
 import { threadsOf } from "../../src/divergence/kernel/threads.ts";
-import { createRandom, type Random } from "../../src/random.ts";
 
 /** @file Several threads against one: the same numbers, to the last bit. */
 

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, expectTypeOf, test } from "vitest";
+import { createRandom } from "../../src/common/random.ts";
 import {
   type Divergence,
   type IntTensor,
@@ -17,7 +18,6 @@ import {
   topK,
   totalVariation,
 } from "../../src/divergence/index.ts";
-import { createRandom } from "../../src/random.ts";
 import * as oracle from "./oracle.ts";
 
 const { logprobs, matrix } = oracle;

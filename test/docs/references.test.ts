@@ -2,9 +2,9 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { configSchema } from "../../src/train/config.ts";
-import { loadConfig } from "../../src/train/config-file.ts";
-import { schemasAt, validKeys } from "../../src/train/config-walk.ts";
+import { loadConfig } from "../../src/config/file.ts";
+import { configSchema } from "../../src/config/schema.ts";
+import { schemasAt, validKeys } from "../../src/config/walk.ts";
 import { readPage, runSnippets } from "./page.ts";
 
 /** @file The page on references and anchors: its snippets run and give what they say, its configurations are ones. */

@@ -2,8 +2,8 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { regularizer } from "../../src/config/regularizers/index.ts";
 import { loadConfig, METRIC_NAMES } from "../../src/index.ts";
-import { regularizer } from "../../src/train/config-regularizers.ts";
 import { readPage, runSnippets } from "./page.ts";
 
 /** @file The page on regularizers: its snippets run and give what they say, and its configurations are ones. */

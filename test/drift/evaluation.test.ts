@@ -5,7 +5,7 @@ import { loadTokenizer } from "../../src/data/tokenizer.ts";
 import { measureText } from "../../src/drift/drift.ts";
 import { drawDriftSamples, type EvaluationPlan, evaluate } from "../../src/drift/evaluation.ts";
 import { exactMatch } from "../../src/drift/exact-match.ts";
-import { LocalModel } from "../../src/engine/local/model.ts";
+import { LocalModel } from "../../src/engine/local/local-model.ts";
 
 const path = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
 const tokenizer = loadTokenizer(path("models/small-world/"));

@@ -17,7 +17,7 @@ import { everyToken } from "../../src/data/datum.ts";
 import { instrument } from "../../src/opentelemetry/index.ts";
 import { baseReference } from "../../src/reference/base.ts";
 import { KLDivergence, type Regularizer } from "../../src/regularizer/index.ts";
-import { train } from "../../src/train/trainer.ts";
+import { train } from "../../src/train/train.ts";
 import { ADAMW } from "../train/adamw.ts";
 import { TableModel } from "../train/table-model.ts";
 

@@ -1,14 +1,14 @@
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { drawBaseSamples } from "../../src/data/base-samples.ts";
 import { type Datum, rowCount, sliceRows } from "../../src/data/datum.ts";
 import { loadTokenizer } from "../../src/data/tokenizer.ts";
 import type { Tensor } from "../../src/divergence/tensor.ts";
-import { LocalModel } from "../../src/engine/local/model.ts";
+import { LocalModel } from "../../src/engine/local/local-model.ts";
+import { drawBaseSamples } from "../../src/model/base-samples.ts";
 import { baseReference } from "../../src/reference/base.ts";
 import { type HiddenModel, HiddenStates } from "../../src/reference/hidden-states.ts";
 import { KLDivergence } from "../../src/regularizer/kl-divergence.ts";
-import { train } from "../../src/train/trainer.ts";
+import { train } from "../../src/train/train.ts";
 import { ADAMW } from "../train/adamw.ts";
 
 const FOLDER = fileURLToPath(new URL("../../models/small-world/", import.meta.url));

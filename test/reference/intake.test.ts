@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
+import { UserError } from "../../src/common/errors.ts";
 import { klDivergence } from "../../src/divergence/kl-divergence.ts";
 import { type TopK, topK } from "../../src/divergence/supports/top-k.ts";
 import { type Tensor, tensor } from "../../src/divergence/tensor.ts";
-import { UserError } from "../../src/errors.ts";
 import { fieldReference, KLDivergence } from "../../src/index.ts";
 import { type Declared, intake } from "../../src/reference/intake.ts";
 import { logprobs } from "../divergence/oracle.ts";

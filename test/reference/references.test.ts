@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
+import { UserError } from "../../src/common/errors.ts";
 import type { Datum } from "../../src/data/datum.ts";
 import type { Tensor } from "../../src/divergence/tensor.ts";
-import { UserError } from "../../src/errors.ts";
 import {
   baseReference,
   computedReference,

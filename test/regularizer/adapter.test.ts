@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { createRandom } from "../../src/common/random.ts";
 import { tensor } from "../../src/divergence/index.ts";
-import { createRandom } from "../../src/random.ts";
 import {
   type AdapterMatrices,
   type AdapterPenalty,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
+import { UserError } from "../../src/common/errors.ts";
 import type { Tensor } from "../../src/divergence/index.ts";
-import { UserError } from "../../src/errors.ts";
 import {
   compose,
   crossEntropyLoss,

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { createRandom } from "../../src/common/random.ts";
 import { type Datum, rowCount, sliceRows, totalWeight } from "../../src/data/datum.ts";
 import { logSoftmax, type Tensor } from "../../src/divergence/index.ts";
-import { createRandom } from "../../src/random.ts";
 import { Consistency, type ConsistencyOptions, tokenDropout, tokenReplacement } from "../../src/regularizer/index.ts";
 import * as oracle from "../divergence/oracle.ts";
 import { datumOf } from "./datums.ts";

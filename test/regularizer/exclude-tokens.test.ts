@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
+import { UserError } from "../../src/common/errors.ts";
 import type { Datum } from "../../src/data/datum.ts";
 import type { Tensor } from "../../src/divergence/index.ts";
-import { UserError } from "../../src/errors.ts";
 import { computedReference } from "../../src/reference/computed.ts";
 import { compose, excludeTokens, KLDivergence, type Regularizer } from "../../src/regularizer/index.ts";
 import { datumOf } from "./datums.ts";

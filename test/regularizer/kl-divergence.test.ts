@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
+import { UserError } from "../../src/common/errors.ts";
 import { logSoftmax, selectTopK, type Tensor, tensor, topK } from "../../src/divergence/index.ts";
-import { UserError } from "../../src/errors.ts";
 import { computedReference } from "../../src/reference/index.ts";
 import { KLDivergence, type KLDivergenceOptions } from "../../src/regularizer/index.ts";
 import * as oracle from "../divergence/oracle.ts";

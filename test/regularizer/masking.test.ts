@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { createRandom } from "../../src/common/random.ts";
 import { type Datum, rowCount, sliceRows, totalWeight } from "../../src/data/datum.ts";
 import { logSoftmax, type Tensor } from "../../src/divergence/index.ts";
-import { createRandom } from "../../src/random.ts";
-import { crossEntropyLoss } from "../../src/regularizer/cross-entropy.ts";
+import { crossEntropyLoss } from "../../src/loss/cross-entropy.ts";
 import {
   compose,
   Entropy,

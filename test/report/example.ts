@@ -1,4 +1,4 @@
-import { createRandom } from "../../src/random.ts";
+import { createRandom } from "../../src/common/random.ts";
 import type { Completion, ReportData, RunData, Sample, Score, ScoreColumn, StepData } from "../../src/report/index.ts";
 
 /** @file Made-up data of the size and shape that a quickstart gives; the same every time. */

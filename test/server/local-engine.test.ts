@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Datum } from "../../src/data/datum.ts";
-import { LocalModel } from "../../src/engine/local/model.ts";
+import { LocalModel } from "../../src/engine/local/local-model.ts";
 import { connect } from "../../src/engine/tinker/index.ts";
 import { createServer, localEngine } from "../../src/server/index.ts";
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { capitals, categories, opposites, past, spanish } from "../../scripts/small-world/facts.ts";
 import { skills } from "../../scripts/small-world/skills.ts";
 import { task, taskPhrasings, trades } from "../../scripts/small-world/task.ts";
-import { createRandom } from "../../src/random.ts";
+import { createRandom } from "../../src/common/random.ts";
 
 const prompts = (rows: readonly { prompt: string }[]): Set<string> => new Set(rows.map(({ prompt }) => prompt));
 

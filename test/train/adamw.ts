@@ -1,5 +1,5 @@
-import type { AdamParams } from "../../src/engine/contract.ts";
-import type { TrainOptions } from "../../src/train/trainer.ts";
+import type { AdamParams } from "../../src/model/contract.ts";
+import type { TrainOptions } from "../../src/train/train.ts";
 
 /** AdamW with nothing around it: a constant rate, no warm-up, decay or clipping. */
 export const ADAMW: TrainOptions["optimizer"] = {

@@ -3,7 +3,7 @@ import { type Datum, everyToken } from "../../src/data/datum.ts";
 import { baseReference } from "../../src/reference/base.ts";
 import { type AdapterPenalty, KLDivergence, l1, l2 } from "../../src/regularizer/index.ts";
 import { TrainingDivergedError } from "../../src/train/diverged.ts";
-import { type TrainOptions, train } from "../../src/train/trainer.ts";
+import { type TrainOptions, train } from "../../src/train/train.ts";
 import { ADAMW } from "./adamw.ts";
 import { TableModel } from "./table-model.ts";
 

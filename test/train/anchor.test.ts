@@ -5,7 +5,7 @@ import { computedReference } from "../../src/reference/computed.ts";
 import { KLDivergence } from "../../src/regularizer/kl-divergence.ts";
 import { type Anchor, anchorStream } from "../../src/train/anchor.ts";
 import type { Held } from "../../src/train/objective.ts";
-import { type TrainOptions, train } from "../../src/train/trainer.ts";
+import { type TrainOptions, train } from "../../src/train/train.ts";
 import { ADAMW } from "./adamw.ts";
 import { TableModel } from "./table-model.ts";
 

@@ -1,12 +1,12 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { UserError } from "../../src/common/errors.ts";
 import { everyToken } from "../../src/data/datum.ts";
-import { UserError } from "../../src/errors.ts";
+import type { Regularizer } from "../../src/loss/contract.ts";
 import { baseReference } from "../../src/reference/base.ts";
-import type { Regularizer } from "../../src/regularizer/contract.ts";
 import { KLDivergence } from "../../src/regularizer/kl-divergence.ts";
 import type { RegularizerEvent, StepEvent } from "../../src/train/events.ts";
-import { train } from "../../src/train/trainer.ts";
+import { train } from "../../src/train/train.ts";
 import { ADAMW } from "./adamw.ts";
 import { TableModel } from "./table-model.ts";
 

@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
 import type { Datum } from "../../src/data/datum.ts";
-import { LocalModel, type LocalModelOptions } from "../../src/engine/local/model.ts";
+import { worstToken } from "../../src/drift/worst-tokens.ts";
+import { LocalModel, type LocalModelOptions } from "../../src/engine/local/local-model.ts";
 import { baseReference } from "../../src/reference/base.ts";
 import { budgetWeight, Entropy, excludeTokens, JensenShannon, KLDivergence } from "../../src/regularizer/index.ts";
-import { train } from "../../src/train/trainer.ts";
-import { worstToken } from "../../src/train/worst-tokens.ts";
+import { train } from "../../src/train/train.ts";
 import { MODEL } from "../engine/local/fixture.ts";
 import { randomData } from "../engine/local/models.ts";
 import { ADAMW } from "./adamw.ts";

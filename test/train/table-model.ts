@@ -12,7 +12,7 @@ import type {
   SamplingClient,
   SamplingParams,
   TrainingClient,
-} from "../../src/engine/contract.ts";
+} from "../../src/model/contract.ts";
 import { mergePenaltyMetrics, type Penalty } from "../../src/regularizer/index.ts";
 import { AdamW } from "./adamw.ts";
 

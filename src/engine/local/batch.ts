@@ -1,7 +1,7 @@
 import type * as ort from "onnxruntime-node";
+import { UserError } from "../../common/errors.ts";
 import { type Datum, rowCount } from "../../data/datum.ts";
-import { UserError } from "../../errors.ts";
-import type { ModelConfig } from "./model-config.ts";
+import type { ModelConfig } from "../families/model-config.ts";
 import { type Dims, floats, int64s } from "./program.ts";
 
 /** Data laid out for the decoder: right-padded to one length. No token that counts ever sees the padding. */

@@ -1,11 +1,11 @@
-import { UserError } from "../../errors.ts";
-import { createRandom, type Random } from "../../random.ts";
-import type { SampledSequence, SamplingParams } from "../contract.ts";
+import { UserError } from "../../common/errors.ts";
+import { createRandom, type Random } from "../../common/random.ts";
+import type { SampledSequence, SamplingParams } from "../../model/contract.ts";
+import type { ModelConfig } from "../families/model-config.ts";
 import { cachedMask, decoderDims, tokenPositions } from "./batch.ts";
-import type { LocalModel } from "./model.ts";
-import type { ModelConfig } from "./model-config.ts";
+import type { LocalModel } from "./local-model.ts";
 import { type Feeds, floats, type Program } from "./program.ts";
-import { gatherRows } from "./rows.ts";
+import { gatherRows } from "./row-chunks.ts";
 
 /** What generation runs: a decoder with a cache and a head, over given weights. */
 export interface Generator {

@@ -1,4 +1,4 @@
-import type { AdamParams } from "../contract.ts";
+import type { AdamParams } from "../../model/contract.ts";
 
 /** A trained tensor with its accumulated gradient and AdamW's two moments. */
 export interface Parameter {

@@ -1,6 +1,6 @@
 import * as ort from "onnxruntime-node";
-import { type Compiled, compile, dimensionInput } from "./graph/onnx.ts";
-import { type Dim, topological, type Value } from "./graph/value.ts";
+import { type Compiled, compile, dimensionInput } from "../graph/onnx.ts";
+import { type Dim, topological, type Value } from "../graph/value.ts";
 
 /** Tensors by the names of graph inputs. */
 export type Feeds = ReadonlyMap<string, ort.Tensor>;

@@ -1,8 +1,8 @@
-import { buildDecoder, DECODER_DIMENSIONS, type Decoder, type Lora } from "./decoder.ts";
-import { gradients, keptValues } from "./graph/gradient.ts";
-import { gemm, logSoftmax } from "./graph/operators.ts";
-import { input, type Value } from "./graph/value.ts";
-import type { ModelConfig } from "./model-config.ts";
+import { buildDecoder, DECODER_DIMENSIONS, type Decoder, type Lora } from "../families/decoder.ts";
+import type { ModelConfig } from "../families/model-config.ts";
+import { gradients, keptValues } from "../graph/gradient.ts";
+import { gemm, logSoftmax } from "../graph/operators.ts";
+import { input, type Value } from "../graph/value.ts";
 import { nameKept, Program } from "./program.ts";
 
 /** The name under which a program hands out the gradient of one of its inputs, and takes that of its output. */

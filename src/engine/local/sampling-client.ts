@@ -1,14 +1,14 @@
 import { type Datum, everyToken, rowCount } from "../../data/datum.ts";
 import type { Tensor } from "../../divergence/tensor.ts";
-import type { SampledSequence, SamplingClient, SamplingParams } from "../contract.ts";
+import type { SampledSequence, SamplingClient, SamplingParams } from "../../model/contract.ts";
+import type { Lora } from "../families/decoder.ts";
 import { type Batch, rowPosition, splitBatches } from "./batch.ts";
-import type { Lora } from "./decoder.ts";
 import { generate } from "./generate.ts";
-import { HiddenHead } from "./hidden-head.ts";
-import type { LocalModel } from "./model.ts";
+import { HiddenHead } from "./head.ts";
+import type { LocalModel } from "./local-model.ts";
 import { type Feeds, floats } from "./program.ts";
 import { openCached, openForward, openHead } from "./programs.ts";
-import { gatherRows, perDatum, type RowPart, rowParts, targetLogprobs } from "./rows.ts";
+import { gatherRows, perDatum, type RowPart, rowParts, targetLogprobs } from "./row-chunks.ts";
 
 /** Which weights a sampler looks through: the base's alone, or with an adapter on top. */
 export interface Weights {

@@ -1,16 +1,23 @@
 import { join } from "node:path";
+import { UserError } from "../../common/errors.ts";
+import { inTurn } from "../../common/serial.ts";
 import type { Datum } from "../../data/datum.ts";
 import type { Tensor } from "../../divergence/tensor.ts";
-import { UserError } from "../../errors.ts";
-import { inTurn } from "../../in-turn.ts";
-import { mergePenaltyMetrics } from "../../regularizer/merge.ts";
-import type { AdamParams, AdapterLoss, CustomLoss, CustomOutput, ForwardOutput, TrainingClient } from "../contract.ts";
-import { type Adapter, type LoraSettings, readAdapter, sameSettings, toLora, writeAdapter } from "./adapter.ts";
+import { mergePenaltyMetrics } from "../../loss/metrics.ts";
+import type {
+  AdamParams,
+  AdapterLoss,
+  CustomLoss,
+  CustomOutput,
+  ForwardOutput,
+  TrainingClient,
+} from "../../model/contract.ts";
+import { buildDecoder } from "../families/decoder.ts";
 import { type Batch, splitBatches } from "./batch.ts";
-import { buildDecoder } from "./decoder.ts";
-import type { LocalModel } from "./model.ts";
-import { EMBEDDINGS, HEAD } from "./model-weights.ts";
-import { loadMoments, saveMoments } from "./moments.ts";
+import { type Adapter, type LoraSettings, readAdapter, sameSettings, toLora, writeAdapter } from "./files/adapter.ts";
+import { EMBEDDINGS, HEAD } from "./files/model-weights.ts";
+import { loadMoments, saveMoments } from "./files/moments.ts";
+import type { LocalModel } from "./local-model.ts";
 import { adamw, gradientNorm, type Parameter, parameter } from "./optimizer.ts";
 import { type Feeds, floats, type Program } from "./program.ts";
 import { gradientOf, openHead, openHeadBackward, openTrainPrograms, type TrainPrograms } from "./programs.ts";
@@ -23,7 +30,7 @@ import {
   scatterAdd,
   targetLogprobs,
   throughLogSoftmax,
-} from "./rows.ts";
+} from "./row-chunks.ts";
 import { LocalSamplingClient, type Weights } from "./sampling-client.ts";
 
 const OPTIMIZER_FILE = "optimizer.safetensors";

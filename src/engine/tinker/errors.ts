@@ -1,4 +1,4 @@
-import { UserError } from "../../errors.ts";
+import { UserError } from "../../common/errors.ts";
 
 /** Whatever goes wrong between klamp and a Tinker server. One child class per cause; `detail` is what the server said. */
 export class TinkerError extends UserError {

@@ -1,6 +1,6 @@
+import { UserError } from "../../common/errors.ts";
 import { type Datum, rowCount } from "../../data/datum.ts";
 import { formatShape, type IntTensor, type Tensor } from "../../divergence/tensor.ts";
-import { UserError } from "../../errors.ts";
 import type { WireDatum } from "./wire/forward-backward.ts";
 import type { WireTensor } from "./wire/tensor.ts";
 

@@ -1,9 +1,9 @@
 import { z } from "zod";
+import { UserError } from "../../common/errors.ts";
+import { createRandom, randomInteger } from "../../common/random.ts";
 import type { Datum } from "../../data/datum.ts";
 import type { Tensor } from "../../divergence/tensor.ts";
-import { UserError } from "../../errors.ts";
-import { createRandom, randomInteger } from "../../random.ts";
-import type { SampledSequence, SamplingClient, SamplingParams } from "../contract.ts";
+import type { SampledSequence, SamplingClient, SamplingParams } from "../../model/contract.ts";
 import { UnexpectedAnswerError } from "./errors.ts";
 import type { Http } from "./http.ts";
 import { decodeSampleResponse, type SampleResponse } from "./wire/sample.ts";

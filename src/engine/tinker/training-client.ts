@@ -1,8 +1,8 @@
 import { z } from "zod";
+import { UserError } from "../../common/errors.ts";
 import { type Datum, rowCount } from "../../data/datum.ts";
 import { formatShape, type Tensor } from "../../divergence/tensor.ts";
-import { UserError } from "../../errors.ts";
-import type { AdamParams, CustomLoss, CustomOutput, ForwardOutput, TrainingClient } from "../contract.ts";
+import type { AdamParams, CustomLoss, CustomOutput, ForwardOutput, TrainingClient } from "../../model/contract.ts";
 import { chunked, joined } from "./chunks.ts";
 import type { Http } from "./http.ts";
 import { rowsOf, toWire } from "./rows.ts";

@@ -1,4 +1,4 @@
-import { UserError } from "../../errors.ts";
+import { UserError } from "../../common/errors.ts";
 import type { PromptScorer } from "../prompt-reference.ts";
 import { isServerAddress, SERVER_ADDRESS } from "./address.ts";
 import { answerSchema, compareTexts, echoedPlaces, placesOf, toTopK } from "./places.ts";

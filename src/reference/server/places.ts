@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { UserError } from "../../errors.ts";
+import { UserError } from "../../common/errors.ts";
 import type { PromptTopK } from "../prompt-reference.ts";
 
 /** @file What a completions server says of a prompt, in either of two ways, and what of it can be used. */

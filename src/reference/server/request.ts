@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { UserError } from "../../errors.ts";
-import { type RetryOptions, withRetries } from "../retry.ts";
+import { UserError } from "../../common/errors.ts";
+import { type RetryOptions, withRetries } from "../../common/retry.ts";
 
 /** Whom to ask, and how patiently. */
 export interface RequestOptions extends RetryOptions {

@@ -1,9 +1,9 @@
+import { UserError } from "../../common/errors.ts";
 import { type Datum, rowCount } from "../../data/datum.ts";
 import { runs } from "../../data/runs.ts";
 import { entropy } from "../../divergence/entropy.ts";
 import { selectTopK, type TopK, topK } from "../../divergence/supports/top-k.ts";
 import type { Tensor } from "../../divergence/tensor.ts";
-import { UserError } from "../../errors.ts";
 import { storeBytes } from "./files.ts";
 import { rowFormat, type StoreIdentity } from "./identity.ts";
 import { StoreReader } from "./reader.ts";

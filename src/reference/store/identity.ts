@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
-import { UserError } from "../../errors.ts";
+import { UserError } from "../../common/errors.ts";
 import type { RowFormat } from "./record.ts";
 
 /** What is kept of each row: its k most probable tokens and the rest, or the model's final hidden states. */

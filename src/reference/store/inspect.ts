@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers/promises";
-import { UserError } from "../../errors.ts";
+import { UserError } from "../../common/errors.ts";
 import { storeBytes } from "./files.ts";
 import type { StoreIdentity } from "./identity.ts";
 import { StoreReader } from "./reader.ts";

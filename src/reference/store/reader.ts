@@ -1,8 +1,8 @@
 import { closeSync, fstatSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
+import { UserError } from "../../common/errors.ts";
 import type { Datum } from "../../data/datum.ts";
-import { UserError } from "../../errors.ts";
 import { INDEX_FILE, readAt, readEntries, shardPath } from "./files.ts";
 import { readIdentity, rowFormat, type StoreIdentity } from "./identity.ts";
 import { decodeEntry, ENTRY_BYTES, type IndexEntry } from "./index-entry.ts";

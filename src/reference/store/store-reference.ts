@@ -1,10 +1,10 @@
+import { UserError } from "../../common/errors.ts";
 import { type Datum, sameData } from "../../data/datum.ts";
+import { formatDatum } from "../../data/format-datum.ts";
 import type { Tensor } from "../../divergence/tensor.ts";
-import { UserError } from "../../errors.ts";
 import type { Reference, ReferenceRows } from "../contract.ts";
-import { formatDatum } from "../format-datum.ts";
 import type { Head } from "../hidden-states.ts";
-import { KeptRows } from "../kept-rows.ts";
+import { KeptRows } from "../row-cache.ts";
 import { checkIdentity, type StoreIdentity } from "./identity.ts";
 import { StoreReader } from "./reader.ts";
 

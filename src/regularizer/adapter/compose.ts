@@ -1,8 +1,8 @@
+import { UserError } from "../../common/errors.ts";
 import type { Tensor } from "../../divergence/tensor.ts";
-import { UserError } from "../../errors.ts";
+import { ownMetrics } from "../../loss/metrics.ts";
 import { checkNames } from "../check-names.ts";
-import { ownMetrics } from "../merge.ts";
-import { type Weight, weightAt } from "../weight.ts";
+import { type Weight, weightAt } from "../coefficients/contract.ts";
 import type { AdapterMatrices, AdapterPenalty, MatrixPenalty } from "./contract.ts";
 
 /** A penalty on matrices and its weight: a number, finite and at least 0, or what gives one for each step. */

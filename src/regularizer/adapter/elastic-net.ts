@@ -1,5 +1,5 @@
+import { UserError } from "../../common/errors.ts";
 import type { Tensor } from "../../divergence/tensor.ts";
-import { UserError } from "../../errors.ts";
 import { type AdapterPenalty, type Factors, isAmong } from "./contract.ts";
 
 /** Settings of `l1` and `l2`. */

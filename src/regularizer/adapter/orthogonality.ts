@@ -1,5 +1,5 @@
+import { UserError } from "../../common/errors.ts";
 import type { Tensor } from "../../divergence/tensor.ts";
-import { UserError } from "../../errors.ts";
 import { type AdapterPenalty, isAmong } from "./contract.ts";
 import { checkFactors, type NormOptions } from "./elastic-net.ts";
 

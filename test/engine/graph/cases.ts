@@ -1,6 +1,6 @@
-import * as operators from "../../../src/engine/local/graph/operators.ts";
-import { type DataType, type Dim, input, type Value } from "../../../src/engine/local/graph/value.ts";
-import type { Random } from "../../../src/random.ts";
+import type { Random } from "../../../src/common/random.ts";
+import * as operators from "../../../src/engine/graph/operators.ts";
+import { type DataType, type Dim, input, type Value } from "../../../src/engine/graph/value.ts";
 import { noise, type Tensor64, tabulate } from "./tensor64.ts";
 
 /** Sizes that a case may use for its shapes. */

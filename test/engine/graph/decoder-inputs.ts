@@ -1,6 +1,6 @@
-import { buildDecoder, type Decoder, type Lora } from "../../../src/engine/local/decoder.ts";
-import type { ModelConfig } from "../../../src/engine/local/model-config.ts";
-import type { Random } from "../../../src/random.ts";
+import type { Random } from "../../../src/common/random.ts";
+import { buildDecoder, type Decoder, type Lora } from "../../../src/engine/families/decoder.ts";
+import type { ModelConfig } from "../../../src/engine/families/model-config.ts";
 import { noise, type Tensor64, tabulate } from "./tensor64.ts";
 
 /** Small, and no two of its sizes are equal that could be confused. */

@@ -1,15 +1,15 @@
 import { beforeAll, describe, expect, test } from "vitest";
+import { createRandom } from "../../../src/common/random.ts";
 import {
   buildDecoder,
   DECODER_DIMENSIONS,
   type Decoder,
   type Lora,
   loraNames,
-} from "../../../src/engine/local/decoder.ts";
-import { gradients, keptValues } from "../../../src/engine/local/graph/gradient.ts";
-import { input, topological, type Value } from "../../../src/engine/local/graph/value.ts";
-import { projectionName } from "../../../src/engine/local/projections.ts";
-import { createRandom } from "../../../src/random.ts";
+} from "../../../src/engine/families/decoder.ts";
+import { gradients, keptValues } from "../../../src/engine/graph/gradient.ts";
+import { input, topological, type Value } from "../../../src/engine/graph/value.ts";
+import { projectionName } from "../../../src/model/lora.ts";
 import {
   CONFIG,
   cachedInputs,

@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import type { Random } from "../../../src/random.ts";
+import type { Random } from "../../../src/common/random.ts";
 import { dot, noise, type Tensor64 } from "./tensor64.ts";
 
 const STEP = 2e-4;

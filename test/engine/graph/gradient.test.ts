@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { gradients, keptValues } from "../../../src/engine/local/graph/gradient.ts";
-import { add, gemm, logSoftmax, mul, scale, silu, softmax } from "../../../src/engine/local/graph/operators.ts";
-import { input, topological } from "../../../src/engine/local/graph/value.ts";
+import { gradients, keptValues } from "../../../src/engine/graph/gradient.ts";
+import { add, gemm, logSoftmax, mul, scale, silu, softmax } from "../../../src/engine/graph/operators.ts";
+import { input, topological } from "../../../src/engine/graph/value.ts";
 import { evaluate } from "./interpreter.ts";
 import type { Tensor64 } from "./tensor64.ts";
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import * as operators from "../../../src/engine/local/graph/operators.ts";
-import { type Dim, input } from "../../../src/engine/local/graph/value.ts";
+import * as operators from "../../../src/engine/graph/operators.ts";
+import { type Dim, input } from "../../../src/engine/graph/value.ts";
 import { evaluate } from "./interpreter.ts";
 import { type Tensor64, tabulate } from "./tensor64.ts";
 

@@ -1,4 +1,4 @@
-import { type Attributes, type Dim, topological, type Value } from "../../../src/engine/local/graph/value.ts";
+import { type Attributes, type Dim, topological, type Value } from "../../../src/engine/graph/value.ts";
 import { at, elements, type Tensor64, tabulate } from "./tensor64.ts";
 
 /**

@@ -1,6 +1,6 @@
 import * as ort from "onnxruntime-node";
-import { compile, dimensionInput } from "../../../src/engine/local/graph/onnx.ts";
-import { topological, type Value } from "../../../src/engine/local/graph/value.ts";
+import { compile, dimensionInput } from "../../../src/engine/graph/onnx.ts";
+import { topological, type Value } from "../../../src/engine/graph/value.ts";
 import type { Tensor64 } from "./tensor64.ts";
 
 /**

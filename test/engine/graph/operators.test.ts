@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { gradients } from "../../../src/engine/local/graph/gradient.ts";
-import * as operators from "../../../src/engine/local/graph/operators.ts";
-import { input, topological, type Value } from "../../../src/engine/local/graph/value.ts";
-import { createRandom, type Random } from "../../../src/random.ts";
+import { createRandom, type Random } from "../../../src/common/random.ts";
+import { gradients } from "../../../src/engine/graph/gradient.ts";
+import * as operators from "../../../src/engine/graph/operators.ts";
+import { input, topological, type Value } from "../../../src/engine/graph/value.ts";
 import { type Build, CASES, Inputs, type Sizes } from "./cases.ts";
 import { expectGradient } from "./finite-differences.ts";
 import { evaluate } from "./interpreter.ts";

@@ -1,4 +1,4 @@
-import type { Random } from "../../../src/random.ts";
+import type { Random } from "../../../src/common/random.ts";
 
 /** Numbers in float64 under a shape, row-major: what the tests compute with. */
 export interface Tensor64 {

@@ -2,9 +2,15 @@ import { cpSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { openSafetensors, writeSafetensors } from "../../../src/data/safetensors.ts";
-import { type LoraSettings, newAdapter, readAdapter, toLora, writeAdapter } from "../../../src/engine/local/adapter.ts";
-import { LocalModel } from "../../../src/engine/local/model.ts";
-import { readModelConfig } from "../../../src/engine/local/model-config.ts";
+import { readModelConfig } from "../../../src/engine/families/model-config.ts";
+import {
+  type LoraSettings,
+  newAdapter,
+  readAdapter,
+  toLora,
+  writeAdapter,
+} from "../../../src/engine/local/files/adapter.ts";
+import { LocalModel } from "../../../src/engine/local/local-model.ts";
 import { complaint, temporaryFolder } from "../../data/folders.ts";
 import { FIXTURE, MODEL } from "./fixture.ts";
 import { norm, randomData, TINY, tinyModel, worstDifference, writeJson } from "./models.ts";

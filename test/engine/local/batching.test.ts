@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { type Datum, rowCount, sliceRows } from "../../../src/data/datum.ts";
-import type { CustomLoss } from "../../../src/engine/contract.ts";
 import { splitBatches } from "../../../src/engine/local/batch.ts";
-import { LocalModel } from "../../../src/engine/local/model.ts";
+import { LocalModel } from "../../../src/engine/local/local-model.ts";
+import type { CustomLoss } from "../../../src/model/contract.ts";
 import { complaint } from "../../data/folders.ts";
 import { FIXTURE, MODEL, openFixture, plainLoss } from "./fixture.ts";
 import {

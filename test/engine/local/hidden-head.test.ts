@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import type { Datum } from "../../../src/data/datum.ts";
 import type { Tensor } from "../../../src/divergence/tensor.ts";
-import { HiddenHead } from "../../../src/engine/local/hidden-head.ts";
-import { LocalModel } from "../../../src/engine/local/model.ts";
+import { HiddenHead } from "../../../src/engine/local/head.ts";
+import { LocalModel } from "../../../src/engine/local/local-model.ts";
 import { fixtureBatches, MODEL } from "./fixture.ts";
 
 const [DATA] = fixtureBatches() as [Datum[]];

@@ -1,13 +1,13 @@
 /** @file Models and data made for a test, and what is compared of them. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { createRandom, randomInteger } from "../../../src/common/random.ts";
 import { type Datum, rowCount } from "../../../src/data/datum.ts";
 import type { Tensor } from "../../../src/divergence/tensor.ts";
-import { LocalModel, type LocalModelOptions } from "../../../src/engine/local/model.ts";
-import type { ModelConfig } from "../../../src/engine/local/model-config.ts";
-import { weightShapes } from "../../../src/engine/local/model-weights.ts";
+import type { ModelConfig } from "../../../src/engine/families/model-config.ts";
+import { weightShapes } from "../../../src/engine/local/files/model-weights.ts";
+import { LocalModel, type LocalModelOptions } from "../../../src/engine/local/local-model.ts";
 import type { LocalTrainingClient } from "../../../src/engine/local/training-client.ts";
-import { createRandom, randomInteger } from "../../../src/random.ts";
 
 export const TINY: ModelConfig = {
   vocabSize: 12,

@@ -2,9 +2,9 @@ import { cpSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { openSafetensors, writeSafetensors } from "../../../src/data/safetensors.ts";
-import type { AdamParams } from "../../../src/engine/contract.ts";
-import type { NewAdapterOptions } from "../../../src/engine/local/model.ts";
+import type { NewAdapterOptions } from "../../../src/engine/local/local-model.ts";
 import type { LocalTrainingClient } from "../../../src/engine/local/training-client.ts";
+import type { AdamParams } from "../../../src/model/contract.ts";
 import { complaint, temporaryFolder } from "../../data/folders.ts";
 import { gradientOf, norm, randomData, tinyModel, worstDifference } from "./models.ts";
 

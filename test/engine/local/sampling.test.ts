@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { createRandom, randomInteger } from "../../../src/common/random.ts";
 import { everyToken } from "../../../src/data/datum.ts";
-import { LocalModel } from "../../../src/engine/local/model.ts";
-import { createRandom, randomInteger } from "../../../src/random.ts";
+import { LocalModel } from "../../../src/engine/local/local-model.ts";
 import { complaint } from "../../data/folders.ts";
 import { FIXTURE, MODEL, openFixture } from "./fixture.ts";
 import { randomData, tinyModel, worstDifference } from "./models.ts";

@@ -1,5 +1,6 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { createRandom } from "../../../src/common/random.ts";
 import { type Datum, rowCount } from "../../../src/data/datum.ts";
 import type { Tensor } from "../../../src/divergence/tensor.ts";
 import type {
@@ -9,8 +10,7 @@ import type {
   ForwardOutput,
   SamplingClient,
   TrainingClient,
-} from "../../../src/engine/contract.ts";
-import { createRandom } from "../../../src/random.ts";
+} from "../../../src/model/contract.ts";
 import type { ServedEngine } from "../../../src/server/index.ts";
 import { AdamW } from "../../train/adamw.ts";
 

@@ -3,7 +3,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Datum } from "../../../src/data/datum.ts";
-import type { CustomLoss } from "../../../src/engine/contract.ts";
 import {
   AuthenticationError,
   connect,
@@ -12,6 +11,7 @@ import {
   RequestRefusedError,
   type ServiceClient,
 } from "../../../src/engine/tinker/index.ts";
+import type { CustomLoss } from "../../../src/model/contract.ts";
 import { createServer, type RunningServer } from "../../../src/server/index.ts";
 import { adam, Bigram, bigramEngine, datum } from "./bigram.ts";
 

@@ -2,10 +2,10 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
+import { createRandom } from "../../../src/common/random.ts";
 import { type Datum, everyToken } from "../../../src/data/datum.ts";
-import { HiddenHead } from "../../../src/engine/local/hidden-head.ts";
-import { LocalModel } from "../../../src/engine/local/model.ts";
-import { createRandom } from "../../../src/random.ts";
+import { HiddenHead } from "../../../src/engine/local/head.ts";
+import { LocalModel } from "../../../src/engine/local/local-model.ts";
 import type { StoreIdentity } from "../../../src/reference/store/identity.ts";
 import { MODEL } from "../../engine/local/fixture.ts";
 

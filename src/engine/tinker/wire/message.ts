@@ -1,5 +1,5 @@
 import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
-import { UserError } from "../../../errors.ts";
+import { UserError } from "../../../common/errors.ts";
 
 /** The fields of one protobuf message by number, as its bytes hold them. Unknown ones do no harm: newer peers send more. */
 export class Message {

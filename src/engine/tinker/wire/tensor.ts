@@ -1,6 +1,6 @@
+import { UserError } from "../../../common/errors.ts";
 import type { IntTensor } from "../../../divergence/tensor.ts";
 import { formatShape, type Tensor } from "../../../divergence/tensor.ts";
-import { UserError } from "../../../errors.ts";
 import { Message, writeBytes, writeInteger, writeIntegers, writeMessage } from "./message.ts";
 
 /** Float32 numbers, or integers (int64 on the wire, int32 here: token ids and positions are small). */

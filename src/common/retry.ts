@@ -1,0 +1,74 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { UserError } from "./errors.ts";
+
+/** How long work may take, and how often it is tried. */
+export interface RetryOptions {
+  /** Milliseconds that one try may take. Default 300 000; Infinity for no limit. */
+  readonly timeout?: number | undefined;
+  /** How often work that failed is tried again, after 0.5, 1, 2, … 30 seconds. Default 2. */
+  readonly retries?: number | undefined;
+  /** Waits between tries. Default: a timer. */
+  readonly sleep?: ((milliseconds: number, signal: AbortSignal | undefined) => Promise<unknown>) | undefined;
+}
+
+/**
+ * Does work until it succeeds, but not for ever. What a user has to mend, a `UserError`, is never tried again.
+ *
+ * @param work hears through its signal that its time is up, or that nobody wants it any more.
+ * @param signal ends everything at once.
+ * @throws the last failure; of a try without end an error that says so; the signal's reason once it is aborted.
+ */
+export async function withRetries<T>(
+  work: (signal: AbortSignal) => T | Promise<T>,
+  { timeout = 300_000, retries = 2, sleep = wait }: RetryOptions = {},
+  signal?: AbortSignal,
+): Promise<T> {
+  for (let failures = 0; ; failures++) {
+    signal?.throwIfAborted();
+    try {
+      return await withinTime(work, timeout, signal);
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (error instanceof UserError || failures >= retries) throw error;
+    }
+    await sleep(Math.min(30_000, 500 * 2 ** failures), signal).catch(() => signal?.throwIfAborted());
+  }
+}
+
+/** Settles when the work does, and no later than time is up or the signal is aborted, whether the work listens or not. */
+async function withinTime<T>(
+  work: (signal: AbortSignal) => T | Promise<T>,
+  timeout: number,
+  signal: AbortSignal | undefined,
+): Promise<T> {
+  const own = new AbortController();
+  const timer =
+    timeout < Number.POSITIVE_INFINITY
+      ? setTimeout(() => own.abort(new Error(`no answer within ${timeout / 1000} seconds`)), timeout)
+      : undefined;
+  const forward = () => own.abort(signal?.reason);
+  signal?.addEventListener("abort", forward, { once: true });
+  try {
+    return await untilAborted((async () => work(own.signal))(), own.signal);
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", forward);
+  }
+}
+
+/** The promise, unless the signal is aborted first: then a rejection with its reason. */
+export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return promise;
+  // Whoever stopped waiting is not told of a later failure, and nobody else may be.
+  promise.catch(() => undefined);
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(signal.reason);
+    if (signal.aborted) return stop();
+    signal.addEventListener("abort", stop, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
+  });
+}
+
+function wait(milliseconds: number, signal: AbortSignal | undefined): Promise<unknown> {
+  return pause(milliseconds, undefined, signal ? { signal } : {});
+}

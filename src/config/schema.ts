@@ -1,0 +1,195 @@
+import { z } from "zod";
+import { UserError } from "../common/errors.ts";
+import { PROJECTIONS, type Projection } from "../model/lora.ts";
+import { isStart } from "./references.ts";
+import { complete, regularizer } from "./regularizers/index.ts";
+import { flag, group, notNegative, path, positive, share, unset, whole } from "./values.ts";
+
+/**
+ * @file What a training configuration may say. Every default lives here, and only here: types, help and the annotated
+ * example derive from this schema. A schema's `error` says what is expected, its description what it is for.
+ */
+
+/** What holds in `lora` for a key that is not written, when no adapter is given to start from. */
+export const LORA_DEFAULTS: LoraSettings = { rank: 8, alpha: 16, target_modules: "all-linear", use_rslora: false };
+
+/** How long a run is whose configuration gives neither steps nor epochs. */
+const DEFAULT_STEPS = 300;
+
+const data = group({
+  train: path("a JSON Lines file")
+    .describe("the training data: JSON Lines of messages, of prompt and completion, of text, or of tokens")
+    .meta({ example: "./train.jsonl" }),
+  validation: unset(path("a JSON Lines file"))
+    .describe("data that is measured and never trained on (default: none)")
+    .meta({ example: "./valid.jsonl" }),
+  max_length: unset(whole(2)).describe("the most tokens a line may have (default: as many as the model reads)"),
+}).describe("what to learn from");
+
+const projectionList = `all-linear, or a list of ${PROJECTIONS.join(", ")}`;
+const targetModules = z.union(
+  [z.literal("all-linear"), z.array(z.enum(PROJECTIONS, { error: projectionList })).min(1)],
+  { error: projectionList },
+);
+
+const lora = group({
+  rank: unset(whole(1))
+    .describe(`rank of the update matrices (default ${LORA_DEFAULTS.rank}, or the adapter's)`)
+    .meta({ example: LORA_DEFAULTS.rank }),
+  alpha: unset(positive)
+    .describe(`the update is scaled by alpha / rank (default ${LORA_DEFAULTS.alpha}, or the adapter's)`)
+    .meta({ example: LORA_DEFAULTS.alpha }),
+  target_modules: unset(targetModules)
+    .describe(
+      `which projections get an update: ${projectionList} (default ${LORA_DEFAULTS.target_modules}, or the adapter's)`,
+    )
+    .meta({ example: LORA_DEFAULTS.target_modules }),
+  use_rslora: unset(flag)
+    .describe(`scale by alpha / √rank instead (default ${LORA_DEFAULTS.use_rslora}, or the adapter's)`)
+    .meta({ example: LORA_DEFAULTS.use_rslora }),
+}).describe("the adapter that is trained; with train.adapter it must agree with that adapter");
+
+const train = group({
+  steps: unset(whole(1))
+    .describe(`how many updates to make (default ${DEFAULT_STEPS}, unless epochs is given)`)
+    .meta({ example: DEFAULT_STEPS }),
+  epochs: unset(positive).describe("or how often to go through the data; may be a fraction"),
+  batch_size: whole(1).default(16).describe("lines of data per update"),
+  seed: whole(0).default(1).describe("fixes the start of the adapter, the order of the data and the anchor's samples"),
+  shuffle: flag.default(true).describe("a new order of the data each epoch; false keeps the file's"),
+  report_every: whole(0)
+    .default(10)
+    .describe("steps between full reports, which add gradients and shared top tokens to the metrics; 0 is never"),
+  worst_tokens: whole(0)
+    .default(0)
+    .describe("how many of the tokens with the greatest divergence each full report writes to worst-tokens.jsonl"),
+  adapter: unset(path("a PEFT adapter folder")).describe(
+    "a PEFT adapter folder to start from (default: a fresh adapter)",
+  ),
+})
+  .superRefine(({ steps, epochs, report_every, worst_tokens }, context) => {
+    if (worst_tokens > 0 && report_every === 0) {
+      context.addIssue({
+        code: "custom",
+        path: ["worst_tokens"],
+        message: "0 where report_every is 0, since full reports write them",
+      });
+    }
+    if (steps === null || epochs === null) return;
+    context.addIssue({
+      code: "custom",
+      path: ["epochs"],
+      message: "train.steps or train.epochs, not both: take one out",
+    });
+  })
+  .transform((train) => (train.steps === null && train.epochs === null ? { ...train, steps: DEFAULT_STEPS } : train))
+  .describe("how long, and on what");
+
+const optimizer = group({
+  learning_rate: notNegative.default(3e-3).describe("AdamW's learning rate, after warm-up"),
+  betas: z
+    .tuple([share, share], { error: "two numbers, as in [0.9, 0.999]" })
+    .default([0.9, 0.999])
+    .describe("AdamW's decay rates of the gradient's mean and square"),
+  eps: positive.default(1e-8).describe("AdamW's ε"),
+  weight_decay: notNegative.default(0).describe("AdamW's decoupled weight decay"),
+  grad_clip: notNegative.default(1).describe("scale gradients down to this L2 norm over all matrices; 0 is off"),
+  schedule: z
+    .enum(["constant", "linear", "cosine"], { error: "constant, linear or cosine" })
+    .default("constant")
+    .describe("the learning rate after warm-up: constant, or down to 0 in a line (linear) or half a cosine"),
+  warmup_steps: whole(0).default(0).describe("steps over which the learning rate rises from 0"),
+}).describe("AdamW");
+
+const evaluate = group({
+  task: unset(path("a JSON Lines file of prompts and completions"))
+    .describe("prompts and completions of the new task, scored by exact match (default: none)")
+    .meta({ example: "./test.jsonl" }),
+  skills: z
+    .record(z.string(), path("a JSON Lines file of prompts and completions"), {
+      error: "named files, such as { capitals: ./capitals.jsonl }",
+    })
+    .default({})
+    .describe("what the base can do and should still do, as { NAME: FILE }, scored alike")
+    .meta({ example: { capitals: "./capitals.jsonl" } }),
+  max_tokens: whole(1).default(32).describe("the most tokens of an answer"),
+  completions: whole(0).default(4).describe("how many sample completions the report shows"),
+  drift_samples: whole(0)
+    .default(64)
+    .describe("samples of the base on which drift is measured, in nats per token; 0 is off"),
+}).describe("what to score before and after");
+
+const engine = group({
+  type: z.literal("local", { error: "local" }).default("local").describe("the embedded engine"),
+  threads: z
+    .union([z.literal("auto"), whole(1)], { error: "auto, or a whole number of at least 1" })
+    .default("auto")
+    .describe("auto (all cores), or how many"),
+}).describe("where the model runs");
+
+/** What a configuration file may say. Unknown keys are errors. */
+export const configSchema = group({
+  model: path("a Hugging Face model folder")
+    .describe("a Hugging Face folder: config.json, model.safetensors, tokenizer.json")
+    .meta({ example: "./models/base" }),
+  data,
+  lora: lora.prefault({}),
+  train: train.prefault({}),
+  optimizer: optimizer.prefault({}),
+  regularizers: z
+    .array(regularizer, { error: "a list of regularizers, such as [{ type: kl_divergence }]" })
+    .default([])
+    .transform((list) => list.map(complete))
+    .describe("what holds the model back; an empty list is plain fine-tuning"),
+  evaluate: evaluate.prefault({}),
+  engine: engine.prefault({}),
+  output: path("a folder that does not exist yet").default("./runs/first").describe("where the run is written"),
+}).superRefine(({ train, regularizers }, context) => {
+  for (const [i, settings] of regularizers.entries()) {
+    if (train.adapter !== null || !("reference" in settings) || !isStart(settings.reference)) continue;
+    context.addIssue({
+      code: "custom",
+      path: ["regularizers", i, "reference"],
+      message: "base, or a train.adapter: start is the adapter that training starts from, and none is given",
+    });
+  }
+});
+
+/** A complete configuration: every default filled in, except those of `lora`, which `resolveLora` decides. */
+export type Config = z.output<typeof configSchema>;
+export type LoraConfig = Config["lora"];
+export type OptimizerConfig = Config["optimizer"];
+export type RegularizerConfig = Config["regularizers"][number];
+/** Of a regularizer that works on text; the others are penalties on the adapter's matrices. */
+export type OnTextConfig = Extract<RegularizerConfig, { readonly on: unknown }>;
+
+/** LoRA's settings in force. */
+export interface LoraSettings {
+  readonly rank: number;
+  readonly alpha: number;
+  readonly target_modules: "all-linear" | readonly Projection[];
+  readonly use_rslora: boolean;
+}
+
+/**
+ * The LoRA settings in force: those of the adapter that training starts from, or else what is written, or else the
+ * defaults.
+ *
+ * @throws UserError when a written value disagrees with the adapter.
+ */
+export function resolveLora(written: LoraConfig, adapter?: LoraSettings): LoraSettings {
+  const given = Object.entries(written).filter(([, value]) => value !== null);
+  for (const [key, value] of adapter ? given : []) {
+    const has = adapter?.[key as keyof LoraSettings];
+    if (comparable(value) === comparable(has)) continue;
+    throw new UserError(
+      `lora.${key} is ${String(value)}, but the adapter that training starts from has ${String(has)}: take lora.${key} out`,
+    );
+  }
+  return { ...LORA_DEFAULTS, ...Object.fromEntries(given), ...adapter };
+}
+
+function comparable(value: unknown): string {
+  const modules = value === "all-linear" ? PROJECTIONS : value;
+  return Array.isArray(modules) ? [...modules].sort().join() : String(modules);
+}

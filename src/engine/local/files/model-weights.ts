@@ -1,0 +1,65 @@
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { UserError } from "../../../common/errors.ts";
+import { openSafetensors, type SafetensorsFile } from "../../../data/safetensors.ts";
+import type { Tensor } from "../../../divergence/tensor.ts";
+import { buildDecoder } from "../../families/decoder.ts";
+import type { ModelConfig } from "../../families/model-config.ts";
+
+export const EMBEDDINGS = "model.embed_tokens.weight";
+export const HEAD = "lm_head.weight";
+
+/** Names and shapes of all weights that a model of this shape has. */
+export function weightShapes(config: ModelConfig): Map<string, readonly number[]> {
+  const matrix = [config.vocabSize, config.hiddenSize];
+  const shapes = new Map<string, readonly number[]>([[EMBEDDINGS, matrix]]);
+  for (const [name, { shape }] of buildDecoder(config, null).weights) shapes.set(name, shape as number[]);
+  return config.tied ? shapes : shapes.set(HEAD, matrix);
+}
+
+/**
+ * Reads the weights of a Hugging Face folder: `model.safetensors`, or the shards that `model.safetensors.index.json` names.
+ *
+ * @throws UserError for a missing or truncated file, a missing weight, or one whose shape is not what config.json says.
+ */
+export async function readModelWeights(folder: string, config: ModelConfig): Promise<Map<string, Tensor>> {
+  const files: SafetensorsFile[] = [];
+  try {
+    for (const path of await shardPaths(folder)) files.push(await openSafetensors(path));
+    const weights = new Map<string, Tensor>();
+    for (const [name, shape] of weightShapes(config)) {
+      const file = files.find((each) => each.shapes.has(name));
+      if (!file) throw new UserError(`${folder} holds no weight ${name}, which its config.json calls for.`);
+      weights.set(name, await readWeight(file, name, shape));
+    }
+    return weights;
+  } finally {
+    await Promise.all(files.map((file) => file.close()));
+  }
+}
+
+async function readWeight(file: SafetensorsFile, name: string, shape: readonly number[]): Promise<Tensor> {
+  const found = file.shapes.get(name)!;
+  if (found.join() !== shape.join()) {
+    throw new UserError(
+      `${file.path} holds ${name} with shape [${found.join(", ")}], its config.json calls for [${shape.join(", ")}].`,
+    );
+  }
+  return file.read(name);
+}
+
+async function shardPaths(folder: string): Promise<string[]> {
+  const single = join(folder, "model.safetensors");
+  const index = join(folder, "model.safetensors.index.json");
+  if (existsSync(single) || !existsSync(index)) return [single];
+  try {
+    const { weight_map } = JSON.parse(await readFile(index, "utf8")) as { weight_map: Record<string, string> };
+    return [...new Set(Object.values(weight_map))].map((file) => join(folder, file));
+  } catch (cause) {
+    throw new UserError(
+      `${index} is no index of shards, which is JSON with a weight_map: ${(cause as Error).message}; fetch it again.`,
+      { cause },
+    );
+  }
+}

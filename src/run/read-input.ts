@@ -1,0 +1,101 @@
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { UserError } from "../common/errors.ts";
+import { type Config, resolveLora } from "../config/schema.ts";
+import { loadDataset } from "../data/dataset.ts";
+import type { Datum } from "../data/datum.ts";
+import { type EvaluationRow, loadEvaluation } from "../data/evaluation.ts";
+import { checkTokenizer, loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
+import { type Adapter, readAdapter } from "../engine/local/files/adapter.ts";
+import type { LocalModel } from "../engine/local/local-model.ts";
+import { dataFields } from "./build-regularizers.ts";
+
+/** What a run reads from files before it begins. */
+export interface Input {
+  /** With everything decided. */
+  readonly config: Config;
+  /** The adapter that training starts from, if it is not a fresh one. */
+  readonly start: Adapter | undefined;
+  readonly tokenizer: Tokenizer;
+  readonly data: readonly Datum[];
+  readonly validation: readonly Datum[] | null;
+  readonly task: readonly EvaluationRow[] | null;
+  readonly skills: ReadonlyMap<string, readonly EvaluationRow[]>;
+}
+
+/**
+ * Reads all that a configuration names but its references and anchors.
+ *
+ * @throws UserError for whatever is missing, malformed, or more than the model can read.
+ */
+export async function readInput(asked: Config, model: LocalModel): Promise<Input> {
+  const start = await startAdapter(asked, model);
+  const config = resolveAdapter(asked, start);
+  const tokenizer = loadTokenizer(config.model);
+  const { vocabSize, maxPositions } = model.config;
+  checkTokenizer(tokenizer, vocabSize);
+  const { train, validation, max_length } = config.data;
+  const limits = { maxLength: Math.min(max_length ?? maxPositions, maxPositions), vocabSize };
+  const { max_tokens, drift_samples } = config.evaluate;
+  if (drift_samples > 0 && tokenizer.bos === null) {
+    throw new UserError(
+      `evaluate.drift_samples is ${drift_samples}, but the tokenizer in ${config.model} names no bos_token for samples of the base to begin with: set evaluate.drift_samples to 0.`,
+    );
+  }
+  const questions = async (path: string) => {
+    const rows = await loadEvaluation(path, tokenizer);
+    for (const row of rows) checkRoom(row, path, max_tokens, maxPositions);
+    return rows;
+  };
+  const skills = new Map<string, EvaluationRow[]>();
+  for (const [name, path] of Object.entries(config.evaluate.skills)) {
+    if (name === "task")
+      throw new UserError("evaluate.skills names a skill `task`, which is the name of the new task; choose another.");
+    skills.set(name, await questions(path));
+  }
+  return {
+    config,
+    start,
+    tokenizer,
+    data: await loadDataset(train, tokenizer, { ...limits, fields: dataFields(config) }),
+    validation: validation === null ? null : await loadDataset(validation, tokenizer, limits),
+    task: config.evaluate.task === null ? null : await questions(config.evaluate.task),
+    skills,
+  };
+}
+
+/** The adapter that training starts from, if the configuration names one. */
+export async function startAdapter({ train: { adapter } }: Config, model: LocalModel): Promise<Adapter | undefined> {
+  if (adapter === null) return undefined;
+  if (!existsSync(adapter)) {
+    throw new UserError(
+      `train.adapter names the folder ${adapter}, which does not exist; give a PEFT adapter folder, or null for a fresh one.`,
+    );
+  }
+  return readAdapter(adapter, model.config);
+}
+
+/** With an adapter to start from, its settings stand in the configuration. */
+function resolveAdapter(asked: Config, start: Adapter | undefined): Config {
+  const { rank, alpha, target_modules, use_rslora } = resolveLora(asked.lora, start);
+  const modules = target_modules === "all-linear" ? target_modules : [...target_modules];
+  return { ...asked, lora: { rank, alpha, target_modules: modules, use_rslora } };
+}
+
+/** Refuses a question that the model cannot read, or could never answer right. */
+function checkRoom(row: EvaluationRow, path: string, maxTokens: number, maxPositions: number): void {
+  const where = join(dirname(path), row.source);
+  const [prompt, answer] = [row.prompt.length, row.completionTokens.length];
+  // The last token drawn is never read.
+  const room = maxPositions + 1 - maxTokens;
+  if (prompt > room) {
+    throw new UserError(
+      `${where}: the prompt has ${prompt} tokens, the limit is ${room} when answers may have ${maxTokens}: shorten it, or lower evaluate.max_tokens`,
+    );
+  }
+  if (answer > maxTokens) {
+    throw new UserError(
+      `${where}: the right answer has ${answer} tokens, the model may give ${maxTokens}: raise evaluate.max_tokens`,
+    );
+  }
+}
