@@ -15,7 +15,7 @@ import { HiddenHead } from "../src/engine/local/head.ts";
 import type { LocalModel } from "../src/engine/local/local-model.ts";
 import { baseReference } from "../src/reference/base.ts";
 import { computedReference } from "../src/reference/computed.ts";
-import type { Reference } from "../src/reference/contract.ts";
+import type { Reference } from "../src/reference/legacy.ts";
 import { buildStore } from "../src/reference/store/build.ts";
 import type { StoreIdentity } from "../src/reference/store/identity.ts";
 import { inspectStore } from "../src/reference/store/inspect.ts";

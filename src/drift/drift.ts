@@ -2,7 +2,7 @@ import { type Datum, rowCount, totalWeight } from "../data/datum.ts";
 import { runs } from "../data/runs.ts";
 import { crossEntropy } from "../divergence/cross-entropy.ts";
 import { type Direction, klDivergence } from "../divergence/kl-divergence.ts";
-import type { SamplingClient } from "../model/contract.ts";
+import type { SamplingClient } from "../model/legacy.ts";
 
 /** What a model makes of given text, in nats per token: weighted means over all rows. */
 export interface TextMeasure {

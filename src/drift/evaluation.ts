@@ -2,7 +2,7 @@ import type { Datum } from "../data/datum.ts";
 import type { EvaluationRow } from "../data/evaluation.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import { drawBaseSamples } from "../model/base-samples.ts";
-import type { SamplingClient } from "../model/contract.ts";
+import type { SamplingClient } from "../model/legacy.ts";
 import { measureText, type TextMeasure } from "./drift.ts";
 import { exactMatch, type Score } from "./exact-match.ts";
 

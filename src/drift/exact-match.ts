@@ -1,6 +1,6 @@
 import type { EvaluationRow } from "../data/evaluation.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
-import type { SamplingClient } from "../model/contract.ts";
+import type { SamplingClient } from "../model/legacy.ts";
 
 /** Shares of right answers, from 0 to 1. */
 export interface Score {

@@ -1,5 +1,5 @@
 /** @file Models that train and sample, behind one contract; `LocalModel` runs them in this process. */
-export type * from "../model/contract.ts";
+export type * from "../model/legacy.ts";
 export type { Projection } from "../model/lora.ts";
 export type { ModelConfig } from "./families/model-config.ts";
 export type { LoraSettings } from "./local/files/adapter.ts";

@@ -1,70 +1,91 @@
 import type { Datum } from "../data/datum.ts";
 import type { Tensor } from "../divergence/tensor.ts";
 
-/** Settings of one `compute` call that depend on the step, not on the regularizer. */
-export interface ComputeOptions {
-  /**
-   * What a `mean` divides by. Default: the Σ of the row weights of `data`. A trainer that splits a batch passes the
-   * whole batch's total, so that the parts add up to the same loss.
-   */
-  readonly totalWeight?: number;
-  /** The whole batch, where `data` is a part of it: what is costly can be asked for once for all. Default: `data`. */
-  readonly batch?: readonly Datum[] | undefined;
-  /** Ends work early: `compute` then rejects with the signal's reason. */
-  readonly signal?: AbortSignal | undefined;
-  /** The step of training, counted from 1: what weights that change go by. Default 1. */
-  readonly step?: number;
-  /** Given in steps that are reported in full: what costs more than a look is measured too. */
-  readonly report?: FullReport | undefined;
-  /**
-   * Add `scale` · gradient to these tensors, one per datum, and return them as `gradient`, instead of allocating others.
-   * Saves memory where several penalties meet. Loss and metrics are not scaled. A regularizer may ignore this.
-   */
-  readonly addTo?: GradientSum;
+/** A datum of a step, and how much each of its M positions counts there. */
+export interface Item {
+  readonly datum: Datum;
+  /** [M] the datum's own weights, or what a regularizer made of them; a position of weight 0 contributes nothing. */
+  readonly weights: Float32Array;
 }
 
-/** A sum of gradients in the making: one tensor [M, V] per datum, and what the next gradient is multiplied by. */
+/** The positions `from` to before `to` of item `index` of a batch. */
+export interface Span {
+  readonly index: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+/**
+ * Log-probabilities of some positions of a batch: one tensor per span, with n = to − from rows. [n, V] is the whole
+ * distribution of each position; [n] the log-probability of its target alone. Valid until the call that brings it settles.
+ */
+export interface Part {
+  readonly spans: readonly Span[];
+  readonly logprobs: readonly Tensor[];
+}
+
+/** Where a loss adds `scale` · its gradient: one tensor per span, shaped like the part's log-probabilities. */
 export interface GradientSum {
   readonly gradient: readonly Tensor[];
   readonly scale: number;
 }
 
-/** What a full report is made against. */
-export interface FullReport {
-  /** The gradient of the task's own loss, one tensor [M, V] per datum; absent where there is no task, as on an anchor. */
-  readonly taskGradient?: readonly Tensor[];
+/** One step of training. */
+export interface Step {
+  /** Counted from 1. */
+  readonly number: number;
+  /** Whether this step is reported in full: gradient norms, shared top tokens, and whatever else costs more than a look. */
+  readonly full: boolean;
+  /** Ends work early: what waits then rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
 }
 
-/** Each row's own value [M], one tensor per datum, and how much each row counts. */
-export interface RowValues {
-  readonly values: readonly Tensor[];
-  readonly weights: readonly Tensor[];
-}
-
-/** What a regularizer, or any loss over log-probabilities, returns. */
-export interface Penalty {
+/** What a loss measured over a whole batch. */
+export interface Measured {
   /** The scalar that training minimizes, in nats. */
-  readonly loss: number;
-  /**
-   * One tensor per datum, shaped like its log-probabilities [M, V]: the gradient of `loss` with respect to the logits
-   * (log-probabilities are logits too, so it is right for both, and zero where the loss is at its minimum).
-   */
-  readonly gradient: readonly Tensor[];
-  /** Numbers to log. Parts of a batch merge by name, see `mergePenaltyMetrics`: extremes, or else sums. */
+  readonly value: number;
+  /** Numbers to log, under any names. */
   readonly metrics: Readonly<Record<string, number>>;
-  /** What each row contributes, by name, for what no merging of numbers gives: quantiles, and the worst tokens. */
-  readonly rows?: Readonly<Record<string, RowValues>> | undefined;
+  /** The value of each position, where the loss is a mean or sum over positions. */
+  readonly positions?: readonly PositionValues[] | undefined;
 }
+
+/** Values of the positions `from`, `from` + 1, … of a datum; 0 where the position has weight 0. */
+export interface PositionValues {
+  readonly datum: Datum;
+  readonly from: number;
+  readonly values: Float32Array;
+}
+
+/** Which log-probabilities there are: of the whole vocabulary, [n, V], or of each position's target alone, [n]. */
+export type Support = "vocabulary" | "targets";
 
 /**
- * A data-aware penalty on the model's distributions. `logprobs[i]` is the model's log-probabilities for the rows of
- * `data[i]`, [M, V]. They may live in memory that the caller reuses: read them during the call only.
+ * A loss over a model's log-probabilities. A step has a beginning and an end: the loss sees the whole batch once, then
+ * parts of its log-probabilities as the engine computes them, then says what it measured.
  */
-export interface Regularizer {
-  /** Unique in a composition; prefixes its metrics there. */
-  readonly name: string;
-  /** @throws UserError, by rejecting, for data or distributions that it can make nothing of, naming the datum. */
-  compute(data: readonly Datum[], logprobs: readonly Tensor[], options?: ComputeOptions): Promise<Penalty>;
-  /** Hears of each step once, with what was measured of it over the whole batch. What has a state may change it here. */
-  observe?(step: number, measured: Readonly<Record<string, number>>): void;
+export interface Loss {
+  /** What `add` needs: `"vocabulary"`, `"targets"`, or `"either"` if it takes both. Default `"vocabulary"`. */
+  readonly support?: Support | "either";
+  /**
+   * Begins a step with all of its items. What is costly, such as asking a server, is done here, once.
+   *
+   * @throws UserError, also by rejecting, for items it cannot use, naming the datum.
+   */
+  begin(batch: readonly Item[], step: Step): OpenLoss | Promise<OpenLoss>;
 }
+
+/** A loss within one step. */
+export interface OpenLoss {
+  /**
+   * Adds `into.scale` · gradient for some positions; each position of the batch comes exactly once, in any order. The
+   * gradient is with respect to the logits for [n, V] (log-probabilities are logits too, so it is right for both), with
+   * respect to the log-probabilities of the targets for [n].
+   */
+  add(part: Part, into: GradientSum): void | Promise<void>;
+  /** What was measured over all parts. Called once, after the last of them. */
+  end(): Measured;
+}
+
+/** Takes log-probabilities in and adds the gradient: what an engine calls during a pass over data. */
+export type AddPart = OpenLoss["add"];

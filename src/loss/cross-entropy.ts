@@ -1,9 +1,9 @@
 import { type Datum, totalWeight } from "../data/datum.ts";
 import { crossEntropy } from "../divergence/cross-entropy.ts";
 import type { Tensor } from "../divergence/tensor.ts";
-import type { ComputeOptions, Penalty } from "./contract.ts";
 import { namingDatum } from "./datum-error.ts";
 import { gradientSum } from "./gradient-sum.ts";
+import type { ComputeOptions, Penalty } from "./legacy.ts";
 
 /** The task's own loss, and each row's. */
 export interface CrossEntropyPenalty extends Penalty {

@@ -1,5 +1,5 @@
 import type { Tensor } from "../divergence/tensor.ts";
-import type { GradientSum } from "./contract.ts";
+import type { GradientSum } from "./legacy.ts";
 
 /** Tensors of zeros, shaped like those given, one after another in this memory. */
 function zerosIn(memory: Float32Array, like: readonly Tensor[]): Tensor[] {

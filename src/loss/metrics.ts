@@ -1,5 +1,5 @@
 import type { Datum } from "../data/datum.ts";
-import type { Penalty } from "./contract.ts";
+import type { Penalty } from "./legacy.ts";
 import { quantiles, type WeightedValue } from "./quantile.ts";
 
 /**

@@ -1,7 +1,7 @@
 import { UserError } from "../common/errors.ts";
 import { type Datum, everyToken } from "../data/datum.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
-import type { SamplingClient } from "./contract.ts";
+import type { SamplingClient } from "./legacy.ts";
 
 export interface BaseSampleOptions {
   readonly samples: number;

@@ -18,3 +18,49 @@ export const PROJECTIONS = Object.keys(BLOCKS) as readonly Projection[];
 export function projectionName(layer: number, projection: Projection): string {
   return `model.layers.${layer}.${BLOCKS[projection]}.${projection}`;
 }
+
+/** LoRA's settings in force, named as in PEFT but for `rank` (r) and `alpha` (lora_alpha). */
+export interface LoraSettings {
+  readonly rank: number;
+  /** The update B·A is scaled by alpha / rank. */
+  readonly alpha: number;
+  readonly target_modules: readonly Projection[];
+  /** The factor is alpha / √rank instead (Kalajdzievski 2023, arXiv 2312.03732). */
+  readonly use_rslora: boolean;
+}
+
+/** LoRA's settings of a fresh adapter, as far as they are not the defaults. */
+export interface LoraOptions {
+  /** Default 8. */
+  readonly rank?: number | undefined;
+  /** Default 2 · rank. */
+  readonly alpha?: number | undefined;
+  /** Default `"all-linear"`: the seven projections of every layer. */
+  readonly target_modules?: "all-linear" | readonly Projection[] | undefined;
+  /** Default false. */
+  readonly use_rslora?: boolean | undefined;
+  /** Of the random start of A. Default 1. */
+  readonly seed?: number | undefined;
+}
+
+/** Defaults of a fresh adapter, in configurations and in code; alpha is 2 · rank. */
+export const LORA_DEFAULTS = { rank: 8, target_modules: "all-linear", use_rslora: false, seed: 1 } as const;
+
+/** Tinker's own defaults, which hold where the wire says nothing: it carries no alpha. */
+export const TINKER_LORA_DEFAULTS = {
+  rank: 32,
+  alpha: 32,
+  train_mlp: true,
+  train_attn: true,
+  train_unembed: true,
+} as const;
+
+/** The settings in force: what is given, and defaults for the rest. */
+export function loraSettings({
+  rank = LORA_DEFAULTS.rank,
+  alpha = 2 * rank,
+  target_modules = LORA_DEFAULTS.target_modules,
+  use_rslora = LORA_DEFAULTS.use_rslora,
+}: LoraOptions = {}): LoraSettings {
+  return { rank, alpha, target_modules: target_modules === "all-linear" ? PROJECTIONS : target_modules, use_rslora };
+}

@@ -1,8 +1,8 @@
 import type { Tensor } from "../divergence/tensor.ts";
-import type { SamplingClient } from "../model/contract.ts";
+import type { SamplingClient } from "../model/legacy.ts";
 import { computedReference } from "./computed.ts";
-import type { Reference } from "./contract.ts";
 import { type HiddenModel, HiddenStates } from "./hidden-states.ts";
+import type { Reference } from "./legacy.ts";
 
 /**
  * The model's own base, the adapter switched off: exact over the whole vocabulary. The base does not change, so the answer

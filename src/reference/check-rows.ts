@@ -4,7 +4,7 @@ import { formatDatum } from "../data/format-datum.ts";
 import { crossEntropy } from "../divergence/cross-entropy.ts";
 import { NORMALIZATION_TOLERANCE } from "../divergence/not-normalized.ts";
 import type { Tensor } from "../divergence/tensor.ts";
-import { isTopK, type ReferenceRows } from "./contract.ts";
+import { isTopK, type ReferenceRows } from "./legacy.ts";
 
 /**
  * Holds the rows of one datum to what log-probabilities are: numbers, and over the whole vocabulary Σ exp = 1 within

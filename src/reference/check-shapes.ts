@@ -2,7 +2,7 @@ import { UserError } from "../common/errors.ts";
 import { type Datum, rowCount } from "../data/datum.ts";
 import { formatDatum } from "../data/format-datum.ts";
 import { formatShape, sameShape, type Tensor } from "../divergence/tensor.ts";
-import { isTopK, type ReferenceRows } from "./contract.ts";
+import { isTopK, type ReferenceRows } from "./legacy.ts";
 
 /**
  * Holds a reference to the shapes of the model's log-probabilities, [M, V] for each datum: exactly, or of a top-k its rows.

@@ -2,8 +2,8 @@ import { UserError } from "../common/errors.ts";
 import type { Datum } from "../data/datum.ts";
 import { formatDatum } from "../data/format-datum.ts";
 import type { Tensor } from "../divergence/tensor.ts";
-import type { SamplingClient } from "../model/contract.ts";
-import { isTopK, type Reference, type ReferenceRows } from "./contract.ts";
+import type { SamplingClient } from "../model/legacy.ts";
+import { isTopK, type Reference, type ReferenceRows } from "./legacy.ts";
 
 /**
  * Refuses a reference that is the base itself at another temperature, as a server that tempers what it tells would give:

@@ -1,8 +1,8 @@
 import { UserError } from "../common/errors.ts";
 import { type RetryOptions, untilAborted, withRetries } from "../common/retry.ts";
 import { type Datum, sameData } from "../data/datum.ts";
-import type { Reference, ReferenceRows } from "./contract.ts";
 import { type Declared, intake } from "./intake.ts";
+import type { Reference, ReferenceRows } from "./legacy.ts";
 import { rowsOf } from "./rows-of.ts";
 
 /**

@@ -1,32 +1,38 @@
 import type { Datum } from "../data/datum.ts";
 import type { TopK } from "../divergence/supports/top-k.ts";
 import type { Tensor } from "../divergence/tensor.ts";
+import type { Span, Step } from "../loss/contract.ts";
+import type { Stateful } from "../loss/state.ts";
 
-/** The reference's distributions for the rows of one datum: over the whole vocabulary [M, V], or known at k tokens of it. */
+/** A reference's distributions for n positions: over the whole vocabulary [n, V], or known at k tokens of it. */
 export type ReferenceRows = Tensor | TopK;
 
-/** What a reference may use beyond the data that it is asked about. */
-export interface ResolveOptions {
-  /**
-   * The batch that `data` are part of: some of its datums, or rows cut from them. What is costly to ask for is asked for
-   * once for all of it. Default: `data`.
-   */
-  readonly batch?: readonly Datum[] | undefined;
-  /** The step of training, counted from 1: what a reference that moves goes by. Default 1. */
-  readonly step?: number | undefined;
-  /** Ends work early: `resolve` then rejects with the signal's reason. */
-  readonly signal?: AbortSignal | undefined;
-}
-
 /**
- * Where the reference distribution q comes from. Resolved once per step for a whole batch: the rows of each datum, in the
- * order of `data`. One that always knows the whole vocabulary is a `Reference<Tensor>`.
+ * Where the reference distribution q comes from. Within a step it is begun with the whole batch, then asked for the
+ * positions of each part. One that always knows the whole vocabulary is a `Reference<Tensor>`.
  */
 export interface Reference<Rows extends ReferenceRows = ReferenceRows> {
   /** For messages and the record of a run: `base`, `field "base_logprobs"`, … */
   readonly description: string;
-  /** @throws UserError, by rejecting, that names the datum whose rows it cannot give. */
-  resolve(data: readonly Datum[], options?: ResolveOptions): Promise<readonly Rows[]>;
+  /** What changes from step to step, if anything does. */
+  readonly state?: Stateful | undefined;
+  /**
+   * Begins a step. Regularizers that share a reference begin it each with their own data: within one `step` object, a
+   * datum is asked about once for all of them.
+   *
+   * @throws UserError, by rejecting, that names the datum whose rows it cannot give.
+   */
+  begin(data: readonly Datum[], step: Step): Promise<OpenReference<Rows>>;
+}
+
+/** A reference within one step. */
+export interface OpenReference<Rows extends ReferenceRows = ReferenceRows> {
+  /**
+   * The rows of each span, whose `index` counts in the data that the reference was begun with. Asked twice with the same
+   * `spans` object, it gives the same answer without computing it again. Rows over the whole vocabulary may live in memory
+   * that the next call with other spans writes over.
+   */
+  rows(spans: readonly Span[]): Promise<readonly Rows[]>;
 }
 
 /** Whether these rows are known at k tokens only. */

@@ -1,8 +1,8 @@
 import { UserError } from "../common/errors.ts";
 import { formatDatum } from "../data/format-datum.ts";
 import type { Tensor } from "../divergence/tensor.ts";
-import type { Reference } from "./contract.ts";
 import { type Declared, intake } from "./intake.ts";
+import type { Reference } from "./legacy.ts";
 
 /** What the field holds. */
 export interface FieldOptions extends Declared {

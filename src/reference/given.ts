@@ -1,8 +1,8 @@
 import { UserError } from "../common/errors.ts";
 import type { Datum } from "../data/datum.ts";
 import { formatDatum } from "../data/format-datum.ts";
-import type { Reference, ReferenceRows } from "./contract.ts";
 import { type Declared, intake } from "./intake.ts";
+import type { Reference, ReferenceRows } from "./legacy.ts";
 import { rowsOf } from "./rows-of.ts";
 
 /**

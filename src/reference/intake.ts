@@ -5,7 +5,7 @@ import { logSoftmax } from "../divergence/log-softmax.ts";
 import { topK } from "../divergence/supports/top-k.ts";
 import { formatShape, type Tensor } from "../divergence/tensor.ts";
 import { checkRows } from "./check-rows.ts";
-import { isTopK, type ReferenceRows } from "./contract.ts";
+import { isTopK, type ReferenceRows } from "./legacy.ts";
 
 /** What log-probabilities from outside are, where they are not those of the whole vocabulary at temperature 1. */
 export interface Declared {

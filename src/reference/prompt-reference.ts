@@ -3,7 +3,7 @@ import { type Datum, rowCount } from "../data/datum.ts";
 import { formatDatum } from "../data/format-datum.ts";
 import { type TopK, topK } from "../divergence/supports/top-k.ts";
 import { computedReference } from "./computed.ts";
-import type { Reference } from "./contract.ts";
+import type { Reference } from "./legacy.ts";
 import { rowsOf } from "./rows-of.ts";
 
 /** The tokens that could stand at each place of one prompt of N tokens, row-major [N, k]. Row 0 has nothing before it and means nothing. */

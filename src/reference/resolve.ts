@@ -1,9 +1,9 @@
 import { UserError } from "../common/errors.ts";
 import { type ComputeReference, computedReference } from "./computed.ts";
-import type { Reference } from "./contract.ts";
 import { fieldReference } from "./field.ts";
 import { type GivenLogprobs, givenReference } from "./given.ts";
 import type { Declared } from "./intake.ts";
+import type { Reference } from "./legacy.ts";
 
 /** Where the reference comes from: exactly one of these. */
 export interface ReferenceOptions {

@@ -1,6 +1,6 @@
 import { inTurn } from "../common/serial.ts";
 import type { Datum } from "../data/datum.ts";
-import { isTopK, type ReferenceRows } from "./contract.ts";
+import { isTopK, type ReferenceRows } from "./legacy.ts";
 import { rowsOf } from "./rows-of.ts";
 
 /**

@@ -1,6 +1,6 @@
 import { cutRows, type Datum, rowCount } from "../data/datum.ts";
 import { topK } from "../divergence/supports/top-k.ts";
-import { isTopK, type ReferenceRows } from "./contract.ts";
+import { isTopK, type ReferenceRows } from "./legacy.ts";
 
 /**
  * What is known of a datum, or, where the datum was cut from a longer one, its rows of what is known of that.

@@ -1,8 +1,8 @@
 import { UserError } from "../common/errors.ts";
 import { formatDatum } from "../data/format-datum.ts";
-import type { SamplingClient } from "../model/contract.ts";
+import type { SamplingClient } from "../model/legacy.ts";
 import { type ComputedOptions, computedReference } from "./computed.ts";
-import type { Reference } from "./contract.ts";
+import type { Reference } from "./legacy.ts";
 import { promptOf } from "./prompt-reference.ts";
 
 /**

@@ -1,8 +1,8 @@
 import { UserError } from "../common/errors.ts";
 import type { Tensor } from "../divergence/tensor.ts";
-import type { SamplingClient } from "../model/contract.ts";
+import type { SamplingClient } from "../model/legacy.ts";
 import { baseReference } from "./base.ts";
-import type { Reference } from "./contract.ts";
+import type { Reference } from "./legacy.ts";
 
 /**
  * The model itself as it was some steps ago: holds each stretch of training near its beginning, wherever that is by then.

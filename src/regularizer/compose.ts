@@ -1,8 +1,8 @@
 import { UserError } from "../common/errors.ts";
 import type { Datum } from "../data/datum.ts";
 import type { Tensor } from "../divergence/tensor.ts";
-import type { ComputeOptions, FullReport, GradientSum, Penalty, Regularizer, RowValues } from "../loss/contract.ts";
 import { addGradient, gradientSum, gradientSums, SpareMemory } from "../loss/gradient-sum.ts";
+import type { ComputeOptions, FullReport, GradientSum, Penalty, Regularizer, RowValues } from "../loss/legacy.ts";
 import { ownMetrics, SUMS } from "../loss/metrics.ts";
 import { checkNames } from "./check-names.ts";
 import { type Weight, weightAt } from "./coefficients/contract.ts";

@@ -1,8 +1,8 @@
 import { type Datum, totalWeight } from "../data/datum.ts";
 import { type Direction, klDivergence } from "../divergence/kl-divergence.ts";
 import type { Tensor } from "../divergence/tensor.ts";
-import type { ComputeOptions, Regularizer } from "../loss/contract.ts";
-import type { SamplingClient } from "../model/contract.ts";
+import type { ComputeOptions, Regularizer } from "../loss/legacy.ts";
+import type { SamplingClient } from "../model/legacy.ts";
 import { checkShapes } from "../reference/check-shapes.ts";
 import { type View, viewOf } from "./augmentation.ts";
 import { measureOf, type ReferenceDivergenceOptions, settingsOf } from "./reference-divergence.ts";

@@ -1,7 +1,7 @@
 import type { Datum } from "../data/datum.ts";
 import type { Row, RowFormula } from "../divergence/row.ts";
 import { overRows } from "../divergence/rows.ts";
-import type { Regularizer } from "../loss/contract.ts";
+import type { Regularizer } from "../loss/legacy.ts";
 import { type RowsRegularizerOptions, rowsRegularizer, wholeVocabulary } from "./rows-regularizer.ts";
 
 /** One row as a formula sees it, in float64. Valid during the call: the arrays are used again for the next row. */

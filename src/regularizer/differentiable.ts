@@ -3,7 +3,7 @@ import { UserError } from "../common/errors.ts";
 import { NORMALIZATION_TOLERANCE, NotNormalizedError } from "../divergence/not-normalized.ts";
 import { sumOfRow } from "../divergence/row.ts";
 import { formatShape, type Tensor } from "../divergence/tensor.ts";
-import type { Regularizer } from "../loss/contract.ts";
+import type { Regularizer } from "../loss/legacy.ts";
 import type { Measured, MeasureOptions } from "./row-penalty.ts";
 import { type RowsRegularizerOptions, rowsRegularizer, wholeVocabulary } from "./rows-regularizer.ts";
 

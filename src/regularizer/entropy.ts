@@ -3,7 +3,7 @@ import type { Datum } from "../data/datum.ts";
 import { entropy } from "../divergence/entropy.ts";
 import type { Reduction } from "../divergence/options.ts";
 import type { Tensor } from "../divergence/tensor.ts";
-import type { ComputeOptions, Regularizer } from "../loss/contract.ts";
+import type { ComputeOptions, Regularizer } from "../loss/legacy.ts";
 import { checkSettings, type Measure, type RowsPenalty, rowPenalty } from "./row-penalty.ts";
 
 /** Settings of `Entropy`. */

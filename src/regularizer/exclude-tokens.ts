@@ -1,6 +1,6 @@
 import { UserError } from "../common/errors.ts";
 import { type Datum, totalWeight, withWeights } from "../data/datum.ts";
-import type { Regularizer } from "../loss/contract.ts";
+import type { Regularizer } from "../loss/legacy.ts";
 
 /**
  * The same regularizer, for which rows whose target is among these tokens do not count: neither in the loss, its

@@ -2,7 +2,7 @@ import type { Datum } from "../data/datum.ts";
 import { formatDatum } from "../data/format-datum.ts";
 import type { Direction } from "../divergence/kl-divergence.ts";
 import type { Tensor } from "../divergence/tensor.ts";
-import { isTopK, type ReferenceRows } from "../reference/contract.ts";
+import { isTopK, type ReferenceRows } from "../reference/legacy.ts";
 
 /** A row whose value came out as infinite or NaN. */
 interface Failure {

@@ -1,7 +1,7 @@
 /** @file Penalties that know the data, and how they compose. */
 
-export type { ComputeOptions, FullReport, GradientSum, Penalty, Regularizer, RowValues } from "../loss/contract.ts";
 export { type CrossEntropyPenalty, crossEntropyLoss } from "../loss/cross-entropy.ts";
+export type { ComputeOptions, FullReport, GradientSum, Penalty, Regularizer, RowValues } from "../loss/legacy.ts";
 export { type MeasuredPart, mergePenaltyMetrics, reportOf } from "../loss/metrics.ts";
 export * from "./adapter/index.ts";
 export { type NoiseOptions, tokenDropout, tokenReplacement, type View } from "./augmentation.ts";

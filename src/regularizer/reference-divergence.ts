@@ -2,9 +2,9 @@ import type { Datum } from "../data/datum.ts";
 import type { Divergence } from "../divergence/divergence.ts";
 import type { Reduction } from "../divergence/options.ts";
 import type { Tensor } from "../divergence/tensor.ts";
-import type { ComputeOptions, Regularizer } from "../loss/contract.ts";
+import type { ComputeOptions, Regularizer } from "../loss/legacy.ts";
 import { checkShapes } from "../reference/check-shapes.ts";
-import type { Reference, ReferenceRows } from "../reference/contract.ts";
+import type { Reference, ReferenceRows } from "../reference/legacy.ts";
 import { type ReferenceOptions, resolveReference } from "../reference/resolve.ts";
 import { checkSettings, type Measure, type RowSettings, type RowsPenalty, rowPenalty } from "./row-penalty.ts";
 

@@ -5,10 +5,10 @@ import type { Direction } from "../divergence/kl-divergence.ts";
 import type { GradientOptions, Reduction, RowOptions, WithGradient } from "../divergence/options.ts";
 import type { TopKWithGradient } from "../divergence/supports/over-top-k.ts";
 import { formatShape, type Tensor } from "../divergence/tensor.ts";
-import type { ComputeOptions, Penalty } from "../loss/contract.ts";
 import { namingDatum } from "../loss/datum-error.ts";
 import { gradientSum } from "../loss/gradient-sum.ts";
-import { isTopK, type ReferenceRows } from "../reference/contract.ts";
+import type { ComputeOptions, Penalty } from "../loss/legacy.ts";
+import { isTopK, type ReferenceRows } from "../reference/legacy.ts";
 import { whyNotFinite } from "./explain-non-finite.ts";
 import { sameTopWeight } from "./top1-agreement.ts";
 

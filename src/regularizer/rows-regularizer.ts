@@ -3,9 +3,9 @@ import type { Datum } from "../data/datum.ts";
 import { formatDatum } from "../data/format-datum.ts";
 import type { Reduction } from "../divergence/options.ts";
 import type { Tensor } from "../divergence/tensor.ts";
-import type { Regularizer } from "../loss/contract.ts";
+import type { Regularizer } from "../loss/legacy.ts";
 import { checkShapes } from "../reference/check-shapes.ts";
-import { isTopK, type ReferenceRows } from "../reference/contract.ts";
+import { isTopK, type ReferenceRows } from "../reference/legacy.ts";
 import { type ReferenceOptions, resolveReference } from "../reference/resolve.ts";
 import { type Measure, type ResolvedReference, rowPenalty } from "./row-penalty.ts";
 

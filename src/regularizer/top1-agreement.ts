@@ -1,5 +1,5 @@
 import type { Tensor } from "../divergence/tensor.ts";
-import { isTopK, type ReferenceRows } from "../reference/contract.ts";
+import { isTopK, type ReferenceRows } from "../reference/legacy.ts";
 
 /**
  * The weight of the rows [M] whose most probable token is the same in model and reference; of equal ones the lower id

@@ -4,7 +4,7 @@ import { loadDataset } from "../data/dataset.ts";
 import type { Datum } from "../data/datum.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import { drawBaseSamples } from "../model/base-samples.ts";
-import type { SamplingClient } from "../model/contract.ts";
+import type { SamplingClient } from "../model/legacy.ts";
 import type { Anchor } from "../train/anchor.ts";
 import type { Held } from "../train/objective.ts";
 

@@ -3,12 +3,12 @@ import type { ReferenceConfig, ServerConfig, StoreConfig } from "../config/refer
 import type { Datum } from "../data/datum.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import type { Tensor } from "../divergence/tensor.ts";
-import type { SamplingClient } from "../model/contract.ts";
+import type { SamplingClient } from "../model/legacy.ts";
 import { baseReference } from "../reference/base.ts";
 import { refuseTempered } from "../reference/check-temperature.ts";
-import type { Reference } from "../reference/contract.ts";
 import { fieldReference } from "../reference/field.ts";
 import { attachReference } from "../reference/file.ts";
+import type { Reference } from "../reference/legacy.ts";
 import { promptReference } from "../reference/prompt-reference.ts";
 import { completionsServer } from "../reference/server/completions-server.ts";
 import { refuseMissing, type StoredReference } from "../reference/store/store-reference.ts";

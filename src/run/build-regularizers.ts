@@ -5,7 +5,7 @@ import { makeAdapterPenalty, makeRegularizer } from "../config/regularizers/make
 import type { Config, OnTextConfig, RegularizerConfig } from "../config/schema.ts";
 import { sourcesOf } from "../config/text.ts";
 import type { Datum } from "../data/datum.ts";
-import type { SamplingClient } from "../model/contract.ts";
+import type { SamplingClient } from "../model/legacy.ts";
 import type { WeightedPenalty } from "../regularizer/adapter/compose.ts";
 import { excludeTokens } from "../regularizer/exclude-tokens.ts";
 import type { Held } from "../train/objective.ts";

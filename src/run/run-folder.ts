@@ -13,7 +13,7 @@ import {
 import { dirname, join } from "node:path";
 import { writeFileAtomic } from "../common/atomic-file.ts";
 import { UserError } from "../common/errors.ts";
-import type { TrainingClient } from "../model/contract.ts";
+import type { TrainingClient } from "../model/legacy.ts";
 
 /** What one run leaves behind: `config.yaml`, `metrics.jsonl`, `adapter/` and whatever else is written into it. */
 export interface RunFolder {

@@ -1,4 +1,4 @@
-import type { SamplingClient, TrainingClient } from "../model/contract.ts";
+import type { SamplingClient, TrainingClient } from "../model/legacy.ts";
 
 /** What a client asks of a new model under training. */
 export interface TrainingOptions {

@@ -3,7 +3,7 @@ import { type InTurn, inTurn } from "../common/serial.ts";
 import { everyToken } from "../data/datum.ts";
 import { selectTopK } from "../divergence/supports/top-k.ts";
 import { encodeSampleResponse, type TopkPromptLogprobs } from "../engine/tinker/wire/sample.ts";
-import type { SamplingClient } from "../model/contract.ts";
+import type { SamplingClient } from "../model/legacy.ts";
 import type { Futures, Result } from "./futures.ts";
 import { HttpError, type HttpRequest } from "./http.ts";
 import { Once } from "./numbered.ts";

@@ -1,5 +1,5 @@
 import { channel } from "node:diagnostics_channel";
-import type { Regularizer } from "../loss/contract.ts";
+import type { Regularizer } from "../loss/legacy.ts";
 import { ownMetrics } from "../loss/metrics.ts";
 import type { StepMetrics } from "./metrics.ts";
 

@@ -1,9 +1,9 @@
 import { type Datum, totalWeight } from "../data/datum.ts";
 import type { Tensor } from "../divergence/tensor.ts";
-import type { GradientSum, Penalty, Regularizer } from "../loss/contract.ts";
 import { type CrossEntropyPenalty, crossEntropyLoss } from "../loss/cross-entropy.ts";
+import type { GradientSum, Penalty, Regularizer } from "../loss/legacy.ts";
 import type { MeasuredPart } from "../loss/metrics.ts";
-import type { CustomLoss } from "../model/contract.ts";
+import type { CustomLoss } from "../model/legacy.ts";
 import type { Weighted } from "../regularizer/compose.ts";
 import type { Anchor } from "./anchor.ts";
 import type { WorstDatum } from "./diverged.ts";

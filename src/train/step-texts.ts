@@ -1,5 +1,5 @@
 import { type Datum, totalWeight } from "../data/datum.ts";
-import type { Regularizer } from "../loss/contract.ts";
+import type { Regularizer } from "../loss/legacy.ts";
 import type { Weighted } from "../regularizer/compose.ts";
 import { anchorStream } from "./anchor.ts";
 import type { Held } from "./objective.ts";

@@ -4,7 +4,7 @@ import type { Datum } from "../data/datum.ts";
 import { type WorstRow, worstRows } from "../drift/worst-tokens.ts";
 import { reusedZeros } from "../loss/gradient-sum.ts";
 import { type MeasuredPart, reportOf } from "../loss/metrics.ts";
-import type { AdamParams, CustomLoss, CustomOutput, TrainingClient } from "../model/contract.ts";
+import type { AdamParams, CustomLoss, CustomOutput, TrainingClient } from "../model/legacy.ts";
 import { composeAdapter, type WeightedPenalty } from "../regularizer/adapter/compose.ts";
 import { checkNames } from "../regularizer/check-names.ts";
 import { compose } from "../regularizer/compose.ts";

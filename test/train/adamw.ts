@@ -1,4 +1,4 @@
-import type { AdamParams } from "../../src/model/contract.ts";
+import type { AdamParams } from "../../src/model/legacy.ts";
 import type { TrainOptions } from "../../src/train/train.ts";
 
 /** AdamW with nothing around it: a constant rate, no warm-up, decay or clipping. */

@@ -2,7 +2,7 @@ import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { UserError } from "../../src/common/errors.ts";
 import { everyToken } from "../../src/data/datum.ts";
-import type { Regularizer } from "../../src/loss/contract.ts";
+import type { Regularizer } from "../../src/loss/legacy.ts";
 import { baseReference } from "../../src/reference/base.ts";
 import { KLDivergence } from "../../src/regularizer/kl-divergence.ts";
 import type { RegularizerEvent, StepEvent } from "../../src/train/events.ts";

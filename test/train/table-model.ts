@@ -12,7 +12,7 @@ import type {
   SamplingClient,
   SamplingParams,
   TrainingClient,
-} from "../../src/model/contract.ts";
+} from "../../src/model/legacy.ts";
 import { mergePenaltyMetrics, type Penalty } from "../../src/regularizer/index.ts";
 import { AdamW } from "./adamw.ts";
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { type Datum, everyToken } from "../../src/data/datum.ts";
 import { type Tensor, tensor } from "../../src/divergence/tensor.ts";
-import type { Regularizer } from "../../src/loss/contract.ts";
+import type { Regularizer } from "../../src/loss/legacy.ts";
 import { baseReference } from "../../src/reference/base.ts";
 import { adaptiveWeight, budgetWeight, crossEntropyLoss, linearWeight } from "../../src/regularizer/index.ts";
 import { KLDivergence } from "../../src/regularizer/kl-divergence.ts";

@@ -1,6 +1,6 @@
-import type { Regularizer } from "../../loss/contract.ts";
-import type { SamplingClient } from "../../model/contract.ts";
-import type { Reference } from "../../reference/contract.ts";
+import type { Regularizer } from "../../loss/legacy.ts";
+import type { SamplingClient } from "../../model/legacy.ts";
+import type { Reference } from "../../reference/legacy.ts";
 import type { AdapterPenalty } from "../../regularizer/adapter/contract.ts";
 import { elasticNet, l1, l2 } from "../../regularizer/adapter/elastic-net.ts";
 import { orthogonality } from "../../regularizer/adapter/orthogonality.ts";

@@ -1,6 +1,6 @@
 import { UserError } from "../../common/errors.ts";
 import { createRandom, type Random } from "../../common/random.ts";
-import type { SampledSequence, SamplingParams } from "../../model/contract.ts";
+import type { SampledSequence, SamplingParams } from "../../model/legacy.ts";
 import type { ModelConfig } from "../families/model-config.ts";
 import { cachedMask, decoderDims, tokenPositions } from "./batch.ts";
 import type { LocalModel } from "./local-model.ts";

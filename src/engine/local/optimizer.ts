@@ -1,4 +1,4 @@
-import type { AdamParams } from "../../model/contract.ts";
+import type { AdamParams } from "../../model/legacy.ts";
 
 /** A trained tensor with its accumulated gradient and AdamW's two moments. */
 export interface Parameter {

@@ -1,6 +1,6 @@
 import { type Datum, everyToken, rowCount } from "../../data/datum.ts";
 import type { Tensor } from "../../divergence/tensor.ts";
-import type { SampledSequence, SamplingClient, SamplingParams } from "../../model/contract.ts";
+import type { SampledSequence, SamplingClient, SamplingParams } from "../../model/legacy.ts";
 import type { Lora } from "../families/decoder.ts";
 import { type Batch, rowPosition, splitBatches } from "./batch.ts";
 import { generate } from "./generate.ts";

@@ -11,7 +11,7 @@ import type {
   CustomOutput,
   ForwardOutput,
   TrainingClient,
-} from "../../model/contract.ts";
+} from "../../model/legacy.ts";
 import { buildDecoder } from "../families/decoder.ts";
 import { type Batch, splitBatches } from "./batch.ts";
 import { type Adapter, type LoraSettings, readAdapter, sameSettings, toLora, writeAdapter } from "./files/adapter.ts";

@@ -3,7 +3,7 @@ import { UserError } from "../../common/errors.ts";
 import { createRandom, randomInteger } from "../../common/random.ts";
 import type { Datum } from "../../data/datum.ts";
 import type { Tensor } from "../../divergence/tensor.ts";
-import type { SampledSequence, SamplingClient, SamplingParams } from "../../model/contract.ts";
+import type { SampledSequence, SamplingClient, SamplingParams } from "../../model/legacy.ts";
 import { UnexpectedAnswerError } from "./errors.ts";
 import type { Http } from "./http.ts";
 import { decodeSampleResponse, type SampleResponse } from "./wire/sample.ts";

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { UserError } from "../../common/errors.ts";
 import { type Datum, rowCount } from "../../data/datum.ts";
 import { formatShape, type Tensor } from "../../divergence/tensor.ts";
-import type { AdamParams, CustomLoss, CustomOutput, ForwardOutput, TrainingClient } from "../../model/contract.ts";
+import type { AdamParams, CustomLoss, CustomOutput, ForwardOutput, TrainingClient } from "../../model/legacy.ts";
 import { chunked, joined } from "./chunks.ts";
 import type { Http } from "./http.ts";
 import { rowsOf, toWire } from "./rows.ts";

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { type Datum, rowCount, sliceRows } from "../../../src/data/datum.ts";
 import { splitBatches } from "../../../src/engine/local/batch.ts";
 import { LocalModel } from "../../../src/engine/local/local-model.ts";
-import type { CustomLoss } from "../../../src/model/contract.ts";
+import type { CustomLoss } from "../../../src/model/legacy.ts";
 import { complaint } from "../../data/folders.ts";
 import { FIXTURE, MODEL, openFixture, plainLoss } from "./fixture.ts";
 import {

@@ -4,7 +4,7 @@ import { type Datum, everyToken, totalWeight } from "../../../src/data/datum.ts"
 import type { Tensor } from "../../../src/divergence/tensor.ts";
 import { LocalModel } from "../../../src/engine/local/local-model.ts";
 import type { LocalTrainingClient } from "../../../src/engine/local/training-client.ts";
-import type { CustomLoss, SamplingClient } from "../../../src/model/contract.ts";
+import type { CustomLoss, SamplingClient } from "../../../src/model/legacy.ts";
 
 /** @file A small model trained by PyTorch, transformers and PEFT: what klamp's engine is measured against. */
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { type Datum, totalWeight } from "../../../src/data/datum.ts";
 import { LocalModel } from "../../../src/engine/local/local-model.ts";
 import type { LocalTrainingClient } from "../../../src/engine/local/training-client.ts";
-import type { CustomLoss, SamplingClient } from "../../../src/model/contract.ts";
+import type { CustomLoss, SamplingClient } from "../../../src/model/legacy.ts";
 import { baseReference } from "../../../src/reference/base.ts";
 import { compose } from "../../../src/regularizer/compose.ts";
 import { KLDivergence, type KLDivergenceOptions } from "../../../src/regularizer/kl-divergence.ts";

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { openSafetensors, writeSafetensors } from "../../../src/data/safetensors.ts";
 import type { NewAdapterOptions } from "../../../src/engine/local/local-model.ts";
 import type { LocalTrainingClient } from "../../../src/engine/local/training-client.ts";
-import type { AdamParams } from "../../../src/model/contract.ts";
+import type { AdamParams } from "../../../src/model/legacy.ts";
 import { complaint, temporaryFolder } from "../../data/folders.ts";
 import { gradientOf, norm, randomData, tinyModel, worstDifference } from "./models.ts";
 

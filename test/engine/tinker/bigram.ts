@@ -10,7 +10,7 @@ import type {
   ForwardOutput,
   SamplingClient,
   TrainingClient,
-} from "../../../src/model/contract.ts";
+} from "../../../src/model/legacy.ts";
 import type { ServedEngine } from "../../../src/server/index.ts";
 import { AdamW } from "../../train/adamw.ts";
 

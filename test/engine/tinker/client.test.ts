@@ -11,7 +11,7 @@ import {
   RequestRefusedError,
   type ServiceClient,
 } from "../../../src/engine/tinker/index.ts";
-import type { CustomLoss } from "../../../src/model/contract.ts";
+import type { CustomLoss } from "../../../src/model/legacy.ts";
 import { createServer, type RunningServer } from "../../../src/server/index.ts";
 import { adam, Bigram, bigramEngine, datum } from "./bigram.ts";
 

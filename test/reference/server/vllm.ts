@@ -4,7 +4,7 @@ import { onTestFinished } from "vitest";
 import { everyToken } from "../../../src/data/datum.ts";
 import type { Tokenizer } from "../../../src/data/tokenizer.ts";
 import { selectTopK } from "../../../src/divergence/supports/top-k.ts";
-import type { SamplingClient } from "../../../src/model/contract.ts";
+import type { SamplingClient } from "../../../src/model/legacy.ts";
 
 /** @file A real HTTP server with vLLM's completions API, as much of it as scores prompts, over an embedded model. */
 

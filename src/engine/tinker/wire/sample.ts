@@ -1,5 +1,5 @@
 import { UserError } from "../../../common/errors.ts";
-import type { SampledSequence } from "../../../model/contract.ts";
+import type { SampledSequence } from "../../../model/legacy.ts";
 import { Message, writeBytes, writeInteger, writeMessage } from "./message.ts";
 import { bytesOf, floats, integers } from "./tensor.ts";
 
