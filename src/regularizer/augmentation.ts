@@ -1,10 +1,11 @@
 import { UserError } from "../common/errors.ts";
 import { createRandom, type Random, randomInteger } from "../common/random.ts";
 import { type Datum, rowCount } from "../data/datum.ts";
+import type { Item } from "../loss/contract.ts";
 
 /**
- * Another look at a datum: the same rows, asked of a changed text. Rows that the change leaves without a meaning get the
- * weight 0. `random` is fixed by seed, step and text, whatever else is in the batch.
+ * Another look at a datum: the same target positions, asked of a changed text. Positions that the change leaves without a
+ * meaning get the weight 0. `random` is fixed by seed, step and text, whatever else is in the batch.
  */
 export type View = (datum: Datum, random: Random) => Datum;
 
@@ -62,15 +63,19 @@ export function tokenDropout({ rate }: NoiseOptions): View {
 }
 
 /**
- * The view of a datum in a step of training.
+ * The view of an item in a step of training.
  *
- * @throws UserError when it has other rows than the datum.
+ * @throws UserError when it has other target positions than the datum.
  */
-export function viewOf(view: View, datum: Datum, seed: number, step: number): Datum {
-  const seen = view(datum, createRandom(mix(datum.modelInput, seed, step)));
+export function viewOf(view: View, { datum, weights }: Item, seed: number, step: number): Datum {
+  const weighted = { data: weights, shape: [weights.length] };
+  const seen = view(
+    { ...datum, lossInputs: { ...datum.lossInputs, weights: weighted } },
+    createRandom(mix(datum.modelInput, seed, step)),
+  );
   if (rowCount(seen) !== rowCount(datum)) {
     throw new UserError(
-      `the view of ${datum.source ?? "a datum"} has ${rowCount(seen)} rows, expected its ${rowCount(datum)}: change modelInput, positions and weights, not the targets`,
+      `the view of ${datum.source ?? "a datum"} must keep the datum's ${rowCount(datum)} target positions, found ${rowCount(seen)}: change modelInput, positions and weights, not the targets`,
     );
   }
   return seen;

@@ -1,130 +1,265 @@
 import { UserError } from "../common/errors.ts";
-import type { Datum } from "../data/datum.ts";
-import type { Tensor } from "../divergence/tensor.ts";
-import { addGradient, gradientSum, gradientSums, SpareMemory } from "../loss/gradient-sum.ts";
-import type { ComputeOptions, FullReport, GradientSum, Penalty, Regularizer, RowValues } from "../loss/legacy.ts";
-import { ownMetrics, SUMS } from "../loss/metrics.ts";
+import type { GradientSum, Item, Loss, Measured, OpenLoss, Part, Step, Support } from "../loss/contract.ts";
+import { addGradient, GradientSums, reusedZeros } from "../loss/gradient-sum.ts";
+import type { Json, Stateful } from "../loss/state.ts";
+import { addFromTargets } from "../loss/targets.ts";
 import { checkNames } from "./check-names.ts";
-import { type Weight, weightAt } from "./coefficients/contract.ts";
+import { type Coefficient, weightAt } from "./coefficients/contract.ts";
+import type { Regularizer } from "./contract.ts";
 
 /**
  * A regularizer and its weight in a composition: a number, finite and at least 0, or what gives one for each step. Weight 0
- * measures without training.
+ * measures without training. Default: the regularizer's own `weight`, or 1.
  */
 export interface Weighted {
   readonly regularizer: Regularizer;
-  readonly weight: number | Weight;
+  readonly weight?: number | Coefficient | undefined;
+}
+
+/** What one member of a sum measured over the whole batch, and what it counted. */
+export interface MemberMeasured extends Measured {
+  readonly weight: number;
+  /** weight · value. */
+  readonly contribution: number;
+  /** In a full report: the L2 norm of its gradient with respect to all logits of the batch, unweighted. */
+  readonly logit_grad_norm?: number;
+  /** In a full report: the cosine between that gradient and the task's; absent where one of the two is 0. */
+  readonly task_cosine?: number;
+}
+
+/** What a sum measured: its members by name. */
+export interface SumMeasured extends Measured {
+  readonly members: Readonly<Record<string, MemberMeasured>>;
 }
 
 /**
  * A weighted sum of regularizers, which is a regularizer again: Σ weightᵢ · regularizerᵢ.
  *
- * All members are computed at the same time, into one gradient. Each one's metrics come as `name/metric`, and besides its
- * own it has `value`, its loss, `weight`, that of the step, and `contribution`, weight · value. With `report`, each one's
- * gradient is measured before it is added to the sum.
+ * What each member measured comes as `members`, by its name, and flat in `metrics` as `name/metric`. In a full report each
+ * one's gradient is measured before it is added to the sum.
  *
  * @param name of the composition itself, for when it is composed in turn. Default `"composition"`.
- * @throws UserError for a weight that is negative or not finite, or a name used twice; from `compute`, the error of the
- * member that failed with its name before it, also when it returned a loss that is not finite.
+ * @throws UserError for a weight that is negative or not finite, or a name used twice; in a step, the error of the member
+ * that failed with its name before it, also when its value is not finite.
  * @example
  * const both = compose([
- *   { regularizer: new KLDivergence({ reference, direction: "reverse" }), weight: 0.1 },
- *   { regularizer: mine, weight: 0.01 },
+ *   { regularizer: new KLDivergence({ reference }), weight: 0.1 },
+ *   { regularizer: mine, weight: linearWeight({ to: 0.01, steps: 100 }) },
  * ]);
  */
 export function compose(
   members: readonly Weighted[],
   { name = "composition" }: { readonly name?: string } = {},
-): Regularizer {
-  for (const { regularizer, weight } of members) weightAt(weight, 1, regularizer.name);
+): Regularizer & { begin(batch: readonly Item[], step: Step): Promise<OpenLoss & { end(): SumMeasured }> } {
   checkNames(members.map(({ regularizer }) => regularizer.name));
-  const spare = new SpareMemory();
+  const all = members.map((member) => new Member(member));
   return {
     name,
-    compute: async (data, logprobs, options = {}) => {
-      const sum = gradientSum(options.addTo, logprobs);
-      const weights = members.map(({ regularizer, weight }) => weightAt(weight, options.step ?? 1, regularizer.name));
-      const { report } = options;
-      // Measured apart from the others, or added at once.
-      const apart = report && members.map(() => spare.take(logprobs));
-      const outcomes = await Promise.allSettled(
-        members.map(({ regularizer }, i) => {
-          const addTo = apart
-            ? { gradient: apart[i]!.gradient, scale: 1 }
-            : { gradient: sum.gradient, scale: sum.scale * weights[i]! };
-          return computeNamed(regularizer, data, logprobs, { ...options, addTo });
-        }),
-      );
-      // Only now: a failure of one leaves nothing of the others under way.
-      const penalties = outcomes.map((outcome) => {
-        if (outcome.status === "fulfilled") return outcome.value;
-        throw outcome.reason;
-      });
-      const measured = penalties.map(({ gradient }) => (report ? measureGradient(gradient, report) : {}));
-      for (const [i, { gradient, memory }] of (apart ?? []).entries()) {
-        addGradient({ gradient: sum.gradient, scale: sum.scale * weights[i]! }, gradient);
-        spare.giveBack(memory);
-      }
-      let total = 0;
-      const metrics: Record<string, number> = {};
-      const rows: Record<string, RowValues> = {};
-      for (const [i, { regularizer }] of members.entries()) {
-        const { loss: value, metrics: own, rows: ownRows = {} } = penalties[i]!;
-        const [weight, prefix] = [weights[i]!, `${regularizer.name}/`];
-        const contribution = weight * value;
-        total += contribution;
-        const all = { ...own, value, weight, contribution, ...measured[i] };
-        for (const [metric, number] of Object.entries(all)) metrics[prefix + metric] = number;
-        for (const [row, values] of Object.entries(ownRows)) rows[prefix + row] = values;
-      }
-      return { loss: total, gradient: sum.gradient, metrics, rows };
-    },
-    observe: (step, measured) => {
-      for (const { regularizer, weight } of members) {
-        const own = ownMetrics(regularizer.name, measured);
-        regularizer.observe?.(step, own);
-        if (typeof weight !== "number") weight.observe?.(step, own);
-      }
+    support: supportOf(members.map(({ regularizer }) => regularizer)),
+    state: stateOf(all),
+    begin: async (batch, step) => {
+      const open = await settled(all.map((member) => member.begin(batch, step)));
+      return {
+        add: (part, into) => addAll(open, part, into),
+        end: () => {
+          const measured = Object.fromEntries(open.map((member) => [member.name, member.end()]));
+          const entries = Object.entries(measured);
+          return {
+            value: entries.reduce((sum, [, { contribution }]) => sum + contribution, 0),
+            metrics: Object.fromEntries(
+              entries.flatMap(([own, { metrics }]) =>
+                Object.entries(metrics).map(([metric, number]) => [`${own}/${metric}`, number] as const),
+              ),
+            ),
+            members: measured,
+          };
+        },
+      };
     },
   };
 }
 
-/** The sums from which `reportOf` makes a gradient's norm and its cosine to the task's. */
-function measureGradient(gradient: readonly Tensor[], { taskGradient }: FullReport): Record<string, number> {
-  const { square, product, taskSquare } = gradientSums(gradient, taskGradient);
-  return {
-    [SUMS.own]: square,
-    ...(product !== undefined && taskSquare !== undefined && { [SUMS.product]: product, [SUMS.task]: taskSquare }),
-  };
-}
+/** One regularizer of a sum, with the state of its weight. */
+export class Member {
+  readonly name: string;
+  readonly #regularizer: Regularizer;
+  readonly #weight: number | Coefficient;
+  #state: Json;
 
-/** One member's penalty, its gradient in `addTo`, whether it put it there itself or not. */
-async function computeNamed(
-  regularizer: Regularizer,
-  data: readonly Datum[],
-  logprobs: readonly Tensor[],
-  options: ComputeOptions & { readonly addTo: GradientSum },
-): Promise<Penalty> {
-  const { addTo } = options;
-  try {
-    const penalty = await regularizer.compute(data, logprobs, options);
-    if (!Number.isFinite(penalty.loss)) throw new UserError(`its loss is ${penalty.loss}, expected a finite number`);
-    if (penalty.gradient === addTo.gradient) return penalty;
-    checkGradient(penalty.gradient, logprobs);
-    addGradient(addTo, penalty.gradient);
-    return { ...penalty, gradient: addTo.gradient };
-  } catch (cause) {
-    if (options.signal?.aborted && cause === options.signal.reason) throw cause;
-    const message = `regularizer "${regularizer.name}": ${cause instanceof Error ? cause.message : String(cause)}`;
-    throw cause instanceof UserError ? new UserError(message, { cause }) : new Error(message, { cause });
+  /** @throws UserError for a weight of step 1 that is negative or not finite. */
+  constructor({ regularizer, weight = regularizer.weight ?? 1 }: Weighted) {
+    this.name = regularizer.name;
+    this.#regularizer = regularizer;
+    this.#weight = weight;
+    this.#state = typeof weight === "number" ? null : weight.init();
+    weightAt(weight, this.#state, 1, this.name);
   }
+
+  async begin(batch: readonly Item[], step: Step): Promise<OpenMember> {
+    const weight = weightAt(this.#weight, this.#state, step.number, this.name);
+    const { support = "vocabulary" } = this.#regularizer;
+    const open = await naming(this.name, step, async () => this.#regularizer.begin(batch, step));
+    return new OpenMember(this.name, open, support, weight, batch, step, (measured) => {
+      if (typeof this.#weight !== "number") this.#state = this.#weight.update(this.#state, measured);
+    });
+  }
+
+  readonly state: Stateful = {
+    read: () => {
+      const own = this.#regularizer.state?.read();
+      return { values: { weight: this.#state, regularizer: own?.values ?? null }, tensors: own?.tensors ?? new Map() };
+    },
+    write: ({ values, tensors }) => {
+      const { weight, regularizer } = values as { weight: Json; regularizer: Json };
+      this.#state = weight;
+      this.#regularizer.state?.write({ values: regularizer, tensors });
+    },
+  };
 }
 
-function checkGradient(gradient: readonly Tensor[], logprobs: readonly Tensor[]): void {
-  const sizes = (tensors: readonly Tensor[]) => tensors.map(({ data }) => data.length).join(", ");
-  if (sizes(gradient) !== sizes(logprobs)) {
-    throw new UserError(
-      `its gradient holds [${sizes(gradient)}] numbers per datum, expected [${sizes(logprobs)}], one for each log-probability`,
+/** A member within one step. */
+export class OpenMember {
+  readonly name: string;
+  readonly weight: number;
+  readonly #open: OpenLoss;
+  readonly #support: Support | "either";
+  readonly #batch: readonly Item[];
+  readonly #step: Step;
+  readonly #update: (measured: Measured) => void;
+  readonly #sums: GradientSums | undefined;
+  readonly #zeros = reusedZeros();
+
+  constructor(
+    name: string,
+    open: OpenLoss,
+    support: Support | "either",
+    weight: number,
+    batch: readonly Item[],
+    step: Step,
+    update: (measured: Measured) => void,
+  ) {
+    this.name = name;
+    this.weight = weight;
+    this.#open = open;
+    this.#support = support;
+    this.#batch = batch;
+    this.#step = step;
+    this.#update = update;
+    this.#sums = step.full ? new GradientSums() : undefined;
+  }
+
+  /**
+   * Computes a part. Its gradient is added to the sum at once, or in a full report returned, to be added when all that is
+   * measured against the sum as it is has been.
+   */
+  async add(part: Part, into: GradientSum, task: GradientSum | undefined): Promise<(() => void) | undefined> {
+    const apart = this.#sums && this.#zeros(part.logprobs);
+    const scaled = { gradient: into.gradient, scale: into.scale * this.weight };
+    const own = apart ? { gradient: apart, scale: 1 } : scaled;
+    const isWhole = part.logprobs.every(({ shape }) => shape.length === 2);
+    await naming(this.name, this.#step, async () =>
+      this.#support === "targets" && isWhole
+        ? addFromTargets(this.#open, this.#batch, part, own)
+        : this.#open.add(part, own),
     );
+    if (!apart) return undefined;
+    if (isWhole) this.#sums!.add(apart, task?.gradient);
+    return () => addGradient(scaled, apart);
   }
+
+  end(): MemberMeasured {
+    const measured = namingSync(this.name, () => {
+      const measured = this.#open.end();
+      if (!Number.isFinite(measured.value))
+        throw new UserError(`its value is ${measured.value}, expected a finite number`);
+      return measured;
+    });
+    this.#update(measured);
+    const { weight } = this;
+    const cosine = this.#sums?.cosine;
+    return {
+      ...measured,
+      weight,
+      contribution: weight * measured.value,
+      ...(this.#sums && { logit_grad_norm: this.#sums.norm }),
+      ...(cosine !== undefined && { task_cosine: cosine }),
+    };
+  }
+}
+
+/** All members compute a part at the same time, into one gradient. `task` is the gradient that theirs are compared with. */
+export async function addAll(
+  members: readonly OpenMember[],
+  part: Part,
+  into: GradientSum,
+  task?: GradientSum,
+): Promise<void> {
+  const pending = await settled(members.map((member) => member.add(part, into, task)));
+  for (const add of pending) add?.();
+}
+
+/** The states of members, by their names. */
+export function stateOf(members: readonly Member[]): Stateful {
+  const prefix = (name: string) => `${name}/`;
+  return {
+    read: () => {
+      const states = members.map(({ name, state }) => [name, state.read()] as const);
+      return {
+        values: Object.fromEntries(states.map(([name, { values }]) => [name, values])),
+        tensors: new Map(
+          states.flatMap(([name, { tensors }]) =>
+            [...tensors].map(([tensor, value]) => [prefix(name) + tensor, value] as const),
+          ),
+        ),
+      };
+    },
+    write: ({ values, tensors }) => {
+      for (const { name, state } of members) {
+        const own = (values as Readonly<Record<string, Json>>)[name];
+        if (own === undefined) throw new UserError(`the saved state has nothing of the regularizer "${name}"`);
+        const mine = [...tensors].filter(([tensor]) => tensor.startsWith(prefix(name)));
+        state.write({
+          values: own,
+          tensors: new Map(mine.map(([tensor, value]) => [tensor.slice(prefix(name).length), value])),
+        });
+      }
+    },
+  };
+}
+
+/** What a sum of losses needs. */
+export function supportOf(losses: readonly Pick<Loss, "support">[]): Support | "either" {
+  const needs = losses.map(({ support = "vocabulary" }) => support);
+  return needs.includes("vocabulary") ? "vocabulary" : needs.includes("targets") ? "targets" : "either";
+}
+
+/** All results, or the first failure once everything has come to its end: nothing is left under way. */
+export async function settled<T>(work: readonly Promise<T>[]): Promise<T[]> {
+  const outcomes = await Promise.allSettled(work);
+  return outcomes.map((outcome) => {
+    if (outcome.status === "fulfilled") return outcome.value;
+    throw outcome.reason;
+  });
+}
+
+async function naming<T>(name: string, { signal }: Step, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    if (signal?.aborted && cause === signal.reason) throw cause;
+    throw named(name, cause);
+  }
+}
+
+function namingSync<T>(name: string, work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    throw named(name, cause);
+  }
+}
+
+function named(name: string, cause: unknown): Error {
+  const message = `regularizer "${name}": ${cause instanceof Error ? cause.message : String(cause)}`;
+  return cause instanceof UserError ? new UserError(message, { cause }) : new Error(message, { cause });
 }

@@ -3,12 +3,13 @@ import { UserError } from "../common/errors.ts";
 import { NORMALIZATION_TOLERANCE, NotNormalizedError } from "../divergence/not-normalized.ts";
 import { sumOfRow } from "../divergence/row.ts";
 import { formatShape, type Tensor } from "../divergence/tensor.ts";
-import type { Regularizer } from "../loss/legacy.ts";
-import type { Measured, MeasureOptions } from "./row-penalty.ts";
-import { type RowsRegularizerOptions, rowsRegularizer, wholeVocabulary } from "./rows-regularizer.ts";
+import { weightsOf } from "../loss/items.ts";
+import type { Regularizer } from "./contract.ts";
+import { type OwnRegularizerOptions, ownRegularizer, wholeVocabulary } from "./per-position.ts";
+import type { SpanOptions } from "./position-loss.ts";
 
 /** `Array` is jax-js's `numpy.Array`, which comes with the function: klamp's own types do not depend on that package. */
-export interface DifferentiableOptions<Array> extends RowsRegularizerOptions {
+export interface DifferentiableOptions<Array> extends OwnRegularizerOptions {
   /**
    * From log-probabilities [rows, V] of the model, and of the reference where there is one, to the value of each row,
    * [rows]. Takes ownership of its arguments, as everything in jax-js does: write `.ref` where one is used again.
@@ -21,11 +22,11 @@ export interface DifferentiableOptions<Array> extends RowsRegularizerOptions {
  * is loaded when the regularizer is first used.
  *
  * The gradient is that of fn(log_softmax(z)) with respect to the logits z, the model's log-probabilities being such. Rows of
- * weight 0 are not handed over. Masking, weights, means and splitting are taken care of. Metrics: `name`, the mean,
- * `name_max`, `name_min`.
+ * weight 0 are not handed over. Masking, weights, means and parts of a batch are taken care of. Metrics: `name`, the
+ * mean, `name_max`, `name_min`, ….
  *
- * @throws UserError for more than one reference; from `compute`, when `@jax-js/jax` cannot be loaded, when the function
- * returns another shape, or, naming the datum, for values or slopes that are not finite.
+ * @throws UserError for more than one reference; in a step, when `@jax-js/jax` cannot be loaded, when the function
+ * returns another shape, or, naming the datum, for values or own that are not finite.
  * @example
  * import { numpy as np } from "@jax-js/jax";
  * const squaredError = differentiable({
@@ -36,19 +37,20 @@ export interface DifferentiableOptions<Array> extends RowsRegularizerOptions {
  */
 export function differentiable<Array>({ fn, ...options }: DifferentiableOptions<Array>): Regularizer {
   const rowsFn = fn as unknown as RowsFunction;
-  return rowsRegularizer(options, async (data, logprobs, reference) => {
-    const references = reference?.rows.map((rows, i) => wholeVocabulary(rows, data[i]!, i));
-    const counted = data.map(({ lossInputs: { weights } }) =>
-      [...weights.data.keys()].filter((r) => weights.data[r] !== 0),
-    );
+  return ownRegularizer(options, async ({ batch, spans, logprobs, rows }) => {
+    const references = rows?.map((each, i) => wholeVocabulary(each, batch[spans[i]!.index]!.datum, spans[i]!.index));
+    const counted = spans.map((span) => {
+      const weights = weightsOf(batch, span);
+      return [...weights.keys()].filter((row) => weights[row] !== 0);
+    });
     const places = startsOf(counted);
     const found = differentiate(await loadJax(), rowsFn, counted, logprobs, references);
-    return (p, _, how, { index }) => {
-      for (const row of counted[index]!) {
+    return (p, _, how, i) => {
+      for (const row of counted[i]!) {
         checkNormalized("p", p, row);
-        if (references) checkNormalized("q", references[index]!, row);
+        if (references) checkNormalized("q", references[i]!, row);
       }
-      return pick(found, places[index]!, counted[index]!, p, how);
+      return pick(found, places[i]!, counted[i]!, p, how);
     };
   });
 }
@@ -143,29 +145,28 @@ function pick(
   start: number,
   counted: readonly number[],
   p: Tensor,
-  { weights, totalWeight, addTo }: MeasureOptions,
-): Measured {
+  { weights, totalWeight, addTo }: SpanOptions,
+) {
   const size = p.shape[1]!;
-  const of = (weights as Tensor).data;
   const perRow = new Float32Array(p.shape[0]!);
   let sum = 0;
   for (const [k, row] of counted.entries()) {
     const value = values[start + k]!;
     perRow[row] = value;
-    sum += of[row]! * value;
-    const factor = (addTo!.scale * of[row]!) / totalWeight!;
+    sum += weights[row]! * value;
+    const factor = (addTo.scale * weights[row]!) / totalWeight;
     if (factor === 0) continue;
-    const slopes = gradient.subarray((start + k) * size, (start + k + 1) * size);
-    if (Number.isFinite(value) && !slopes.every(Number.isFinite)) {
+    const own = gradient.subarray((start + k) * size, (start + k + 1) * size);
+    if (Number.isFinite(value) && !own.every(Number.isFinite)) {
       throw new RangeError(`the gradient of row ${row} is not finite, though its value is ${value}`);
     }
-    const to = addTo!.gradient.data.subarray(row * size, (row + 1) * size);
-    for (const [i, slope] of slopes.entries()) to[i]! += factor * slope;
+    const to = addTo.gradient.data.subarray(row * size, (row + 1) * size);
+    for (const [k, g] of own.entries()) to[k]! += factor * g;
   }
   return {
-    value: sum === 0 ? 0 : sum / totalWeight!,
+    value: sum === 0 ? 0 : sum / totalWeight,
     perRow: { data: perRow, shape: [perRow.length] },
-    gradient: addTo!.gradient,
+    gradient: addTo.gradient,
     clippedShare: 0,
   };
 }

@@ -1,31 +1,34 @@
 import type { Datum } from "../data/datum.ts";
 import { formatDatum } from "../data/format-datum.ts";
-import type { Direction } from "../divergence/kl-divergence.ts";
+import type { KLOptions } from "../divergence/kl-divergence.ts";
 import type { Tensor } from "../divergence/tensor.ts";
-import { isTopK, type ReferenceRows } from "../reference/legacy.ts";
+import type { Span } from "../loss/contract.ts";
+import { isTopK, type ReferenceRows } from "../reference/contract.ts";
 
-/** A row whose value came out as infinite or NaN. */
+/** A position whose value came out as infinite or NaN. */
 interface Failure {
   readonly datum: Datum;
-  readonly index: number;
+  readonly span: Span;
+  /** Which row of the span. */
   readonly row: number;
-  /** Log-probabilities [M, V] of the model. */
+  /** Log-probabilities [n, V] of the model. */
   readonly p: Tensor;
   /** Where there is a reference. */
   readonly q: ReferenceRows | undefined;
   /** Of what was computed. */
   readonly formula: string;
   /** Which way it looks, if an outcome can be impossible on the other side. */
-  readonly direction: Direction | undefined;
+  readonly direction: KLOptions["direction"] | undefined;
   /** What the reference calls itself. */
   readonly description: string;
 }
 
 /** Finds the token to blame, and says in one sentence what is wrong with it and what to do. */
-export function whyNotFinite({ datum, index, row, p, q, formula, direction, description }: Failure): string {
+export function explainNonFinite({ datum, span, row, p, q, formula, direction, description }: Failure): string {
   const outcomes = outcomesOf(p, q, row);
-  const position = datum.lossInputs.positions?.data[row] ?? row;
-  const where = `${formatDatum(datum, index)}, row ${row} (position ${position})`;
+  const position = span.from + row;
+  const token = datum.lossInputs.positions?.data[position] ?? position;
+  const where = `${formatDatum(datum, span.index)}, position ${position} (after token ${token} of the input)`;
   for (const [whose, side] of [
     [`the reference (${description})`, "q"],
     ["the model", "p"],

@@ -1,15 +1,15 @@
 import type { Tensor } from "../divergence/tensor.ts";
-import { isTopK, type ReferenceRows } from "../reference/legacy.ts";
+import { isTopK, type ReferenceRows } from "../reference/contract.ts";
 
 /**
- * The weight of the rows [M] whose most probable token is the same in model and reference; of equal ones the lower id
+ * The weight of the rows [n] whose most probable token is the same in model and reference; of equal ones the lower id
  * counts.
  *
- * @param p the model's log-probabilities, [M, V].
+ * @param p the model's log-probabilities, [n, V].
  */
-export function sameTopWeight(p: Tensor, q: ReferenceRows, weights: Tensor): number {
+export function top1AgreementWeight(p: Tensor, q: ReferenceRows, weights: Float32Array): number {
   let same = 0;
-  for (const [row, weight] of weights.data.entries())
+  for (const [row, weight] of weights.entries())
     if (weight > 0 && topOf(p, row) === topOfReference(q, row)) same += weight;
   return same;
 }

@@ -1,23 +1,39 @@
-import { batches } from "../data/batches.ts";
+import { type Batches, batchesOf } from "../data/batches.ts";
 import type { Datum } from "../data/datum.ts";
 
 /** Text without labels, on which a regularizer holds the model: every token of every datum counts. */
 export interface Anchor {
   readonly data: readonly Datum[];
-  /** Data per step. */
-  readonly rows: number;
-  readonly seed: number;
-  /** Gives other data for the steps after `every`, after 2 · `every`, …. Default: the same data in all steps. */
+  /** Texts per step. Default 8. */
+  readonly batchSize?: number | undefined;
+  /** Of the order of the texts. Default 1. */
+  readonly seed?: number | undefined;
+  /**
+   * Gives the texts of the steps after `every`, after 2 · `every`, …, those of the same step the same each time. Default:
+   * `data` in all steps.
+   */
   readonly refresh?: { readonly every: number; draw(step: number): Promise<readonly Datum[]> } | undefined;
 }
 
-/** The data of one anchor, a step at a time, each as often as any other. Steps are counted from 1 and asked for in order. */
-export function anchorStream({ data, rows, seed, refresh }: Anchor): (step: number) => Promise<readonly Datum[]> {
-  let stream = batches(data, { batchSize: rows, seed, shuffle: true });
+/** Defaults of an anchor. */
+export const ANCHOR_DEFAULTS = { batchSize: 8, seed: 1 } as const;
+
+/** The texts of one anchor in a step, counted from 1. They depend on the anchor and the step alone. */
+export function anchorTexts({
+  data,
+  batchSize = ANCHOR_DEFAULTS.batchSize,
+  seed = ANCHOR_DEFAULTS.seed,
+  refresh,
+}: Anchor): (step: number) => Promise<readonly Datum[]> {
+  const every = refresh?.every ?? Number.POSITIVE_INFINITY;
+  const order = (texts: readonly Datum[]) => batchesOf(texts, { batchSize, seed, shuffle: true });
+  let [period, batches]: [number, Batches<Datum>] = [0, order(data)];
   return async (step) => {
-    if (refresh && step > 1 && (step - 1) % refresh.every === 0) {
-      stream = batches(await refresh.draw(step), { batchSize: rows, seed, shuffle: true });
+    const wanted = every === Number.POSITIVE_INFINITY ? 0 : Math.floor((step - 1) / every);
+    if (wanted !== period) {
+      batches = order(wanted === 0 ? data : await refresh!.draw(1 + wanted * every));
+      period = wanted;
     }
-    return stream.next().value;
+    return batches.at(period === 0 ? step : step - period * every);
   };
 }

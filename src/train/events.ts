@@ -1,7 +1,6 @@
 import { channel } from "node:diagnostics_channel";
-import type { Regularizer } from "../loss/legacy.ts";
-import { ownMetrics } from "../loss/metrics.ts";
-import type { StepMetrics } from "./metrics.ts";
+import type { Regularizer } from "../regularizer/contract.ts";
+import { type RegularizerResult, type StepMetrics, type StepResult, stepMetrics } from "./metrics.ts";
 
 /**
  * @file What training tells whoever listens, through `node:diagnostics_channel`. Nothing is made for channels that nobody
@@ -28,8 +27,8 @@ export interface RegularizerEvent {
   /** When it was first asked in this step, and how long its answers took in all, references included. Absent for penalties on the adapter. */
   readonly started?: number;
   readonly seconds?: number;
-  /** Its own metrics, without the name: `value`, `weight`, `contribution`, … Empty when it failed. */
-  readonly metrics: Readonly<Record<string, number>>;
+  /** What it measured and counted; absent when it failed. */
+  readonly measured?: RegularizerResult;
   /** Why it failed; training then ends with it. */
   readonly error?: unknown;
 }
@@ -45,15 +44,12 @@ interface Timer {
 
 /** Tells of the steps of one training. */
 export class StepEvents {
-  readonly #names: readonly string[];
   readonly #steps: number;
   readonly #timers = new Map<string, Timer>();
   #step = 0;
   #started = 0;
 
-  /** @param names of all regularizers. */
-  constructor(names: readonly string[], steps: number) {
-    this.#names = names;
+  constructor(steps: number) {
     this.#steps = steps;
   }
 
@@ -63,52 +59,53 @@ export class StepEvents {
     this.#timers.clear();
   }
 
-  /** The same regularizer, its time taken and its failure told. */
+  /** The same regularizer, its time taken and its failure published. */
   watch(regularizer: Regularizer): Regularizer {
-    const { name } = regularizer;
+    const { name, weight, support, state } = regularizer;
     return {
       name,
-      compute: async (data, logprobs, options) => {
-        if (!steps.hasSubscribers && !regularizers.hasSubscribers) return regularizer.compute(data, logprobs, options);
-        const begun = clock();
-        const timer = this.#timers.get(name) ?? { started: begun, seconds: 0 };
-        this.#timers.set(name, timer);
-        try {
-          return await regularizer.compute(data, logprobs, options);
-        } catch (error) {
-          if (!options?.signal?.aborted) {
-            const event: RegularizerEvent = {
-              step: this.#step,
-              name,
-              started: begun,
-              seconds: since(begun),
-              metrics: {},
-              error,
-            };
-            regularizers.publish(event);
-          }
-          throw error;
-        } finally {
-          timer.seconds += since(begun);
-        }
+      weight,
+      ...(support && { support }),
+      state,
+      begin: async (batch, step) => {
+        if (!steps.hasSubscribers && !regularizers.hasSubscribers) return regularizer.begin(batch, step);
+        const timed = <T>(work: () => T | Promise<T>) => this.#timed(name, step.signal, work);
+        const open = await timed(() => regularizer.begin(batch, step));
+        return { add: (part, into) => timed(() => open.add(part, into)), end: () => open.end() };
       },
-      observe: (step, measured) => regularizer.observe?.(step, measured),
     };
   }
 
-  /** @param measured the metrics of all regularizers, `name/metric`. */
-  end(row: StepMetrics, measured: Readonly<Record<string, number>>): void {
+  async #timed<T>(name: string, signal: AbortSignal | undefined, work: () => T | Promise<T>): Promise<T> {
+    const started = clock();
+    const timer = this.#timers.get(name) ?? { started, seconds: 0 };
+    this.#timers.set(name, timer);
+    try {
+      return await work();
+    } catch (error) {
+      if (!signal?.aborted) {
+        const event: RegularizerEvent = { step: this.#step, name, started, seconds: since(started), error };
+        regularizers.publish(event);
+      }
+      throw error;
+    } finally {
+      timer.seconds += since(started);
+    }
+  }
+
+  end(result: StepResult): void {
     if (!steps.hasSubscribers && !regularizers.hasSubscribers) return;
-    const events = this.#names.map((name): RegularizerEvent => {
-      return { step: row.step, name, ...this.#timers.get(name), metrics: ownMetrics(name, measured) };
+    const { step } = result;
+    const events = Object.entries(result.regularizers).map(([name, measured]): RegularizerEvent => {
+      return { step, name, ...this.#timers.get(name), measured };
     });
     for (const event of events) regularizers.publish(event);
     const event: StepEvent = {
-      step: row.step,
+      step,
       steps: this.#steps,
       started: this.#started,
       seconds: since(this.#started),
-      metrics: row,
+      metrics: stepMetrics(result),
       regularizers: events,
     };
     steps.publish(event);

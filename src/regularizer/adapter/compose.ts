@@ -1,21 +1,37 @@
 import { UserError } from "../../common/errors.ts";
 import type { Tensor } from "../../divergence/tensor.ts";
-import { ownMetrics } from "../../loss/metrics.ts";
+import { SINGLE_STEP } from "../../loss/items.ts";
+import type { Json, Stateful } from "../../loss/state.ts";
+import type { AdapterMatrices, MatrixMeasured } from "../../model/contract.ts";
 import { checkNames } from "../check-names.ts";
-import { type Weight, weightAt } from "../coefficients/contract.ts";
-import type { AdapterMatrices, AdapterPenalty, MatrixPenalty } from "./contract.ts";
+import { type Coefficient, weightAt } from "../coefficients/contract.ts";
+import type { MemberMeasured } from "../compose.ts";
+import type { AdapterPenalty } from "./contract.ts";
 
 /** A penalty on matrices and its weight: a number, finite and at least 0, or what gives one for each step. */
 export interface WeightedPenalty {
   readonly penalty: AdapterPenalty;
-  readonly weight: number | Weight;
+  /** Default: the penalty's own `weight`, or 1. */
+  readonly weight?: number | Coefficient | undefined;
+}
+
+/** What one penalty of a sum measured, and what it counted. */
+export interface PenaltyMeasured extends Omit<MemberMeasured, "logit_grad_norm" | "task_cosine"> {
+  /** The L2 norm of its gradient over all matrices, unweighted. */
+  readonly matrix_grad_norm: number;
+}
+
+/** A weighted sum of penalties: one penalty again, which says what each member measured. */
+export interface PenaltySum extends AdapterPenalty {
+  readonly state: Stateful;
+  compute(
+    ...args: Parameters<AdapterPenalty["compute"]>
+  ): MatrixMeasured & { readonly members: Readonly<Record<string, PenaltyMeasured>> };
 }
 
 /**
- * A weighted sum of penalties on an adapter's matrices, which is a penalty again: Σ weightᵢ · penaltyᵢ.
- *
- * Each one's metrics come as `name/metric`, and besides its own it has `value`, its loss, `weight`, that of the step,
- * `contribution`, weight · value, and `matrix_grad_norm`, the L2 norm of its gradient over all matrices, unweighted.
+ * A weighted sum of penalties on an adapter's matrices, which is a penalty again: Σ weightᵢ · penaltyᵢ. What each measured
+ * comes as `members`, by its name.
  *
  * @throws UserError for a weight that is negative or not finite, a name used twice, or from `compute`, with the penalty's
  * name, for a gradient that does not fit the matrices.
@@ -23,59 +39,66 @@ export interface WeightedPenalty {
  * const both = composeAdapter([{ penalty: l2(), weight: 1e-4 }, { penalty: orthogonality(), weight: linearWeight(ramp) }]);
  */
 export function composeAdapter(
-  members: readonly WeightedPenalty[],
+  given: readonly WeightedPenalty[],
   { name = "adapter" }: { readonly name?: string } = {},
-): AdapterPenalty {
-  checkNames(members.map(({ penalty }) => penalty.name));
-  for (const { penalty, weight } of members) weightAt(weight, 1, penalty.name);
+): PenaltySum {
+  checkNames(given.map(({ penalty }) => penalty.name));
+  const members = given.map(({ penalty, weight = penalty.weight ?? 1 }) => {
+    const state: Json = typeof weight === "number" ? null : weight.init();
+    weightAt(weight, state, 1, penalty.name);
+    return { penalty, weight, state };
+  });
   return {
     name,
-    compute: (matrices, options = {}) => {
+    compute: (matrices, step = SINGLE_STEP) => {
       let total = 0;
       const gradient = new Map<string, Tensor>();
-      const metrics: Record<string, number> = {};
-      for (const { penalty, weight: given } of members) {
-        const weight = weightAt(given, options.step ?? 1, penalty.name);
-        const { loss: value, gradient: slopes, metrics: own } = penalty.compute(matrices, options);
-        const square = addSlopes(penalty.name, matrices, slopes, weight, gradient);
-        const contribution = weight * value;
+      const measured: Record<string, PenaltyMeasured> = {};
+      for (const member of members) {
+        const { penalty } = member;
+        const weight = weightAt(member.weight, member.state, step.number, penalty.name);
+        const { gradient: own, ...found } = penalty.compute(matrices, step);
+        const square = addScaled(penalty.name, matrices, own, weight, gradient);
+        const contribution = weight * found.value;
         total += contribution;
-        const all = { ...own, value, weight, contribution, matrix_grad_norm: Math.sqrt(square) };
-        for (const [metric, number] of Object.entries(all)) metrics[`${penalty.name}/${metric}`] = number;
+        measured[penalty.name] = { ...found, weight, contribution, matrix_grad_norm: Math.sqrt(square) };
+        if (typeof member.weight !== "number") member.state = member.weight.update(member.state, found);
       }
-      return { loss: total, gradient, metrics };
+      return { value: total, gradient, metrics: {}, members: measured };
     },
-    observe: (step, measured) => {
-      for (const { penalty, weight } of members) {
-        const own = ownMetrics(penalty.name, measured);
-        penalty.observe?.(step, own);
-        if (typeof weight !== "number") weight.observe?.(step, own);
-      }
+    state: {
+      read: () => ({
+        values: Object.fromEntries(members.map(({ penalty, state }) => [penalty.name, state])),
+        tensors: new Map(),
+      }),
+      write: ({ values }) => {
+        for (const member of members) member.state = (values as Record<string, Json>)[member.penalty.name] ?? null;
+      },
     },
   };
 }
 
-/** Adds weight · slopes to the gradient. Returns ‖slopes‖². */
-function addSlopes(
+/** Adds weight · gradient to the sum. Returns ‖gradient‖². */
+function addScaled(
   name: string,
   matrices: AdapterMatrices,
-  slopes: MatrixPenalty["gradient"],
+  own: MatrixMeasured["gradient"],
   weight: number,
-  gradient: Map<string, Tensor>,
+  sum: Map<string, Tensor>,
 ): number {
   let square = 0;
-  for (const [matrix, { data }] of slopes) {
+  for (const [matrix, { data }] of own) {
     const to = matrices.get(matrix);
     if (to?.data.length !== data.length) {
       throw new UserError(
         `regularizer "${name}": its gradient holds ${data.length} numbers for ${matrix}, ${to ? `expected ${to.data.length}` : "a matrix that the adapter does not have"}`,
       );
     }
-    const sum = gradient.get(matrix) ?? { data: new Float32Array(data.length), shape: to.shape };
-    gradient.set(matrix, sum);
-    for (const [i, slope] of data.entries()) {
-      square += slope * slope;
-      sum.data[i]! += weight * slope;
+    const into = sum.get(matrix) ?? { data: new Float32Array(data.length), shape: to.shape };
+    sum.set(matrix, into);
+    for (const [i, g] of data.entries()) {
+      square += g * g;
+      into.data[i]! += weight * g;
     }
   }
   return square;

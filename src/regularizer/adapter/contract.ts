@@ -1,31 +1,16 @@
-import type { Tensor } from "../../divergence/tensor.ts";
-
-/**
- * The matrices of a LoRA adapter by their names in PEFT's layout: `….q_proj.lora_A.weight` is A, [rank, in], and
- * `….q_proj.lora_B.weight` is B, [out, rank]; the projection is W + scale·B·A. Read them during the call only.
- */
-export type AdapterMatrices = ReadonlyMap<string, Tensor>;
-
-/** What a penalty on matrices returns. */
-export interface MatrixPenalty {
-  /** The scalar that training minimizes. */
-  readonly loss: number;
-  /** Its gradient, shaped like each matrix. A matrix that is left out has none. */
-  readonly gradient: ReadonlyMap<string, Tensor>;
-  /** Numbers to log. */
-  readonly metrics: Readonly<Record<string, number>>;
-}
+import type { Step } from "../../loss/contract.ts";
+import type { AdapterMatrices, MatrixMeasured } from "../../model/contract.ts";
 
 /**
  * A penalty on the matrices of an adapter, whatever they are used on: the second kind of regularizer, beside those on the
- * model's distributions. It is computed once per step, not per batch or part.
+ * model's distributions. Its positions are none, so a step of it is one call.
  */
 export interface AdapterPenalty {
-  /** Unique among the regularizers of a run; prefixes its metrics there. */
+  /** Unique among the regularizers of a run; tells its metrics apart there. */
   readonly name: string;
-  compute(matrices: AdapterMatrices, options?: { readonly step?: number }): MatrixPenalty;
-  /** Hears of each step once, with what was measured of it. */
-  observe?(step: number, measured: Readonly<Record<string, number>>): void;
+  /** What it counts in a sum where no weight is given. Default 1. */
+  readonly weight?: number | undefined;
+  compute(matrices: AdapterMatrices, step?: Step): MatrixMeasured;
 }
 
 /** Which matrices of each pair are penalized: A, B or both. */

@@ -13,8 +13,11 @@ export interface NormOptions {
 /** Settings of `elasticNet`. */
 export interface ElasticNetOptions extends NormOptions {
   /** ρ, the share of the L1 norm, from 0 to 1. Default 0.5. */
-  readonly l1_ratio?: number | undefined;
+  readonly l1Ratio?: number | undefined;
 }
+
+/** Defaults of `l1`, `l2` and `elasticNet`: a sum over all entries is a large number, so its weight is small. */
+export const ELASTIC_NET_DEFAULTS = { weight: 1e-3, factors: "both", l1Ratio: 0.5 } as const;
 
 /**
  * Σ |w| over the entries of an adapter's matrices, its gradient sign(w), 0 at 0. Drives entries to exactly 0, one after the
@@ -24,7 +27,7 @@ export interface ElasticNetOptions extends NormOptions {
  * @see Tibshirani 1996, Regression Shrinkage and Selection via the Lasso
  */
 export function l1({ name = "l1", factors }: NormOptions = {}): AdapterPenalty {
-  return norms({ name, factors, l1_ratio: 1 }, "l1");
+  return norms({ name, factors, l1Ratio: 1 }, "l1");
 }
 
 /**
@@ -36,30 +39,39 @@ export function l1({ name = "l1", factors }: NormOptions = {}): AdapterPenalty {
  * @see Srebro, Rennie & Jaakkola 2004, Maximum-Margin Matrix Factorization (the bound)
  */
 export function l2({ name = "l2", factors }: NormOptions = {}): AdapterPenalty {
-  return norms({ name, factors, l1_ratio: 0 }, "l2");
+  return norms({ name, factors, l1Ratio: 0 }, "l2");
 }
 
 /**
  * ρ·Σ |w| + (1 − ρ)/2·Σ w² over the entries of an adapter's matrices, its gradient ρ·sign(w) + (1 − ρ)·w. `l1` and `l2` are
  * its ends. Metric: `elastic_net`.
  *
- * @throws UserError for a ratio outside 0 to 1, or factors that are none.
- * @example const both = elasticNet({ l1_ratio: 0.2 });
+ * @throws UserError for a ratio outside 0 to 1, or invalid factors.
+ * @example const both = elasticNet({ l1Ratio: 0.2 });
  * @see Zou & Hastie 2005, Regularization and Variable Selection via the Elastic Net; scikit-learn's `ElasticNet` (the form)
  */
-export function elasticNet({ name = "elastic_net", factors, l1_ratio = 0.5 }: ElasticNetOptions = {}): AdapterPenalty {
-  if (!(l1_ratio >= 0 && l1_ratio <= 1))
-    throw new UserError(`l1_ratio of an elastic net is ${l1_ratio}, expected a number from 0 to 1`);
-  return norms({ name, factors, l1_ratio }, "elastic_net");
+export function elasticNet({
+  name = "elastic_net",
+  factors,
+  l1Ratio = ELASTIC_NET_DEFAULTS.l1Ratio,
+}: ElasticNetOptions = {}): AdapterPenalty {
+  if (!(l1Ratio >= 0 && l1Ratio <= 1))
+    throw new UserError(`the L1 ratio of an elastic net is ${l1Ratio}, expected a number from 0 to 1`);
+  return norms({ name, factors, l1Ratio }, "elastic_net");
 }
 
 function norms(
-  { name, factors = "both", l1_ratio }: { name: string; factors: Factors | undefined; l1_ratio: number },
+  {
+    name,
+    factors = ELASTIC_NET_DEFAULTS.factors,
+    l1Ratio,
+  }: { name: string; factors: Factors | undefined; l1Ratio: number },
   metric: string,
 ): AdapterPenalty {
   checkFactors(factors);
   return {
     name,
+    weight: ELASTIC_NET_DEFAULTS.weight,
     compute: (matrices) => {
       let [absolute, square] = [0, 0];
       const gradient = new Map<string, Tensor>();
@@ -69,11 +81,11 @@ function norms(
           absolute += Math.abs(w);
           square += w * w;
         }
-        const slope = data.map((w) => l1_ratio * Math.sign(w) + (1 - l1_ratio) * w);
-        gradient.set(matrix, { data: slope, shape });
+        const own = data.map((w) => l1Ratio * Math.sign(w) + (1 - l1Ratio) * w);
+        gradient.set(matrix, { data: own, shape });
       }
-      const loss = l1_ratio * absolute + ((1 - l1_ratio) / 2) * square;
-      return { loss, gradient, metrics: { [metric]: loss } };
+      const value = l1Ratio * absolute + ((1 - l1Ratio) / 2) * square;
+      return { value, gradient, metrics: { [metric]: value } };
     },
   };
 }

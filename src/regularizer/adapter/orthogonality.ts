@@ -13,20 +13,23 @@ export interface OrthogonalityOptions extends NormOptions {
   readonly target?: "diagonal" | "identity" | undefined;
 }
 
+/** Defaults of `orthogonality`. */
+export const ORTHOGONALITY_DEFAULTS = { weight: 0.1, factors: "both", target: "diagonal" } as const;
+
 /**
  * Keeps the directions of a LoRA pair from repeating each other: ‖G − T‖²_F for G = A·Aᵀ and G = Bᵀ·B, both [rank, rank],
  * the mean over the matrices; T is G's own diagonal or the identity. The gradient is 4·(G − T)·A and 4·B·(G − T).
  *
  * Metrics: `orthogonality`, the mean, and `orthogonality_max`, that of the worst matrix.
  *
- * @throws UserError for a target or factors that are none.
+ * @throws UserError for an invalid target or factors.
  * @example const apart = orthogonality({ factors: "A" });
  * @see Zhang et al. 2023, AdaLoRA (arXiv 2303.10512), eq. 4: R(P, Q) = ‖PᵀP − I‖²_F + ‖QQᵀ − I‖²_F
  */
 export function orthogonality({
   name = "orthogonality",
-  factors = "both",
-  target = "diagonal",
+  factors = ORTHOGONALITY_DEFAULTS.factors,
+  target = ORTHOGONALITY_DEFAULTS.target,
 }: OrthogonalityOptions = {}): AdapterPenalty {
   checkFactors(factors);
   if (target !== "diagonal" && target !== "identity") {
@@ -34,6 +37,7 @@ export function orthogonality({
   }
   return {
     name,
+    weight: ORTHOGONALITY_DEFAULTS.weight,
     compute: (matrices) => {
       const among = [...matrices].filter(([matrix]) => isAmong(factors, matrix));
       const gradient = new Map<string, Tensor>();
@@ -44,13 +48,13 @@ export function orthogonality({
         const loss = excess.reduce((sum, e) => sum + e * e, 0);
         sum += loss;
         max = Math.max(max, loss);
-        gradient.set(matrix, slope(tensor, directions, excess, 4 / among.length));
+        gradient.set(matrix, gradientOf(tensor, directions, excess, 4 / among.length));
       }
-      const loss = among.length === 0 ? 0 : sum / among.length;
+      const value = among.length === 0 ? 0 : sum / among.length;
       return {
-        loss,
+        value,
         gradient,
-        metrics: { orthogonality: loss, ...(among.length > 0 && { orthogonality_max: max }) },
+        metrics: { orthogonality: value, ...(among.length > 0 && { orthogonality_max: max }) },
       };
     },
   };
@@ -89,7 +93,7 @@ function excessOf({ count, length, stride, step, data }: Directions, identity: b
 }
 
 /** factor · (G − T) · directions, laid out like the matrix. */
-function slope(
+function gradientOf(
   { shape }: Tensor,
   { count, length, stride, step, data }: Directions,
   excess: Float64Array,

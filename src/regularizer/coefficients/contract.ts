@@ -1,19 +1,23 @@
 import { UserError } from "../../common/errors.ts";
+import type { Measured } from "../../loss/contract.ts";
+import type { Json } from "../../loss/state.ts";
 
 /**
- * A weight that changes from step to step: by a schedule, or by what its regularizer has measured. A controller has a
- * state, so each run and each regularizer needs its own.
+ * A regularizer's weight that changes from step to step: by a schedule, or by what the regularizer measured. It holds
+ * nothing itself: its state goes in and comes out as plain data.
  */
-export interface Weight {
-  /** The weight of a step, counted from 1: finite, at least 0, and the same however often it is asked for. */
-  at(step: number): number;
-  /**
-   * Hears of each step once, when all parts of its batch have been computed.
-   *
-   * @param measured the regularizer's own metrics of the whole batch: `value`, `weight`, `contribution` and what it
-   * measures itself, such as `kl_divergence`.
-   */
-  observe?(step: number, measured: Readonly<Record<string, number>>): void;
+export interface Coefficient<State extends Json = Json> {
+  /** The state before the first step. */
+  init(): State;
+  /** The weight of a step, counted from 1: finite, at least 0. */
+  at(state: State, step: number): number;
+  /** The state after a step in which the regularizer measured this over the whole batch. */
+  update(state: State, measured: Measured): State;
+}
+
+/** A coefficient that goes by the step alone. */
+export function schedule(at: (step: number) => number): Coefficient<null> {
+  return { init: () => null, at: (_, step) => at(step), update: () => null };
 }
 
 /**
@@ -22,9 +26,9 @@ export interface Weight {
  * @param name of the regularizer, for messages.
  * @throws UserError when it is negative or not finite.
  */
-export function weightAt(weight: number | Weight, step: number, name: string): number {
-  const found = typeof weight === "number" ? weight : weight.at(step);
-  if (found >= 0 && found < Number.POSITIVE_INFINITY) return found;
+export function weightAt(weight: number | Coefficient, state: Json, step: number, name: string): number {
+  const found = typeof weight === "number" ? weight : weight.at(state, step);
+  if (isWeight(found)) return found;
   const when = typeof weight === "number" ? "" : ` in step ${step}`;
   throw new UserError(
     `the weight of the regularizer "${name}" is ${found}${when}, expected a finite number of at least 0`,
@@ -35,15 +39,13 @@ export function weightAt(weight: number | Weight, step: number, name: string): n
  * What a controller steers by: the measured KL in nats per token, whatever the regularizer's reduction, or of a
  * regularizer that measures none its value.
  */
-export function steeredValue(measured: Readonly<Record<string, number>>): number {
-  const value = measured.kl_divergence ?? measured.value;
-  if (value !== undefined && Number.isFinite(value)) return value;
-  throw new UserError(
-    `a controlled weight found ${value === undefined ? "neither kl_divergence nor value" : `the value ${value}`} among its regularizer's metrics, expected a finite number`,
-  );
+export function controlledMetric({ metrics, value }: Measured): number {
+  const found = metrics.kl_divergence ?? value;
+  if (Number.isFinite(found)) return found;
+  throw new UserError(`a controlled weight was given the value ${found} by its regularizer, expected a finite number`);
 }
 
-/** @throws UserError unless the setting of a weight `holds`. */
+/** @throws UserError unless the setting `holds`. */
 export function expectSetting(name: string, value: unknown, holds: boolean, expected: string): void {
   if (!holds)
     throw new UserError(

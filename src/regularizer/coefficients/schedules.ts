@@ -1,4 +1,4 @@
-import { expectSetting, isWeight, type Weight } from "./contract.ts";
+import { type Coefficient, expectSetting, isWeight, schedule } from "./contract.ts";
 
 /** @file Weights that go by the step alone. A constant one is a number. Steps count from 1, weights are at least 0. */
 
@@ -16,9 +16,9 @@ export interface Ramp {
  * In a line: from + (to − from)·(step − 1) / (steps − 1), then `to`.
  *
  * @throws UserError for weights below 0, or too few steps.
- * @example linearWeight({ from: 0, to: 0.5, steps: 101 }).at(51); // 0.25
+ * @example linearWeight({ from: 0, to: 0.5, steps: 101 }).at(null, 51); // 0.25
  */
-export function linearWeight(ramp: Ramp): Weight {
+export function linearWeight(ramp: Ramp): Coefficient<null> {
   return rampWeight(ramp, (share) => share);
 }
 
@@ -26,9 +26,9 @@ export function linearWeight(ramp: Ramp): Weight {
  * In half a cosine, slow at both ends: from + (to − from)·(1 − cos(π·(step − 1) / (steps − 1))) / 2, then `to`.
  *
  * @throws UserError for weights below 0, or too few steps.
- * @example cosineWeight({ from: 1, to: 0, steps: 101 }).at(51); // 0.5
+ * @example cosineWeight({ from: 1, to: 0, steps: 101 }).at(null, 51); // 0.5
  */
-export function cosineWeight(ramp: Ramp): Weight {
+export function cosineWeight(ramp: Ramp): Coefficient<null> {
   return rampWeight(ramp, (share) => (1 - Math.cos(Math.PI * share)) / 2);
 }
 
@@ -36,12 +36,12 @@ export function cosineWeight(ramp: Ramp): Weight {
  * Warm-up, as of a learning rate: to·step / steps, then `to`; never 0 unless `to` is.
  *
  * @throws UserError for weights below 0, or too few steps.
- * @example warmupWeight({ to: 0.5, steps: 10 }).at(1); // 0.05
+ * @example warmupWeight({ to: 0.5, steps: 10 }).at(null, 1); // 0.05
  */
-export function warmupWeight({ to, steps }: { readonly to: number; readonly steps: number }): Weight {
+export function warmupWeight({ to, steps }: { readonly to: number; readonly steps: number }): Coefficient<null> {
   checkWeight("to", to);
   checkSteps(steps, 1);
-  return { at: (step) => to * Math.min(1, step / steps) };
+  return schedule((step) => to * Math.min(1, step / steps));
 }
 
 /**
@@ -49,9 +49,9 @@ export function warmupWeight({ to, steps }: { readonly to: number; readonly step
  * steps make a jump.
  *
  * @throws UserError unless the steps rise, or for weights below 0.
- * @example piecewiseWeight([[1, 0], [50, 0], [51, 0.5], [300, 0.1]]).at(51); // 0.5
+ * @example piecewiseWeight([[1, 0], [50, 0], [51, 0.5], [300, 0.1]]).at(null, 51); // 0.5
  */
-export function piecewiseWeight(points: readonly (readonly [step: number, weight: number])[]): Weight {
+export function piecewiseWeight(points: readonly (readonly [step: number, weight: number])[]): Coefficient<null> {
   expectSetting("points", points, points.length > 0, "at least one [step, weight]");
   for (const [i, [step, weight]] of points.entries()) {
     checkWeight(`the weight of point ${i + 1}`, weight);
@@ -63,22 +63,20 @@ export function piecewiseWeight(points: readonly (readonly [step: number, weight
       `more than ${before}, since steps count from 1 and rise`,
     );
   }
-  return {
-    at: (step) => {
-      const next = points.findIndex(([at]) => at >= step);
-      if (next === -1) return points.at(-1)![1];
-      const [right, end] = points[next]!;
-      const [left, start] = points[next - 1] ?? [right, end];
-      return left === right ? end : start + ((end - start) * (step - left)) / (right - left);
-    },
-  };
+  return schedule((step) => {
+    const next = points.findIndex(([at]) => at >= step);
+    if (next === -1) return points.at(-1)![1];
+    const [right, end] = points[next]!;
+    const [left, start] = points[next - 1] ?? [right, end];
+    return left === right ? end : start + ((end - start) * (step - left)) / (right - left);
+  });
 }
 
-function rampWeight({ from = 0, to, steps }: Ramp, shape: (share: number) => number): Weight {
+function rampWeight({ from = 0, to, steps }: Ramp, shape: (share: number) => number): Coefficient<null> {
   checkWeight("from", from);
   checkWeight("to", to);
   checkSteps(steps, 2);
-  return { at: (step) => from + (to - from) * shape(Math.min(1, (step - 1) / (steps - 1))) };
+  return schedule((step) => from + (to - from) * shape(Math.min(1, (step - 1) / (steps - 1))));
 }
 
 function checkWeight(name: string, value: number): void {
