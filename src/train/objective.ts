@@ -106,7 +106,7 @@ export class Objective {
         return {
           value: task.sofar + contributions,
           cross_entropy: task.sofar,
-          ...(taskSums && members.length > 0 && { task_logit_grad_norm: taskSums.norm }),
+          ...(taskSums && here.length > 0 && { task_logit_grad_norm: taskSums.norm }),
           members: measured,
         };
       },

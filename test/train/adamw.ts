@@ -1,15 +1,10 @@
-import type { AdamParams } from "../../src/model/legacy.ts";
+import type { AdamParams } from "../../src/model/contract.ts";
 import type { TrainOptions } from "../../src/train/train.ts";
 
 /** AdamW with nothing around it: a constant rate, no warm-up, decay or clipping. */
-export const ADAMW: TrainOptions["optimizer"] = {
-  learning_rate: 0.1,
-  schedule: "constant",
-  warmup_steps: 0,
-  betas: [0.9, 0.999],
-  eps: 1e-8,
-  weight_decay: 0,
-  grad_clip: 0,
+export const ADAMW: NonNullable<TrainOptions["optimizer"]> = {
+  learningRate: 0.1,
+  gradClip: 0,
 };
 
 /** AdamW over one list of numbers, in float64. */

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { learningRate } from "../../src/train/schedule.ts";
 
-const rates = (schedule: "linear" | "constant" | "cosine", steps: number, warmup_steps: number) =>
-  Array.from({ length: steps }, (_, i) => learningRate(i + 1, steps, { learning_rate: 1, schedule, warmup_steps }));
+const rates = (schedule: "linear" | "constant" | "cosine", steps: number, warmupSteps: number) =>
+  Array.from({ length: steps }, (_, i) => learningRate(i + 1, steps, { learningRate: 1, schedule, warmupSteps }));
 
 test("warm-up rises to the full rate, then linear falls towards 0 without reaching it", () => {
   expect(rates("linear", 6, 2)).toEqual([0.5, 1, 1, 0.75, 0.5, 0.25]);

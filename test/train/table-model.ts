@@ -1,26 +1,26 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Datum, rowCount } from "../../src/data/datum.ts";
 import type { Tensor } from "../../src/divergence/tensor.ts";
+import type { AddPart, Measured, Span } from "../../src/loss/contract.ts";
 import type {
   AdamParams,
-  AdapterLoss,
-  CustomLoss,
-  CustomOutput,
-  ForwardOutput,
+  AdapterMatrices,
+  MatrixMeasured,
   SampledSequence,
   SamplingClient,
   SamplingParams,
   TrainingClient,
-} from "../../src/model/legacy.ts";
-import { mergePenaltyMetrics, type Penalty } from "../../src/regularizer/index.ts";
+} from "../../src/model/contract.ts";
 import { AdamW } from "./adamw.ts";
 
 export interface TableOptions {
   readonly vocabulary: number;
   readonly seed?: number;
-  /** At most so many datums go through `compute` at once. */
+  /** At most so many datums are handed to a loss at once. */
   readonly atOnce?: number;
+  /** At most so many positions of a datum are handed to a loss at once. */
+  readonly rowsAtOnce?: number;
 }
 
 /**
@@ -33,67 +33,73 @@ export class TableModel implements TrainingClient {
   readonly gradient: Float64Array;
   readonly #vocabulary: number;
   readonly #atOnce: number;
+  readonly #rowsAtOnce: number;
   readonly #optimizer: AdamW;
   /** How many datums the base's distribution was asked for: what a reference costs. */
   baseLooks = 0;
 
-  constructor({ vocabulary, seed = 1, atOnce = Number.POSITIVE_INFINITY }: TableOptions) {
+  constructor({
+    vocabulary,
+    seed = 1,
+    atOnce = Number.POSITIVE_INFINITY,
+    rowsAtOnce = Number.POSITIVE_INFINITY,
+  }: TableOptions) {
     const size = vocabulary * vocabulary;
     this.#vocabulary = vocabulary;
     this.#atOnce = atOnce;
+    this.#rowsAtOnce = rowsAtOnce;
     this.base = Float64Array.from({ length: size }, (_, i) => 2 * Math.sin((i + 1) * 12.9898 * seed));
     this.delta = new Float64Array(size);
     this.gradient = new Float64Array(size);
     this.#optimizer = new AdamW(size);
   }
 
-  async forward(data: readonly Datum[]): Promise<ForwardOutput> {
-    const logprobs = data.map((datum) => this.#targets(datum, this.#distribution(datum, true)));
-    return { logprobs, metrics: {} };
+  readonly manyTargets = true;
+
+  async forward(data: readonly Datum[]): Promise<readonly Tensor[]> {
+    return data.map((datum) => this.#targets(datum, this.#distribution(datum, true)));
   }
 
-  async forwardBackward(): Promise<ForwardOutput> {
-    throw new Error("the trainer has no use for this");
+  async forwardBackward(): Promise<void> {
+    throw new Error("a model with whole distributions is trained by them");
   }
 
-  async forwardBackwardCustom(data: readonly Datum[], { compute }: CustomLoss): Promise<CustomOutput> {
-    let loss = 0;
-    const metrics: Penalty["metrics"][] = [];
-    for (let from = 0; from < data.length; from += Math.min(this.#atOnce, data.length)) {
-      const part = data.slice(from, from + this.#atOnce);
-      const penalty = await compute(
-        part,
-        part.map((datum) => this.#distribution(datum, true)),
-      );
-      loss += penalty.loss;
-      metrics.push(penalty.metrics);
-      part.forEach((datum, d) => {
-        for (let row = 0; row < rowCount(datum); row++) {
-          const to = this.#lastRead(datum, row) * this.#vocabulary;
-          for (let v = 0; v < this.#vocabulary; v++) {
-            this.gradient[to + v]! += penalty.gradient[d]!.data[row * this.#vocabulary + v]!;
+  readonly vocabulary = {
+    forwardBackward: async (data: readonly Datum[], add: AddPart): Promise<void> => {
+      for (let from = 0; from < data.length; from += Math.min(this.#atOnce, data.length)) {
+        for (const spans of this.#spans(data, from, Math.min(data.length, from + this.#atOnce))) {
+          const logprobs = spans.map((span) => this.#rows(data[span.index]!, span));
+          const gradient = logprobs.map(({ data, shape }) => ({ data: new Float32Array(data.length), shape }));
+          await add({ spans, logprobs }, { gradient, scale: 1 });
+          for (const [i, { index, from, to }] of spans.entries()) {
+            for (let row = from; row < to; row++) {
+              const into = this.#lastRead(data[index]!, row) * this.#vocabulary;
+              const own = gradient[i]!.data.subarray((row - from) * this.#vocabulary);
+              for (let v = 0; v < this.#vocabulary; v++) this.gradient[into + v]! += own[v]!;
+            }
           }
         }
-      });
-    }
-    return { loss, metrics: mergePenaltyMetrics(metrics) };
-  }
+      }
+    },
+  };
 
   /** The table of changes stands for both matrices of an adapter, in halves. */
-  async backwardAdapter(loss: AdapterLoss): Promise<CustomOutput> {
-    const half = this.delta.length / 2;
-    const names = ["table.lora_A.weight", "table.lora_B.weight"];
-    const matrices = names.map((name, i) => {
-      const data = Float32Array.from(this.delta.subarray(i * half, (i + 1) * half));
-      return [name, { data, shape: i === 0 ? [2, half / 2] : [half / 2, 2] }] as const;
-    });
-    const { gradient, ...output } = loss(new Map(matrices));
-    for (const [i, name] of names.entries())
-      gradient.get(name)?.data.forEach((slope, k) => {
-        this.gradient[i * half + k]! += slope;
+  readonly matrices = {
+    backward: async (loss: (matrices: AdapterMatrices) => MatrixMeasured): Promise<Measured> => {
+      const half = this.delta.length / 2;
+      const names = ["table.lora_A.weight", "table.lora_B.weight"];
+      const matrices = names.map((name, i) => {
+        const data = Float32Array.from(this.delta.subarray(i * half, (i + 1) * half));
+        return [name, { data, shape: i === 0 ? [2, half / 2] : [half / 2, 2] }] as const;
       });
-    return output;
-  }
+      const { gradient, ...measured } = loss(new Map(matrices));
+      for (const [i, name] of names.entries())
+        gradient.get(name)?.data.forEach((own, k) => {
+          this.gradient[i * half + k]! += own;
+        });
+      return measured;
+    },
+  };
 
   async optimStep(params: AdamParams) {
     return { grad_norm: this.#optimizer.update(this.delta, this.gradient, params) };
@@ -104,26 +110,35 @@ export class TableModel implements TrainingClient {
     writeFileSync(join(folder, "delta.json"), JSON.stringify([...this.delta]));
   }
 
-  saveState(folder: string): Promise<void> {
-    return this.saveAdapter(folder);
-  }
-
-  async loadState(folder: string): Promise<void> {
-    this.delta.set(JSON.parse(readFileSync(join(folder, "delta.json"), "utf8")) as number[]);
-  }
-
   sampler(weights: "current" | "base"): SamplingClient {
     const current = weights === "current";
     return {
       sample: async (prompts, params) => prompts.map((prompt, i) => this.#draw(prompt, params, i, current)),
       computeLogprobs: async () => {
-        throw new Error("the trainer has no use for this");
+        throw new Error("training has no use for this");
       },
       distributions: async (data) => {
         if (!current) this.baseLooks += data.length;
         return data.map((datum) => this.#distribution(datum, current));
       },
     };
+  }
+
+  /** The spans of neighbouring datums, whole ones together, or as few positions as are allowed. */
+  #spans(data: readonly Datum[], first: number, end: number): Span[][] {
+    if (this.#rowsAtOnce === Number.POSITIVE_INFINITY) {
+      return [data.slice(first, end).map((datum, i) => ({ index: first + i, from: 0, to: rowCount(datum) }))];
+    }
+    return data.slice(first, end).flatMap((datum, i) => {
+      const count = rowCount(datum);
+      const starts = Array.from({ length: Math.ceil(count / this.#rowsAtOnce) }, (_, n) => n * this.#rowsAtOnce);
+      return starts.map((from) => [{ index: first + i, from, to: Math.min(count, from + this.#rowsAtOnce) }]);
+    });
+  }
+
+  #rows(datum: Datum, { from, to }: Span): Tensor {
+    const { data } = this.#distribution(datum, true);
+    return { data: data.slice(from * this.#vocabulary, to * this.#vocabulary), shape: [to - from, this.#vocabulary] };
   }
 
   #lastRead({ modelInput, lossInputs }: Datum, row: number): number {
