@@ -10,7 +10,7 @@ import { parseArgs } from "node:util";
 import { createRandom } from "../src/common/random.ts";
 import { weightedDatum } from "../src/data/dataset.ts";
 import { type Datum, totalWeight } from "../src/data/datum.ts";
-import { loadEvaluation } from "../src/data/evaluation.ts";
+import { loadQuestions } from "../src/data/questions.ts";
 import { writeSafetensors } from "../src/data/safetensors.ts";
 import { loadTokenizer } from "../src/data/tokenizer.ts";
 import type { Tensor } from "../src/divergence/tensor.ts";
@@ -118,7 +118,7 @@ function normalized(batch: readonly Datum[]): Datum[] {
 async function report(): Promise<void> {
   const scores: string[] = [];
   for (const { name } of skills) {
-    const rows = await loadEvaluation(`data/small-world/skills/${name}.dev.jsonl`, tokenizer);
+    const rows = await loadQuestions(`data/small-world/skills/${name}.dev.jsonl`, tokenizer);
     const answers = await client.sampler("current").sample(
       rows.map(({ prompt }) => prompt),
       { max_tokens: 24, temperature: 0, stop: tokenizer.stop },

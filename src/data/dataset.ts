@@ -7,10 +7,10 @@ import type { Tokenizer } from "./tokenizer.ts";
 import { tokenizeWith, type WeightedTokens } from "./weighted-tokens.ts";
 
 export interface DatasetOptions {
-  /** The most tokens a line may have, its special tokens included. */
-  readonly maxLength: number;
-  /** V: token ids must be below it, and a vector of a field has as many numbers. */
-  readonly vocabSize: number;
+  /** The most tokens a line may have, its special tokens included. Default: no limit. */
+  readonly maxLength?: number | undefined;
+  /** V: token ids must be below it, and a vector of a field has as many numbers. Default: as many as the tokenizer knows. */
+  readonly vocabSize?: number | undefined;
   /** Keys of each line that become loss inputs: arrays [tokens − 1, V], entry i about the prediction of token i + 1. Default none. */
   readonly fields?: readonly string[];
 }
@@ -24,10 +24,10 @@ export interface DatasetOptions {
  * A datum has a row for each predicted token of weight above 0, and no others.
  *
  * @throws UserError naming file and line, for whatever is not so.
- * @example await loadDataset("train.jsonl", loadTokenizer("./models/base"), { maxLength: 256, vocabSize: 1024 })
+ * @example await loadDataset("train.jsonl", loadTokenizer("./models/base"), { maxLength: 256 })
  */
-export async function loadDataset(path: string, tokenizer: Tokenizer, options: DatasetOptions): Promise<Datum[]> {
-  const { fields = [] } = options;
+export async function loadDataset(path: string, tokenizer: Tokenizer, options: DatasetOptions = {}): Promise<Datum[]> {
+  const { fields = [], maxLength = Number.POSITIVE_INFINITY, vocabSize = tokenizer.vocabularySize } = options;
   const taken = fields.find((field) => RESERVED_KEYS.includes(field));
   if (taken !== undefined)
     throw new UserError(`a field cannot be called \`${taken}\`, which has a meaning of its own: rename it in the data`);
@@ -37,14 +37,11 @@ export async function loadDataset(path: string, tokenizer: Tokenizer, options: D
   for await (const line of readJsonLines(path)) {
     const example = parseExample(line, fields);
     const tokens = naming(line, () => tokenize(example));
-    check(tokens, line, options);
+    check(tokens, line, maxLength, vocabSize);
     const datum = weightedDatum(tokens, line.source);
     if (datum.lossInputs.target_tokens.data.length === 0) throw line.fail(nothingToPredict(tokens));
     const kept = datum.lossInputs.positions!.data;
-    const extra = fields.map((field) => [
-      field,
-      fieldRows(field, line, tokens.tokens.length - 1, kept, options.vocabSize),
-    ]);
+    const extra = fields.map((field) => [field, fieldRows(field, line, tokens.tokens.length - 1, kept, vocabSize)]);
     data.push(
       extra.length === 0 ? datum : { ...datum, lossInputs: { ...datum.lossInputs, ...Object.fromEntries(extra) } },
     );
@@ -79,7 +76,7 @@ function naming<Result>(line: JsonLine, work: () => Result): Result {
   }
 }
 
-function check({ tokens }: WeightedTokens, { fail }: JsonLine, { maxLength, vocabSize }: DatasetOptions): void {
+function check({ tokens }: WeightedTokens, { fail }: JsonLine, maxLength: number, vocabSize: number): void {
   if (tokens.length > maxLength) {
     throw fail(
       `the sequence has ${tokens.length} tokens, the limit is ${maxLength}: shorten it, or split it into several lines`,

@@ -1,27 +1,31 @@
+import { UserError } from "../common/errors.ts";
 import type { Datum } from "../data/datum.ts";
-import type { EvaluationRow } from "../data/evaluation.ts";
+import type { Question } from "../data/questions.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import { drawBaseSamples } from "../model/base-samples.ts";
-import type { SamplingClient } from "../model/legacy.ts";
-import { measureText, type TextMeasure } from "./drift.ts";
+import type { SamplingClient } from "../model/contract.ts";
+import { type DriftMeasured, measureDrift } from "./drift.ts";
 import { exactMatch, type Score } from "./exact-match.ts";
 
 /** What a model is asked before and after training. */
 export interface EvaluationPlan {
   readonly tokenizer: Tokenizer;
-  /** The new task. */
-  readonly task: readonly EvaluationRow[] | null;
-  /** What the base can do, by name. */
-  readonly skills: ReadonlyMap<string, readonly EvaluationRow[]>;
-  /** The most tokens of an answer. */
-  readonly maxTokens: number;
-  /** Data of the new task that is not trained on. */
-  readonly validation: readonly Datum[] | null;
-  /** Text drawn from the base, on which drift is measured; empty: not measured. */
-  readonly baseSamples: readonly Datum[];
-  /** How many answers are kept to be shown. */
-  readonly completions: number;
+  /** The new task. Default: none. */
+  readonly task?: readonly Question[] | null | undefined;
+  /** What the base can do, by name. Default: nothing. */
+  readonly skills?: ReadonlyMap<string, readonly Question[]> | undefined;
+  /** The most tokens of an answer. Default 32. */
+  readonly maxTokens?: number | undefined;
+  /** Data of the new task that is not trained on. Default: none. */
+  readonly validation?: readonly Datum[] | null | undefined;
+  /** Text drawn from the base, on which drift is measured. Default: drift is not measured. */
+  readonly baseSamples?: readonly Datum[] | undefined;
+  /** How many answers are kept to be shown. Default 4. */
+  readonly completions?: number | undefined;
 }
+
+/** Defaults of an evaluation. */
+export const EVALUATION_DEFAULTS = { maxTokens: 32, completions: 4, driftSamples: 64 } as const;
 
 /** What was measured of one model. */
 export interface Evaluation {
@@ -30,7 +34,7 @@ export interface Evaluation {
   /** KL(reference‖model) on text drawn from the base, in nats per token; null: not measured. */
   readonly drift: number | null;
   /** On the validation data, drift as KL(reference‖model) too. */
-  readonly validation: TextMeasure | null;
+  readonly validation: DriftMeasured | null;
   readonly samples: readonly ShownAnswer[];
 }
 
@@ -48,20 +52,28 @@ export interface ShownAnswer {
 const DRIFT_SEED = 7_919;
 
 /** Draws the texts on which drift is measured: fixed by the base alone, so that all runs are measured on the same. */
-export function drawDriftSamples(base: SamplingClient, tokenizer: Tokenizer, samples: number, maxTokens: number) {
+export async function drawDriftSamples(
+  base: SamplingClient,
+  tokenizer: Tokenizer,
+  samples: number = EVALUATION_DEFAULTS.driftSamples,
+  maxTokens: number = EVALUATION_DEFAULTS.maxTokens,
+): Promise<Datum[]> {
   return samples === 0
-    ? Promise.resolve([])
+    ? []
     : drawBaseSamples(base, tokenizer, { samples, max_tokens: maxTokens, temperature: 1, seed: DRIFT_SEED });
 }
 
-/** Asks a model everything in the plan, and measures its drift from the base. What is not asked for is null or empty. */
+/**
+ * Asks a model everything in the plan, and measures its drift from the base. What is not asked for is null or empty.
+ *
+ * @throws UserError where drift is asked for and an engine tells no whole distributions.
+ * @example await evaluate(client.sampler("current"), client.sampler("base"), { tokenizer, task: questions });
+ */
 export async function evaluate(model: SamplingClient, base: SamplingClient, plan: EvaluationPlan): Promise<Evaluation> {
-  const { tokenizer, maxTokens, validation, baseSamples } = plan;
-  const sets = [...(plan.task ? [["task", plan.task] as const] : []), ...plan.skills];
-  const shown = howManyShown(
-    sets.map(([name]) => name),
-    plan,
-  );
+  const { tokenizer, task: questions, skills: known = new Map<string, readonly Question[]>(), validation } = plan;
+  const { maxTokens = EVALUATION_DEFAULTS.maxTokens, completions = EVALUATION_DEFAULTS.completions } = plan;
+  const sets = [...(questions ? [["task", questions] as const] : []), ...known];
+  const shown = howManyShown([...known.keys()], Boolean(questions), completions);
   const scores: Record<string, Score> = {};
   const samples: ShownAnswer[] = [];
   for (const [set, rows] of sets) {
@@ -72,22 +84,30 @@ export async function evaluate(model: SamplingClient, base: SamplingClient, plan
       samples.push({ set, prompt: tokenizer.decode(prompt), expected: completion, text, right });
     }
   }
+  const measure = async (data: readonly Datum[] | null | undefined) =>
+    data && data.length > 0 ? measureDrift(withDistributions(model), withDistributions(base), data) : null;
   const { task = null, ...skills } = scores;
   return {
     task,
     skills,
-    drift: baseSamples.length > 0 ? (await measureText(model, base, baseSamples)).drift : null,
-    validation: validation && (await measureText(model, base, validation)),
+    drift: (await measure(plan.baseSamples))?.drift ?? null,
+    validation: await measure(validation),
     samples,
   };
 }
 
+function withDistributions(model: SamplingClient) {
+  if (model.distributions) return { distributions: model.distributions.bind(model) };
+  throw new UserError(
+    "drift and validation loss need whole distributions, which this engine does not tell: use an embedded engine, or take evaluate.drift_samples and data.validation out",
+  );
+}
+
 /** Half of the shown answers are the task's, the others go round the skills. */
-function howManyShown(sets: readonly string[], { task, completions }: EvaluationPlan): Map<string, number> {
-  const shown = new Map(sets.map((set) => [set, 0]));
-  const skills = sets.slice(task ? 1 : 0);
-  const ofTask = task ? (skills.length > 0 ? Math.ceil(completions / 2) : completions) : 0;
-  if (task) shown.set("task", ofTask);
+function howManyShown(skills: readonly string[], hasTask: boolean, completions: number): Map<string, number> {
+  const shown = new Map(skills.map((skill) => [skill, 0]));
+  const ofTask = hasTask ? (skills.length > 0 ? Math.ceil(completions / 2) : completions) : 0;
+  if (hasTask) shown.set("task", ofTask);
   for (let i = 0; i < completions - ofTask && skills.length > 0; i++) {
     const skill = skills[i % skills.length]!;
     shown.set(skill, shown.get(skill)! + 1);

@@ -1,6 +1,6 @@
-import type { EvaluationRow } from "../data/evaluation.ts";
+import type { Question } from "../data/questions.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
-import type { SamplingClient } from "../model/legacy.ts";
+import type { SamplingClient } from "../model/contract.ts";
 
 /** Shares of right answers, from 0 to 1. */
 export interface Score {
@@ -19,17 +19,17 @@ export interface Answer {
 }
 
 /**
- * Asks a model every question of a set, decoding greedily, at most `maxTokens` tokens an answer.
+ * Asks a model every question of a set, decoding greedily, at most `maxTokens` tokens an answer (default 32).
  *
  * @example
- * const questions = await loadEvaluation("test.jsonl", tokenizer);
+ * const questions = await loadQuestions("test.jsonl", tokenizer);
  * const { score, answers } = await exactMatch(client.sampler("current"), questions, tokenizer, 32);
  */
 export async function exactMatch(
   model: Pick<SamplingClient, "sample">,
-  rows: readonly EvaluationRow[],
+  rows: readonly Question[],
   tokenizer: Tokenizer,
-  maxTokens: number,
+  maxTokens = 32,
 ): Promise<{ score: Score; answers: Answer[] }> {
   const drawn = await model.sample(
     rows.map(({ prompt }) => prompt),

@@ -6,9 +6,9 @@ export interface SummaryInput {
   readonly name: string;
   /** Weight of its regularizer; 0 without one. */
   readonly weight: number;
-  readonly direction: "forward" | "reverse" | "symmetric" | null;
-  readonly on: "completions" | "anchor" | null;
-  /** What it is held to: `base`, `start`, `moving`, `file PATH`, …; null without a reference. */
+  readonly direction: "reference||model" | "model||reference" | "view||model" | "model||view" | "symmetric" | null;
+  readonly text: "completions" | "anchor" | null;
+  /** What it is held to: `base`, `start`, `synced`, `file PATH`, …; null without a reference. */
   readonly reference: string | null;
   readonly evaluation: Evaluation;
 }
@@ -37,10 +37,10 @@ export interface Summary {
   readonly conclusion: string;
 }
 
-/** Sets runs beside their base, and says in one sentence which balances best what was learned with what was kept. */
+/** Compares runs with their base, and says in one sentence which balances best what was learned with what was kept. */
 export function summarize(base: Evaluation, runs: readonly SummaryInput[]): Summary {
   const rows = runs.map(({ evaluation, ...run }) => ({ ...run, ...toRow(evaluation, base) }));
-  return { base: toRow(base, base), runs: rows, conclusion: conclude(rows) };
+  return { base: toRow(base, base), runs: rows, conclusion: summarySentence(rows) };
 }
 
 function toRow({ task, skills, drift, validation }: Evaluation, base: Evaluation): SummaryRow {
@@ -65,13 +65,13 @@ function retention(after: Evaluation["skills"], before: Evaluation["skills"]): n
 }
 
 /** One sentence of what the numbers say. */
-function conclude(runs: readonly SummaryRun[]): string {
+function summarySentence(runs: readonly SummaryRun[]): string {
   const scored = runs.filter(({ task, retention }) => task !== null && retention !== null);
   const free = scored.find(({ weight }) => weight === 0);
   // The geometric mean wants both: a run that learns nothing keeps everything.
   const balance = (run: SummaryRun) => Math.sqrt(Math.min(1, run.retention!) * run.task!);
   const [best] = scored.filter(({ weight }) => weight > 0).sort((a, b) => balance(b) - balance(a));
-  if (!free || !best) return [...new Set(runs.map(concludeAlone))].join(" ");
+  if (!free || !best) return [...new Set(runs.map(sentenceAlone))].join(" ");
   const says = (run: SummaryRun) =>
     `keeps ${percent(run.retention!)} of the base's skills and scores ${percent(run.task!)} on the new task`;
   const verdict = balance(best) > balance(free) ? "the best balance" : "no regularizer balances better, the nearest";
@@ -79,7 +79,7 @@ function conclude(runs: readonly SummaryRun[]): string {
 }
 
 /** The same of a run that there is nothing to compare with. */
-function concludeAlone({ name, task, retention, validation, drift }: SummaryRun): string {
+function sentenceAlone({ name, task, retention, validation, drift }: SummaryRun): string {
   const facts = [
     ...(task === null ? [] : [`scores ${percent(task)} on the new task`]),
     ...(retention === null ? [] : [`keeps ${percent(retention)} of the base's skills`]),

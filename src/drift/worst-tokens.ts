@@ -1,15 +1,15 @@
 import type { Datum } from "../data/datum.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
-import type { MeasuredPart } from "../loss/metrics.ts";
+import type { PositionValues } from "../loss/contract.ts";
 
-/** A row of a step on which a regularizer measured much. */
-export interface WorstRow {
-  /** What was measured: `kl_divergence/kl`, the regularizer's name and its measure. */
-  readonly measure: string;
-  /** Of the row alone, unweighted; a divergence in nats. */
+/** A position of a step at which a regularizer measured much. */
+export interface WorstPosition {
+  readonly regularizer: string;
+  /** Of the position alone, unweighted; a divergence in nats. */
   readonly value: number;
   readonly datum: Datum;
-  readonly row: number;
+  /** Which position of the datum. */
+  readonly position: number;
 }
 
 /** One line of `worst-tokens.jsonl`. */
@@ -32,26 +32,26 @@ export interface WorstToken {
 /** How many tokens of the text before are shown. */
 const SHOWN = 16;
 
-/** The rows of greatest value of each measure, at most so many, the greatest first; rows of value 0 are not among them. */
-export function worstRows(parts: readonly MeasuredPart[], most: number): WorstRow[] {
-  const found = new Map<string, WorstRow[]>();
-  for (const { data, rows = {} } of parts) {
-    for (const [measure, { values, weights }] of Object.entries(rows)) {
-      const candidates = found.get(measure) ?? [];
-      for (const [i, datum] of data.entries()) {
-        for (const [row, value] of values[i]!.data.entries())
-          if (value > 0 && weights[i]!.data[row]! > 0) candidates.push({ measure, value, datum, row });
-      }
-      found.set(measure, candidates.sort((a, b) => b.value - a.value).slice(0, most));
-    }
-  }
-  return [...found.values()].flat();
+/** The positions of greatest value of each regularizer, at most so many, the greatest first; none of value 0. */
+export function worstPositions(
+  positions: Readonly<Record<string, readonly PositionValues[]>>,
+  most: number,
+): WorstPosition[] {
+  return Object.entries(positions).flatMap(([regularizer, measured]) => {
+    const candidates = measured.flatMap(({ datum, from, values }) =>
+      Array.from(values, (value, i) => ({ regularizer, value, datum, position: from + i })),
+    );
+    return candidates
+      .filter(({ value }) => value > 0)
+      .sort((a, b) => b.value - a.value)
+      .slice(0, most);
+  });
 }
 
-/** The row as text. */
+/** The position as text. */
 export function worstToken(
   step: number,
-  { measure, value, datum, row }: WorstRow,
+  { regularizer, value, datum, position: row }: WorstPosition,
   tokenizer: Pick<Tokenizer, "decode">,
 ): WorstToken {
   const { modelInput, lossInputs, source } = datum;
@@ -60,7 +60,7 @@ export function worstToken(
   const text = (tokens: ArrayLike<number>) => tokenizer.decode(tokens, { specialTokens: true });
   return {
     step,
-    regularizer: measure.slice(0, measure.lastIndexOf("/")),
+    regularizer,
     value,
     token: text([id]),
     id,

@@ -1,31 +1,40 @@
+import { withDefaults } from "../common/defaults.ts";
 import { UserError } from "../common/errors.ts";
 import { type Datum, everyToken } from "../data/datum.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
-import type { SamplingClient } from "./legacy.ts";
+import type { SamplingClient } from "./contract.ts";
 
+/** What is drawn, and how. Names as in a configuration and in the Tinker API. */
 export interface BaseSampleOptions {
-  readonly samples: number;
-  readonly max_tokens: number;
-  /** 1 draws from the model's own distribution. */
-  readonly temperature: number;
-  readonly seed: number;
+  /** Default 200. */
+  readonly samples?: number | undefined;
+  /** Default 36. */
+  readonly max_tokens?: number | undefined;
+  /** 1, the default, draws from the model's own distribution. */
+  readonly temperature?: number | undefined;
+  /** Default 1. */
+  readonly seed?: number | undefined;
 }
+
+/** Defaults of samples of the base: what docs/evidence.md measures to keep most for least. */
+export const BASE_SAMPLE_DEFAULTS = { samples: 200, max_tokens: 36, temperature: 1, seed: 1 } as const;
 
 /**
  * Texts that the base itself would write: sampled from its beginning-of-text token until it ends them or `max_tokens`.
- * Every token is a row of weight 1.
+ * Every token counts with weight 1.
  *
  * @throws UserError when the tokenizer names no token to begin with.
  */
 export async function drawBaseSamples(
   base: Pick<SamplingClient, "sample">,
   tokenizer: Tokenizer,
-  { samples, ...params }: BaseSampleOptions,
+  options: BaseSampleOptions = {},
 ): Promise<Datum[]> {
+  const { samples, ...params } = withDefaults(BASE_SAMPLE_DEFAULTS, options);
   const start = tokenizer.bos;
   if (start === null) {
     throw new UserError(
-      `the tokenizer in ${tokenizer.folder} names no bos_token to begin samples of the base with: write \`on: completions\`, or \`on: { file: PATH }\` with texts of your own`,
+      `the tokenizer in ${tokenizer.folder} names no bos_token to begin samples of the base with: write \`text: completions\`, or \`text: { file: PATH }\` with texts of your own`,
     );
   }
   const prompts = Array.from({ length: samples }, () => [start]);

@@ -4,7 +4,7 @@ import { UserError } from "../common/errors.ts";
 import { type Config, resolveLora } from "../config/schema.ts";
 import { loadDataset } from "../data/dataset.ts";
 import type { Datum } from "../data/datum.ts";
-import { type EvaluationRow, loadEvaluation } from "../data/evaluation.ts";
+import { loadQuestions, type Question } from "../data/questions.ts";
 import { checkTokenizer, loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import { type Adapter, readAdapter } from "../engine/local/files/adapter.ts";
 import type { LocalModel } from "../engine/local/local-model.ts";
@@ -19,8 +19,8 @@ export interface Input {
   readonly tokenizer: Tokenizer;
   readonly data: readonly Datum[];
   readonly validation: readonly Datum[] | null;
-  readonly task: readonly EvaluationRow[] | null;
-  readonly skills: ReadonlyMap<string, readonly EvaluationRow[]>;
+  readonly task: readonly Question[] | null;
+  readonly skills: ReadonlyMap<string, readonly Question[]>;
 }
 
 /**
@@ -43,11 +43,11 @@ export async function readInput(asked: Config, model: LocalModel): Promise<Input
     );
   }
   const questions = async (path: string) => {
-    const rows = await loadEvaluation(path, tokenizer);
+    const rows = await loadQuestions(path, tokenizer);
     for (const row of rows) checkRoom(row, path, max_tokens, maxPositions);
     return rows;
   };
-  const skills = new Map<string, EvaluationRow[]>();
+  const skills = new Map<string, Question[]>();
   for (const [name, path] of Object.entries(config.evaluate.skills)) {
     if (name === "task")
       throw new UserError("evaluate.skills names a skill `task`, which is the name of the new task; choose another.");
@@ -83,7 +83,7 @@ function resolveAdapter(asked: Config, start: Adapter | undefined): Config {
 }
 
 /** Refuses a question that the model cannot read, or could never answer right. */
-function checkRoom(row: EvaluationRow, path: string, maxTokens: number, maxPositions: number): void {
+function checkRoom(row: Question, path: string, maxTokens: number, maxPositions: number): void {
   const where = join(dirname(path), row.source);
   const [prompt, answer] = [row.prompt.length, row.completionTokens.length];
   // The last token drawn is never read.

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Datum } from "../../src/data/datum.ts";
-import { measureText } from "../../src/drift/drift.ts";
+import { measureDrift } from "../../src/drift/drift.ts";
 import { openFixture } from "../engine/local/fixture.ts";
 import { randomData, reweighted } from "../engine/local/models.ts";
 
@@ -28,7 +28,7 @@ async function byDefinition(data: readonly Datum[], direction: "forward" | "reve
 
 describe("what a model makes of a text", () => {
   test.each(["forward", "reverse"] as const)("is the weighted mean over all rows, once (%s)", async (direction) => {
-    const found = await measureText(client.sampler("current"), model.sampler(), DATA, direction);
+    const found = await measureDrift(client.sampler("current"), model.sampler(), DATA, direction);
     const expected = await byDefinition(DATA, direction);
     expect(expected.drift).toBeGreaterThan(0.01);
     expect(found.cross_entropy / expected.cross_entropy).toBeCloseTo(1, 6);
@@ -37,13 +37,13 @@ describe("what a model makes of a text", () => {
 
   test("is KL(reference‖model) unless asked otherwise, and not the same the other way", async () => {
     const current = client.sampler("current");
-    const plain = await measureText(current, model.sampler(), DATA);
-    expect(plain).toEqual(await measureText(current, model.sampler(), DATA, "reverse"));
-    expect(plain.drift).not.toBeCloseTo((await measureText(current, model.sampler(), DATA, "forward")).drift, 4);
+    const plain = await measureDrift(current, model.sampler(), DATA);
+    expect(plain).toEqual(await measureDrift(current, model.sampler(), DATA, "reverse"));
+    expect(plain.drift).not.toBeCloseTo((await measureDrift(current, model.sampler(), DATA, "forward")).drift, 4);
   });
 
   test("of the base itself is no drift at all", async () => {
-    const { cross_entropy, drift } = await measureText(model.sampler(), model.sampler(), DATA);
+    const { cross_entropy, drift } = await measureDrift(model.sampler(), model.sampler(), DATA);
     expect(drift).toBe(0);
     // A random model knows nothing: about log 320 = 5.77 nats.
     expect(cross_entropy).toBeGreaterThan(5);
@@ -52,7 +52,7 @@ describe("what a model makes of a text", () => {
   test("of no rows that count is 0, not NaN", async () => {
     const masked = DATA.map((datum) => reweighted(datum, () => 0));
     for (const data of [[], masked]) {
-      expect(await measureText(client.sampler("current"), model.sampler(), data)).toEqual({
+      expect(await measureDrift(client.sampler("current"), model.sampler(), data)).toEqual({
         cross_entropy: 0,
         drift: 0,
       });

@@ -1,8 +1,8 @@
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type EvaluationRow, loadEvaluation } from "../../src/data/evaluation.ts";
+import { type Question, loadQuestions } from "../../src/data/questions.ts";
 import { loadTokenizer } from "../../src/data/tokenizer.ts";
-import { measureText } from "../../src/drift/drift.ts";
+import { measureDrift } from "../../src/drift/drift.ts";
 import { drawDriftSamples, type EvaluationPlan, evaluate } from "../../src/drift/evaluation.ts";
 import { exactMatch } from "../../src/drift/exact-match.ts";
 import { LocalModel } from "../../src/engine/local/local-model.ts";
@@ -12,11 +12,11 @@ const tokenizer = loadTokenizer(path("models/small-world/"));
 
 let model: LocalModel;
 let plan: EvaluationPlan;
-let rows: Record<"task" | "capitals" | "opposites", EvaluationRow[]>;
+let rows: Record<"task" | "capitals" | "opposites", Question[]>;
 
 beforeAll(async () => {
   model = await LocalModel.open(path("models/small-world/"), { threads: 1 });
-  const some = async (name: string) => (await loadEvaluation(path(`data/small-world/${name}`), tokenizer)).slice(0, 12);
+  const some = async (name: string) => (await loadQuestions(path(`data/small-world/${name}`), tokenizer)).slice(0, 12);
   rows = {
     task: await some("task/dev.jsonl"),
     capitals: await some("skills/capitals.dev.jsonl"),
@@ -72,9 +72,9 @@ describe("an evaluation", () => {
     const validation = baseSamples.slice(0, 2);
     const bare = { ...plan, task: null, skills: new Map() };
     const found = await evaluate(tuned, base, { ...bare, baseSamples, validation });
-    expect(found.drift).toBe((await measureText(tuned, base, baseSamples, "reverse")).drift);
+    expect(found.drift).toBe((await measureDrift(tuned, base, baseSamples, "reverse")).drift);
     expect(found.drift!).toBeGreaterThan(0.001);
-    expect(found.validation).toEqual(await measureText(tuned, base, validation, "reverse"));
+    expect(found.validation).toEqual(await measureDrift(tuned, base, validation, "reverse"));
     expect((await evaluate(base, base, { ...bare, baseSamples })).drift).toBe(0);
     await client.close();
   });

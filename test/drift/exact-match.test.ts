@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import type { EvaluationRow } from "../../src/data/evaluation.ts";
+import type { Question } from "../../src/data/questions.ts";
 import { loadTokenizer } from "../../src/data/tokenizer.ts";
 import { encodePrompt, endWithEos } from "../../src/data/weighted-tokens.ts";
 import { exactMatch, saysWords } from "../../src/drift/exact-match.ts";
@@ -37,7 +37,7 @@ describe("whether a text says the words of an answer", () => {
   });
 });
 
-function row(prompt: string, completion: string): EvaluationRow {
+function row(prompt: string, completion: string): Question {
   return {
     prompt: encodePrompt(prompt, tokenizer),
     completion,

@@ -6,7 +6,7 @@ import type { Tokenizer } from "./tokenizer.ts";
 import { encodePrompt, endWithEos } from "./weighted-tokens.ts";
 
 /** One question of an evaluation set and its right answer. */
-export interface EvaluationRow {
+export interface Question {
   /** What the model is given. */
   readonly prompt: Int32Array;
   /** What it should say. */
@@ -22,11 +22,11 @@ export interface EvaluationRow {
  * an assistant turn, the answer. Other keys are ignored. Tokens are those that `loadDataset` would train on.
  *
  * @throws UserError naming file and line.
- * @example await loadEvaluation("test.jsonl", loadTokenizer("./models/base"))
+ * @example await loadQuestions("test.jsonl", loadTokenizer("./models/base"))
  */
-export async function loadEvaluation(path: string, tokenizer: Tokenizer): Promise<EvaluationRow[]> {
+export async function loadQuestions(path: string, tokenizer: Tokenizer): Promise<Question[]> {
   let render: RenderChat | undefined;
-  const toRow = (example: Example): Omit<EvaluationRow, "source"> => {
+  const toRow = (example: Example): Omit<Question, "source"> => {
     if (example.format === "prompt") {
       const { prompt, completion } = example;
       const completionTokens = endWithEos(tokenizer.encode(completion), tokenizer);
@@ -52,7 +52,7 @@ export async function loadEvaluation(path: string, tokenizer: Tokenizer): Promis
     };
   };
 
-  const rows: EvaluationRow[] = [];
+  const rows: Question[] = [];
   for await (const line of readJsonLines(path)) {
     const example = parseExample(line);
     try {

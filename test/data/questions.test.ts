@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { loadEvaluation } from "../../src/data/evaluation.ts";
+import { loadQuestions } from "../../src/data/questions.ts";
 import { loadTokenizer } from "../../src/data/tokenizer.ts";
 import { complaint, MODEL, readJson, templateProcessing, temporaryFolder, tokenizerFolder } from "./folders.ts";
 
@@ -16,7 +16,7 @@ const chatting = loadTokenizer(
 
 function load(line: unknown, tokenizer = fixture) {
   writeFileSync(path, JSON.stringify(line));
-  return loadEvaluation(path, tokenizer);
+  return loadQuestions(path, tokenizer);
 }
 
 test("a prompt and its completion, with the token that ends it", async () => {
