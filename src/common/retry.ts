@@ -1,11 +1,17 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { UserError } from "./errors.ts";
 
+/**
+ * Defaults for whatever is waited for, a server or a function: 5 minutes for each try, since a function may compute a whole
+ * batch on a slow model, and 4 retries, since a server that restarts is away for some seconds.
+ */
+export const RETRY_DEFAULTS = { timeout: 300_000, retries: 4 } as const;
+
 /** How long work may take, and how often it is tried. */
 export interface RetryOptions {
   /** Milliseconds that one try may take. Default 300 000; Infinity for no limit. */
   readonly timeout?: number | undefined;
-  /** How often work that failed is tried again, after 0.5, 1, 2, … 30 seconds. Default 2. */
+  /** How often work that failed is tried again, after 0.5, 1, 2, … 30 seconds. Default 4. */
   readonly retries?: number | undefined;
   /** Waits between tries. Default: a timer. */
   readonly sleep?: ((milliseconds: number, signal: AbortSignal | undefined) => Promise<unknown>) | undefined;
@@ -20,7 +26,7 @@ export interface RetryOptions {
  */
 export async function withRetries<T>(
   work: (signal: AbortSignal) => T | Promise<T>,
-  { timeout = 300_000, retries = 2, sleep = wait }: RetryOptions = {},
+  { timeout = RETRY_DEFAULTS.timeout, retries = RETRY_DEFAULTS.retries, sleep = wait }: RetryOptions = {},
   signal?: AbortSignal,
 ): Promise<T> {
   for (let failures = 0; ; failures++) {

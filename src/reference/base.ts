@@ -1,41 +1,62 @@
+import { UserError } from "../common/errors.ts";
+import type { Datum } from "../data/datum.ts";
 import type { Tensor } from "../divergence/tensor.ts";
-import type { SamplingClient } from "../model/legacy.ts";
-import { computedReference } from "./computed.ts";
-import { type HiddenModel, HiddenStates } from "./hidden-states.ts";
-import type { Reference } from "./legacy.ts";
+import type { VocabularyModel } from "../model/contract.ts";
+import type { Reference } from "./contract.ts";
+import { RowCache } from "./row-cache.ts";
+import { namingReference, sharedReference } from "./shared-reference.ts";
+
+/** A model as a reference needs it: any `SamplingClient` that has `distributions`. */
+export type ReferenceModel = Pick<Partial<VocabularyModel>, "distributions" | "hidden" | "fromHidden">;
+
+/** Bytes of final hidden states, or of distributions where a model tells no states, that stay from step to step. */
+const CACHE_BYTES = 256 << 20;
 
 /**
- * The model's own base, the adapter switched off: exact over the whole vocabulary. The base does not change, so the answer
- * for the latest data is kept, and all regularizers on a batch share one pass through it; of an embedded model, which tells
- * its hidden states, those are kept as well (up to 256 MB), and it reads no text twice. Distributions are made for the parts
- * of a batch as they come, never for all of it, which may be more than memory holds.
+ * A model that does not change, such as the base with the adapter switched off: exact over the whole vocabulary.
+ *
+ * A batch is read in one pass when a step begins. Of a model that tells its final hidden states these are kept, d numbers a
+ * position instead of V, up to 256 MB: a text that training comes back to costs no pass of the decoder. Distributions are
+ * made of them for the spans that are asked for, never for the whole batch. A pass under way is not aborted, since a model
+ * must not be closed under it.
  *
  * @param description for messages and the record of a run. Default `base`.
- * @example new KLDivergence({ reference: baseReference(engine.sampler("base")) })
+ * @throws UserError for a model without `distributions`, such as one on a server.
+ * @example new KLDivergence({ reference: baseReference(client.sampler("base")) })
  */
-export function baseReference(
-  base: Pick<SamplingClient, "distributions"> & Partial<HiddenModel>,
-  description = "base",
-): Reference<Tensor> {
-  const states = isHiddenModel(base) ? new HiddenStates(base) : undefined;
-  const reference = computedReference((data) => (states ?? base).distributions(data), {
-    description,
-    keepLatest: true,
-    check: false,
-    // In this process a second try would end as the first.
-    retries: 0,
-    timeout: Number.POSITIVE_INFINITY,
-  });
-  return {
-    description,
-    // Not ended early: a model at work in this process must not be closed under it.
-    resolve: async (data, { batch } = {}) => {
-      if (batch) await states?.read(batch);
-      return reference.resolve(data);
-    },
-  };
+export function baseReference(model: ReferenceModel, description = "base"): Reference<Tensor> {
+  return modelReference(model, description, new RowCache(CACHE_BYTES));
 }
 
-function isHiddenModel<T extends Partial<HiddenModel>>(model: T): model is T & HiddenModel {
-  return model.hidden !== undefined && model.fromHidden !== undefined;
+/**
+ * A model that changes from step to step, such as the one that is trained: as `baseReference`, but every step reads its data
+ * anew.
+ *
+ * @param description for messages. Default `the model itself`.
+ * @throws UserError for a model without `distributions`, such as one on a server.
+ * @example liveReference(client.sampler("current"), "a view of the text")
+ */
+export function liveReference(model: ReferenceModel, description = "the model itself"): Reference<Tensor> {
+  return modelReference(model, description);
+}
+
+function modelReference(
+  model: ReferenceModel,
+  description: string,
+  cache?: RowCache<Datum, Tensor>,
+): Reference<Tensor> {
+  if (!model.distributions) {
+    throw new UserError(
+      `the reference (${description}) needs the distributions of its model over the whole vocabulary, which this one does not tell: ` +
+        "use an embedded engine, or promptReference (its k likeliest tokens) or targetsReference (its target tokens)",
+    );
+  }
+  const { hidden, fromHidden } = model;
+  const read = hidden && fromHidden ? "hidden" : "distributions";
+  return sharedReference<Tensor>({
+    description,
+    read: ({ data, step }) => namingReference(description, step.signal, () => model[read]!(data)),
+    finish: read === "hidden" ? (states) => model.fromHidden!(states) : undefined,
+    cache,
+  });
 }

@@ -4,34 +4,33 @@ import { formatDatum } from "../data/format-datum.ts";
 import { crossEntropy } from "../divergence/cross-entropy.ts";
 import { NORMALIZATION_TOLERANCE } from "../divergence/not-normalized.ts";
 import type { Tensor } from "../divergence/tensor.ts";
-import { isTopK, type ReferenceRows } from "./legacy.ts";
+import { isTopK, type ReferenceRows } from "./contract.ts";
 
 /**
- * Holds the rows of one datum to what log-probabilities are: numbers, and over the whole vocabulary Σ exp = 1 within
- * 0.001. Rows of weight 0 count for nothing and are not looked at; a shape that does not fit is left to those who know
- * the model's.
+ * Checks that the rows of one datum are log-probabilities: numbers, and over the whole vocabulary Σ exp = 1 within 0.001.
+ * Positions of weight 0 are not checked; a wrong shape is left to `checkShapes`, which knows the model's.
  *
- * @throws UserError that names datum, row and token, says what was found, and what it looks like: logits, probabilities,
+ * @throws UserError that names datum, position and token, says what was found, and what it looks like: logits, probabilities,
  * tempered or filtered log-probabilities.
  */
 export function checkRows(datum: Datum, index: number, rows: ReferenceRows, description: string): void {
   const known = isTopK(rows) ? rows.logprobs : rows;
   const [count, size] = known.shape;
   if (known.shape.length !== 2 || count !== rowCount(datum) || known.data.length !== count * size!) return;
-  const { weights, positions } = datum.lossInputs;
+  const { weights } = datum.lossInputs;
   const logSums = isTopK(rows) || size === 0 ? undefined : logSumExp(rows, weights);
   for (let row = 0; row < count; row++) {
     if (weights.data[row] === 0) continue;
-    // Nearly all rows: clearly in order. The others are looked at number by number.
+    // Nearly all rows are clearly normalized. The others are checked number by number.
     if (logSums && Math.abs(Math.expm1(logSums[row]!)) < 0.9 * NORMALIZATION_TOLERANCE) continue;
     const numbers = rowAt(known, row);
-    const at = `${formatDatum(datum, index)}, row ${row}`;
+    const at = `${formatDatum(datum, index)}, position ${row}`;
     let sum = 0;
     for (let i = 0; i < numbers.length; i++) sum += Math.exp(numbers[i]!);
     if (Number.isNaN(sum)) {
       const token = numbers.findIndex(Number.isNaN);
       throw new UserError(
-        `the log-probabilities of the reference (${description}) hold NaN at ${at} (position ${positions?.data[row] ?? row}), ` +
+        `the log-probabilities of the reference (${description}) hold NaN at ${at}, ` +
           `token ${isTopK(rows) ? rows.tokens.data[row * size! + token] : token}: expected numbers`,
       );
     }
@@ -44,7 +43,7 @@ export function checkRows(datum: Datum, index: number, rows: ReferenceRows, desc
   }
 }
 
-/** log Σ exp of each row that counts, on the kernels: −log p of token 0, plus its logit. NaN where that is −∞, or anything NaN. */
+/** log Σ exp of each row of weight > 0, by the kernels: −log p of token 0, plus its logit. NaN where that is −∞, or anything NaN. */
 function logSumExp(rows: Tensor, weights: Tensor): Float32Array {
   const [count, size] = rows.shape as [number, number];
   const counted = weights.data.map((weight) => (weight === 0 ? 0 : 1));
@@ -53,7 +52,7 @@ function logSumExp(rows: Tensor, weights: Tensor): Float32Array {
   return data.map((loss, row) => loss + rows.data[row * size]!);
 }
 
-/** What numbers that are no log-probabilities look like, and so what to do. */
+/** What numbers that are not log-probabilities look like, and so what to do. */
 function looksLike(rows: Tensor, weights: Tensor, sparse: boolean): string {
   const counted = [...weights.data.keys()].filter((row) => weights.data[row] !== 0).map((row) => rowAt(rows, row));
   const every = (holds: (x: number) => boolean) => counted.every((row) => row.every(holds));
@@ -65,9 +64,9 @@ function looksLike(rows: Tensor, weights: Tensor, sparse: boolean): string {
   const temperature = commonTemperature(counted);
   if (temperature !== undefined) {
     const T = Number(temperature.toPrecision(3));
-    return `they look like log-probabilities divided by a temperature of ${T}: give them at temperature 1, or declare temperature ${T}`;
+    return `they look like log-probabilities divided by a temperature of ${T}: give them at temperature 1, or set temperature: ${T}`;
   }
-  return "give log-probabilities over the whole vocabulary, not logits, not tempered, filtered or of sampled tokens alone";
+  return "give log-probabilities over the whole vocabulary, not logits, not tempered, filtered or of target tokens alone";
 }
 
 /** The T for which Σ exp(T·x) is 1 in every row, if one T does for several. */

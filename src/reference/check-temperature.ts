@@ -1,47 +1,58 @@
 import { UserError } from "../common/errors.ts";
-import type { Datum } from "../data/datum.ts";
+import { type Datum, rowCount } from "../data/datum.ts";
 import { formatDatum } from "../data/format-datum.ts";
 import type { Tensor } from "../divergence/tensor.ts";
-import type { SamplingClient } from "../model/legacy.ts";
-import { isTopK, type Reference, type ReferenceRows } from "./legacy.ts";
+import type { ReferenceModel } from "./base.ts";
+import { isTopK, type Reference, type ReferenceRows } from "./contract.ts";
+
+/** How far from 1 a temperature may be found: rounding to half precision moves it by less. */
+const TOLERANCE = 0.02;
 
 /**
- * Refuses a reference that is the base itself at another temperature, as a server that tempers what it tells would give:
- * held to it, training would sharpen or flatten the model. A normalized distribution does not show that, but beside the base
- * it does: log-probabilities at temperature T differ from each other by 1/T of what the base's do. Looks once, at the first
- * datum of the first answer.
+ * Refuses a reference that is the base itself at another temperature, as from a server that tempers what it tells: held to
+ * it, training would sharpen or flatten the model. A normalized distribution does not show that, but comparison with the base
+ * does: log-probabilities at temperature T differ from each other by 1/T of what the base's do. Compares once, at the first
+ * datum of the first step.
  *
- * @throws UserError from `resolve` with the temperature found.
- * @example refuseTempered(promptReference(server, { k: 20, vocabSize }), client.sampler("base"))
+ * @throws UserError for a base without `distributions`; from `begin`, with the temperature found.
+ * @example checkTemperature(promptReference(server, { k: 20, vocabSize }), client.sampler("base"))
  */
-export function refuseTempered(reference: Reference, base: Pick<SamplingClient, "distributions">): Reference {
-  let looked: Promise<void> | undefined;
+export function checkTemperature(reference: Reference, base: Pick<ReferenceModel, "distributions">): Reference {
+  const { description, state } = reference;
+  if (!base.distributions) {
+    throw new UserError(
+      `the temperature of the reference (${description}) is found by the base's distributions over the whole vocabulary, which this model does not tell: use an embedded engine, or leave the check out`,
+    );
+  }
+  let compared: Promise<void> | undefined;
   return {
-    description: reference.description,
-    resolve: async (data, options) => {
-      const rows = await reference.resolve(data, options);
+    description,
+    state,
+    begin: async (data, step) => {
+      const open = await reference.begin(data, step);
       const [datum] = data;
-      if (datum) {
-        looked ??= look(datum, rows[0]!, base, reference.description);
-        await looked;
-      }
-      return rows;
+      if (!datum) return open;
+      const compare = async () => {
+        const [rows] = await open.rows([{ index: 0, from: 0, to: rowCount(datum) }]);
+        const [own] = await base.distributions!([datum]);
+        refuseTemperature(datum, rows!, own!, description);
+      };
+      compared ??= compare();
+      await compared.catch((error) => {
+        compared = undefined;
+        throw error;
+      });
+      return open;
     },
   };
 }
 
-async function look(
-  datum: Datum,
-  rows: ReferenceRows,
-  base: Pick<SamplingClient, "distributions">,
-  description: string,
-): Promise<void> {
-  const [own] = await base.distributions([datum]);
-  const temperature = temperatureBetween(datum, rows, own!);
-  if (temperature === undefined || Math.abs(temperature - 1) < 0.02) return;
-  const T = Number(temperature.toPrecision(2));
+function refuseTemperature(datum: Datum, rows: ReferenceRows, base: Tensor, description: string): void {
+  const temperature = temperatureBetween(datum, rows, base);
+  if (temperature === undefined || Math.abs(temperature - 1) < TOLERANCE) return;
+  const T = Number(temperature.toPrecision(3));
   throw new UserError(
-    `the reference (${description}), ${formatDatum(datum, 0)}: it is the base's own distribution at temperature ${T}: ask for log-probabilities at temperature 1${isTopK(rows) ? "" : `, or declare temperature ${T}`}`,
+    `the reference (${description}), ${formatDatum(datum, 0)}: it is the base's own distribution at temperature ${T}: ask for log-probabilities at temperature 1${isTopK(rows) ? "" : `, or set temperature: ${T}`}`,
   );
 }
 

@@ -28,9 +28,10 @@ export interface Reference<Rows extends ReferenceRows = ReferenceRows> {
 /** A reference within one step. */
 export interface OpenReference<Rows extends ReferenceRows = ReferenceRows> {
   /**
-   * The rows of each span, whose `index` counts in the data that the reference was begun with. Asked twice with the same
-   * `spans` object, it gives the same answer without computing it again. Rows over the whole vocabulary may live in memory
-   * that the next call with other spans writes over.
+   * The rows of each span, whose `index` counts in the data that the reference was begun with: the rows of a whole datum, or
+   * views of a part of them. Asked again with the same `spans` object, it gives the same answer without computing it again,
+   * unless other spans came in between. Rows over the whole vocabulary may live in memory that the next call with other spans
+   * writes over.
    */
   rows(spans: readonly Span[]): Promise<readonly Rows[]>;
 }

@@ -1,9 +1,10 @@
 import { UserError } from "../common/errors.ts";
 import type { Datum } from "../data/datum.ts";
 import { formatDatum } from "../data/format-datum.ts";
-import { type Declared, intake } from "./intake.ts";
-import type { Reference, ReferenceRows } from "./legacy.ts";
-import { rowsOf } from "./rows-of.ts";
+import type { OpenReference, Reference, ReferenceRows } from "./contract.ts";
+import { type InputFormat, rowNormalizer } from "./normalize-rows.ts";
+import { rowsOpener } from "./open-rows.ts";
+import { RowCache } from "./row-cache.ts";
 
 /**
  * Log-probabilities computed before: one tensor [M, V] (or `topK`) per datum, in the order of the batch, or a map that knows
@@ -11,57 +12,60 @@ import { rowsOf } from "./rows-of.ts";
  */
 export type GivenLogprobs = ReferenceRows | readonly ReferenceRows[] | ReadonlyMap<Datum, ReferenceRows>;
 
-/** What the given rows are. */
-export interface GivenOptions extends Declared {
+/** What format the given rows come in. */
+export interface GivenOptions extends InputFormat {
   /** For messages. Default `referenceLogprobs`. */
   readonly description?: string | undefined;
 }
 
+/** Bytes of rows that were normalized before, and are not checked again. */
+const CACHE_BYTES = 256 << 20;
+
 /**
- * A reference that is known already. Rows cut from a datum get their part of what is given for it.
+ * A reference that is known already.
  *
- * @throws UserError from `resolve`: for a datum of which nothing is given, or rows that are no log-probabilities.
+ * @throws UserError from `begin`: for a datum without rows, or rows that are not log-probabilities.
  * @example givenReference(new Map(data.map((datum, i) => [datum, logprobs[i]])))
  */
 export function givenReference(
   logprobs: GivenLogprobs,
-  { description = "referenceLogprobs", ...declared }: GivenOptions = {},
+  { description = "referenceLogprobs", ...format }: GivenOptions = {},
 ): Reference {
-  const takeIn = intake(description, declared);
-  /** What was taken in before is not checked again. */
-  const taken = new WeakMap<ReferenceRows, ReferenceRows>();
-  return {
-    description,
-    resolve: async (data, { batch = data } = {}) => {
-      const known = asMap(logprobs, batch, description);
-      return data.map((datum, i) => {
-        const found = rowsOf(datum, (whole) => {
-          const rows = known.get(whole);
-          if (!rows) return undefined;
-          const at = batch.indexOf(whole);
-          const ready = taken.get(rows) ?? takeIn(whole, at < 0 ? i : at, rows);
-          // What single tokens mean depends on the datum.
-          if (!declared.sampled) taken.set(rows, ready);
-          return ready;
-        });
-        if (found) return found;
-        throw new UserError(
-          `${description} has no log-probabilities for ${formatDatum(datum, i)}: put them into the map under that datum`,
-        );
-      });
-    },
+  const open = givenRowsOpener(description, format);
+  return { description, begin: async (data) => open(data, listFor(data, logprobs, description)) };
+}
+
+/**
+ * Opens references over rows that were given for each datum, normalized. Rows whose meaning does not depend on the datum
+ * are kept normalized, so that the next step does not check them again.
+ */
+export function givenRowsOpener(
+  description: string,
+  format: InputFormat,
+): (data: readonly Datum[], given: readonly ReferenceRows[]) => OpenReference {
+  const normalizeRows = rowNormalizer(description, format);
+  const open = rowsOpener(description);
+  const cache = format.targets ? undefined : new RowCache<ReferenceRows, ReferenceRows>(CACHE_BYTES);
+  return (data, given) => {
+    const rows = given.map((each, i) => cache?.get(each) ?? normalizeRows(data[i]!, i, each));
+    cache?.keep(new Map(given.map((each, i) => [each, rows[i]!])));
+    return open(data, rows);
   };
 }
 
-function asMap(
-  logprobs: GivenLogprobs,
-  batch: readonly Datum[],
-  description: string,
-): ReadonlyMap<Datum, ReferenceRows> {
-  if (logprobs instanceof Map) return logprobs;
+function listFor(data: readonly Datum[], logprobs: GivenLogprobs, description: string): readonly ReferenceRows[] {
+  if (logprobs instanceof Map) {
+    return data.map((datum, i) => {
+      const rows: ReferenceRows | undefined = logprobs.get(datum);
+      if (rows) return rows;
+      throw new UserError(
+        `${description} has no log-probabilities for ${formatDatum(datum, i)}: put them into the map under that datum`,
+      );
+    });
+  }
   const list = Array.isArray(logprobs) ? (logprobs as readonly ReferenceRows[]) : [logprobs as ReferenceRows];
-  if (list.length === batch.length) return new Map(batch.map((datum, i) => [datum, list[i]!]));
+  if (list.length === data.length) return list;
   throw new UserError(
-    `${description} has ${list.length} tensors for ${batch.length} datums: give one per datum, or a Map from datum to tensor when batches change`,
+    `${description} has ${list.length} tensors for ${data.length} datums: give one per datum, or a Map from datum to tensor when batches change`,
   );
 }

@@ -1,22 +1,20 @@
-/** @file Where the reference distribution q comes from. */
+/** @file Where the reference distribution q comes from. Needs no file system; reference stores, which do, are in `store/`. */
 
-export type { RetryOptions } from "../common/retry.ts";
-export { baseReference } from "./base.ts";
-export { refuseTempered } from "./check-temperature.ts";
+export { RETRY_DEFAULTS, type RetryOptions } from "../common/retry.ts";
+export { baseReference, liveReference, type ReferenceModel } from "./base.ts";
+export { checkTemperature } from "./check-temperature.ts";
 export { type ComputedOptions, type ComputeReference, computedReference } from "./computed.ts";
+export { isTopK, type OpenReference, type Reference, type ReferenceRows } from "./contract.ts";
 export { type FieldOptions, fieldReference } from "./field.ts";
 export { type GivenLogprobs, type GivenOptions, givenReference } from "./given.ts";
-export type { Head } from "./hidden-states.ts";
-export type { Declared } from "./intake.ts";
-export { isTopK, type Reference, type ReferenceRows, type ResolveOptions } from "./legacy.ts";
-export {
-  type PromptReferenceOptions,
-  type PromptScorer,
-  type PromptTopK,
-  promptReference,
-} from "./prompt-reference.ts";
+export { FIELD_DEFAULTS, type InputFormat } from "./normalize-rows.ts";
+export { type PromptReferenceOptions, type PromptScorer, promptReference } from "./prompt-reference.ts";
 export { type ReferenceOptions, resolveReference } from "./resolve.ts";
-export { sampledReference } from "./sampled-reference.ts";
-export { type CompletionsServerOptions, completionsServer } from "./server/completions-server.ts";
-export * from "./store/index.ts";
-export { movingReference } from "./synced.ts";
+export {
+  type CompletionsServer,
+  type CompletionsServerOptions,
+  completionsServer,
+} from "./server/completions-server.ts";
+export { SERVER_DEFAULTS } from "./server/defaults.ts";
+export { syncedReference } from "./synced.ts";
+export { targetsReference } from "./targets-reference.ts";

@@ -1,67 +1,64 @@
 import { UserError } from "../common/errors.ts";
+import { untilAborted } from "../common/retry.ts";
 import { type Datum, rowCount } from "../data/datum.ts";
 import { formatDatum } from "../data/format-datum.ts";
 import { type TopK, topK } from "../divergence/supports/top-k.ts";
-import { computedReference } from "./computed.ts";
-import type { Reference } from "./legacy.ts";
-import { rowsOf } from "./rows-of.ts";
-
-/** The tokens that could stand at each place of one prompt of N tokens, row-major [N, k]. Row 0 has nothing before it and means nothing. */
-export interface PromptTopK {
-  readonly tokens: Int32Array;
-  /** Natural log-probabilities in the whole vocabulary, given the tokens before the place. */
-  readonly logprobs: Float32Array;
-}
+import type { PromptTopK, SamplingClient } from "../model/contract.ts";
+import type { Reference } from "./contract.ts";
+import { rowNormalizer } from "./normalize-rows.ts";
+import { RowCache } from "./row-cache.ts";
+import { SERVER_DEFAULTS } from "./server/defaults.ts";
+import { type Asked, namingReference, sharedReference } from "./shared-reference.ts";
 
 /** Whatever scores prompts: an inference server, a remote sampling client. */
-export interface PromptScorer {
-  /** For messages and the record of a run. */
-  readonly description: string;
-  /** The k likeliest tokens at each place of each prompt. @throws UserError when fewer are known. */
-  promptTopK(
-    prompts: readonly Int32Array[],
-    k: number,
-    options: { readonly signal?: AbortSignal | undefined },
-  ): Promise<readonly PromptTopK[]>;
+export interface PromptScorer extends Pick<SamplingClient, "promptTopK"> {
+  /** For messages and the record of a run. Default `a model that scores prompts`. */
+  readonly description?: string | undefined;
 }
 
 /** What is asked of a scorer. */
 export interface PromptReferenceOptions {
-  /** How many tokens of each row to know. */
-  readonly k: number;
-  /** The size of the model's vocabulary, which ids are held to. */
+  /** How many tokens to ask for at each position. Default 20. */
+  readonly k?: number | undefined;
+  /** The size of the model's vocabulary, which ids must be below. */
   readonly vocabSize: number;
 }
 
+/** Bytes of answers that are kept from step to step. */
+const CACHE_BYTES = 256 << 20;
+
 /**
- * A reference that scores prompts and tells its k likeliest tokens at each place, with 1 − Σ for all others together. It is
- * taken not to change: a datum is asked about once, and its answer kept for as long as the datum is.
+ * A reference that scores prompts and tells its k likeliest tokens at each position, with 1 − Σ for all others together. It is
+ * taken not to change: answers are kept, up to 256 MB, and each datum is asked about once.
  *
- * @throws UserError from `resolve`, naming the datum, for token ids beyond the model's vocabulary or rows that are no
- * log-probabilities, and whatever the scorer throws.
+ * @throws UserError for a client that does not score prompts; from `begin`, naming the datum, for token ids beyond the model's
+ * vocabulary or rows that are not log-probabilities, and whatever the scorer throws.
  * @example promptReference(completionsServer({ url: "http://127.0.0.1:8000", model: "base" }), { k: 20, vocabSize: 49152 })
  */
-export function promptReference(scorer: PromptScorer, { k, vocabSize }: PromptReferenceOptions): Reference<TopK> {
-  const { description } = scorer;
-  const known = new WeakMap<Datum, TopK>();
-  const ask = async (data: readonly Datum[], signal: AbortSignal): Promise<readonly TopK[]> => {
-    const find = (datum: Datum) => rowsOf(datum, (whole) => known.get(whole));
-    const unknown = [...new Set(data)].filter((datum) => !find(datum));
-    const answers = unknown.length > 0 ? await scorer.promptTopK(unknown.map(promptOf), k, { signal }) : [];
-    for (const [i, datum] of unknown.entries()) {
-      known.set(datum, rowsOfPrompt(datum, answers[i]!, k, vocabSize, formatDatum(datum, data.indexOf(datum))));
-    }
-    return data.map((datum) => find(datum)!);
+export function promptReference(
+  scorer: PromptScorer,
+  { k = SERVER_DEFAULTS.k, vocabSize }: PromptReferenceOptions,
+): Reference<TopK> {
+  const { description = "a model that scores prompts" } = scorer;
+  if (!scorer.promptTopK) {
+    throw new UserError(
+      `the reference (${description}) needs the likeliest tokens of prompts, which this client does not tell: use baseReference for an embedded model, or targetsReference (its target tokens)`,
+    );
+  }
+  const read = async ({ data, indices, step: { signal } }: Asked): Promise<readonly TopK[]> => {
+    // The scorer handles time limits and retries itself, by request.
+    const answers = await untilAborted(scorer.promptTopK!(data.map(promptOf), k, { signal }), signal);
+    return answers.map((answer, i) => rowsOfPrompt(data[i]!, answer, k, vocabSize, formatDatum(data[i]!, indices[i]!)));
   };
-  // The scorer sees to time limits and failures itself, a request at a time.
-  return computedReference((data, { signal }) => ask(data, signal), {
+  return sharedReference<TopK>({
     description,
-    retries: 0,
-    timeout: Number.POSITIVE_INFINITY,
+    read: (asked) => namingReference(description, asked.step.signal, () => read(asked)),
+    normalizeRows: rowNormalizer(description),
+    cache: new RowCache(CACHE_BYTES),
   });
 }
 
-/** What the model reads, and one token more where the last place is asked about: a prompt is scored up to its last token. */
+/** What the model reads, and one token more where the last position is asked about: a prompt is scored up to its last token. */
 export function promptOf({ modelInput, lossInputs: { target_tokens, positions } }: Datum): Int32Array {
   const last = modelInput.length - 1;
   const row = positions ? positions.data.indexOf(last) : last;
@@ -80,7 +77,7 @@ function rowsOfPrompt(datum: Datum, answer: PromptTopK, k: number, vocabSize: nu
   const stray = tokens.find((token) => token < 0 || token >= vocabSize);
   if (stray !== undefined) {
     throw new UserError(
-      `${name}: it knows a token ${stray}, this model's vocabulary has ${vocabSize}: the reference must have the same tokenizer`,
+      `${name}: the reference returned token ${stray}, this model's vocabulary has ${vocabSize}: it must have the same tokenizer`,
     );
   }
   const shape = [rows, k];

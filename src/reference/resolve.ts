@@ -1,9 +1,9 @@
 import { UserError } from "../common/errors.ts";
 import { type ComputeReference, computedReference } from "./computed.ts";
+import type { Reference } from "./contract.ts";
 import { fieldReference } from "./field.ts";
 import { type GivenLogprobs, givenReference } from "./given.ts";
-import type { Declared } from "./intake.ts";
-import type { Reference } from "./legacy.ts";
+import type { InputFormat } from "./normalize-rows.ts";
 
 /** Where the reference comes from: exactly one of these. */
 export interface ReferenceOptions {
@@ -11,12 +11,12 @@ export interface ReferenceOptions {
   readonly referenceLogprobs?: GivenLogprobs | undefined;
   /** The name of the loss input in which every datum carries its own. */
   readonly referenceField?: string | undefined;
-  /** A function that computes them for a batch, called once per batch; with other than the default time limit: `computedReference`. */
+  /** A function that computes them for a batch, called once per step. For another time limit than the default: `computedReference`. */
   readonly computeReference?: ComputeReference | undefined;
   /** Any other, such as `baseReference(…)`; shared by several regularizers it is computed once for all. */
   readonly reference?: Reference | undefined;
-  /** What the log-probabilities are, where they are not the whole vocabulary's at temperature 1. Not with `reference`. */
-  readonly declared?: Declared | undefined;
+  /** The format of the log-probabilities, where it is not the whole vocabulary at temperature 1. Not with `reference`. */
+  readonly format?: InputFormat | undefined;
 }
 
 /**
@@ -29,7 +29,7 @@ export function resolveReference({
   referenceField,
   computeReference,
   reference,
-  declared,
+  format,
 }: ReferenceOptions): Reference {
   const given = Object.entries({ referenceLogprobs, referenceField, computeReference, reference }).filter(
     ([, value]) => value != null,
@@ -42,15 +42,15 @@ export function resolveReference({
   }
   if (given.length > 1) {
     throw new UserError(
-      `${given.map(([name]) => name).join(" and ")} are given, and only one can be the reference: take the others out`,
+      `${given.map(([name]) => name).join(" and ")} are set, expected one reference: remove the others`,
     );
   }
-  if (referenceLogprobs) return givenReference(referenceLogprobs, declared);
-  if (referenceField != null) return fieldReference(referenceField, declared);
-  if (computeReference) return computedReference(computeReference, declared);
-  if (declared) {
+  if (referenceLogprobs) return givenReference(referenceLogprobs, format);
+  if (referenceField != null) return fieldReference(referenceField, format);
+  if (computeReference) return computedReference(computeReference, format);
+  if (format) {
     throw new UserError(
-      "`declared` says what log-probabilities from outside are, and `reference` knows that itself: give it to where the reference is made, as in fieldReference(name, declared)",
+      "`format` is set beside `reference`, which has a format of its own: set it where the reference is made, as in fieldReference(name, format)",
     );
   }
   return reference!;

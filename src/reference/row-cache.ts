@@ -1,60 +1,41 @@
-import { inTurn } from "../common/serial.ts";
-import type { Datum } from "../data/datum.ts";
-import { isTopK, type ReferenceRows } from "./legacy.ts";
-import { rowsOf } from "./rows-of.ts";
+import { isTopK, type ReferenceRows } from "./contract.ts";
 
 /**
- * Rows that are read once and kept as long as there is room: training comes back to the same data, and an engine cuts them.
- * The oldest give way when there are too many.
+ * Rows that are kept from step to step, by what they belong to, such as a datum: training comes back to the same data.
+ * When they take more than `maxBytes`, the least recently used give way; those of the latest batch never do.
  */
-export class KeptRows<Rows extends ReferenceRows> {
-  readonly #source: (data: readonly Datum[]) => Promise<readonly Rows[]>;
-  readonly #most: number;
-  readonly #known = new Map<Datum, Rows>();
-  readonly #inTurn = inTurn();
+export class RowCache<Key extends object, Rows extends ReferenceRows> {
+  readonly #maxBytes: number;
+  /** The least recently used first. */
+  readonly #known = new Map<Key, Rows>();
   #bytes = 0;
 
-  /**
-   * @param source reads the rows of whole data.
-   * @param most how many bytes to keep; those of the data asked about last are kept whatever they are.
-   */
-  constructor(source: (data: readonly Datum[]) => Promise<readonly Rows[]>, most: number) {
-    this.#source = source;
-    this.#most = most;
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
   }
 
-  /** Reads all of a batch, before parts of it are asked for. */
-  read(batch: readonly Datum[]): Promise<void> {
-    return this.#inTurn(() => this.#read(batch));
+  get(key: Key): Rows | undefined {
+    return this.#known.get(key);
   }
 
-  /** The rows of each datum. */
-  rows(data: readonly Datum[]): Promise<readonly Rows[]> {
-    return this.#inTurn(async () => {
-      await this.#read(data);
-      return data.map((datum) => this.#find(datum)!);
-    });
-  }
-
-  #find(datum: Datum): Rows | undefined {
-    return rowsOf(datum, (whole) => this.#known.get(whole));
-  }
-
-  async #read(data: readonly Datum[]): Promise<void> {
-    const unknown = new Set(data.filter((datum) => !this.#find(datum)).map((datum) => datum.cutFrom?.datum ?? datum));
-    if (unknown.size === 0) return;
-    const read = await this.#source([...unknown]);
-    for (const [i, datum] of [...unknown].entries()) {
-      this.#known.set(datum, read[i]!);
-      this.#bytes += bytesOf(read[i]!);
+  /** Keeps all rows of a batch, as the most recently used. */
+  keep(batch: ReadonlyMap<Key, Rows>): void {
+    for (const [key, rows] of batch) {
+      this.#remove(key);
+      this.#known.set(key, rows);
+      this.#bytes += bytesOf(rows);
     }
-    const asked = new Set(data.map((datum) => datum.cutFrom?.datum ?? datum));
-    for (const [datum, rows] of this.#known) {
-      if (this.#bytes <= this.#most) break;
-      if (asked.has(datum)) continue;
-      this.#known.delete(datum);
-      this.#bytes -= bytesOf(rows);
+    for (const key of this.#known.keys()) {
+      if (this.#bytes <= this.#maxBytes || batch.has(key)) return;
+      this.#remove(key);
     }
+  }
+
+  #remove(key: Key): void {
+    const rows = this.#known.get(key);
+    if (!rows) return;
+    this.#known.delete(key);
+    this.#bytes -= bytesOf(rows);
   }
 }
 

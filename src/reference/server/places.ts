@@ -1,14 +1,14 @@
 import { z } from "zod";
 import { UserError } from "../../common/errors.ts";
-import type { PromptTopK } from "../prompt-reference.ts";
+import type { PromptTopK } from "../../model/contract.ts";
 
-/** @file What a completions server says of a prompt, in either of two ways, and what of it can be used. */
+/** @file The answers of a completions server for a prompt, in either of two protocols, and the top-k in them. */
 
 /** What servers write for a log-probability of −∞, which JSON cannot. */
 const IMPOSSIBLE = -9999;
 
 const place = <T extends z.ZodType>(value: T) => z.array(z.record(z.string(), value).nullable());
-/** The parts of an answer that say it. */
+/** The parts of an answer that hold it. */
 export const answerSchema = z.object({
   choices: z.array(
     z.object({
@@ -20,14 +20,14 @@ export const answerSchema = z.object({
 });
 export type Choice = z.output<typeof answerSchema>["choices"][number];
 
-/** One token that could stand at a place: its id, its log-probability, and its text as the server reads it. */
+/** One token that could stand at a position: its id, its log-probability, and its text as the server decodes it. */
 export interface Entry {
   readonly token: number;
   readonly logprob: number;
   readonly text?: string | null | undefined;
 }
 
-/** The tokens known at each place of a prompt; null where nothing is before it. */
+/** The tokens known at each position of a prompt; null where nothing is before it. */
 export type Places = readonly (readonly Entry[] | null)[];
 
 /** From vLLM's `prompt_logprobs`. */
@@ -59,24 +59,26 @@ export function echoedPlaces({ logprobs }: Choice, prompt: Int32Array, url: stri
     const id = /^token_id:(\d+)$/.exec(token)?.[1];
     if (id !== undefined) return Number(id);
     throw new UserError(
-      `${url} names tokens by their texts, such as ${JSON.stringify(token)}, which several ids can share: it must heed return_tokens_as_token_ids`,
+      `${url} names tokens by their texts, such as ${JSON.stringify(token)}, which several ids can share: use a server that supports return_tokens_as_token_ids`,
     );
   };
   const own = logprobs.tokens.map(idOf);
   const other = prompt.findIndex((token, i) => own[i] !== token);
   if (other >= 0) {
-    throw new UserError(`${url} echoed token ${own[other]} where ${prompt[other]} was sent: it tokenizes prompts anew`);
+    throw new UserError(
+      `${url} echoed token ${own[other]} where ${prompt[other]} was sent: it tokenizes prompts again; use a server that accepts token ids`,
+    );
   }
   return logprobs.top_logprobs.map(
     (place) => place && Object.entries(place).map(([token, logprob]) => ({ token: idOf(token), logprob })),
   );
 }
 
-/** The k likeliest of each place, the likeliest first. */
+/** The k likeliest at each position, the likeliest first. */
 export function toTopK(places: Places, prompt: Int32Array, k: number, url: string): PromptTopK {
   if (places.length !== prompt.length) {
     throw new UserError(
-      `${url} scored ${places.length} tokens of a prompt of ${prompt.length}: it must take token ids as they are`,
+      `${url} scored ${places.length} tokens of a prompt of ${prompt.length}: use a server that accepts token ids as they are`,
     );
   }
   const tokens = new Int32Array(prompt.length * k);
@@ -85,14 +87,12 @@ export function toTopK(places: Places, prompt: Int32Array, k: number, url: strin
     // The prompt's own token comes along even where it is not among the likeliest.
     const entries = (places[at] ?? []).toSorted((a, b) => b.logprob - a.logprob).slice(0, k);
     if (entries.length < k) {
-      throw new UserError(
-        `${url} told ${entries.length} tokens at place ${at} of a prompt, k is ${k}: lower k to what it gives`,
-      );
+      throw new UserError(`${url} returned ${entries.length} tokens at position ${at} of a prompt, k is ${k}: lower k`);
     }
     if (entries[k - 1]!.logprob <= IMPOSSIBLE) {
       const left = entries.filter(({ logprob }) => logprob > IMPOSSIBLE).length;
       throw new UserError(
-        `${url} leaves ${left} possible tokens of ${k} at place ${at} of a prompt: it filters (top-p, top-k or min-p), switch that off`,
+        `${url} returned only ${left} possible tokens of ${k} at position ${at} of a prompt: it filters (top-p, top-k or min-p), switch that off`,
       );
     }
     for (const [i, { token, logprob }] of entries.entries()) {
@@ -103,7 +103,7 @@ export function toTopK(places: Places, prompt: Int32Array, k: number, url: strin
   return { tokens, logprobs };
 }
 
-/** Refuses a server whose tokens are other texts. Single tokens may lose a space, or be part of a character, so most must agree. */
+/** Refuses a server that decodes token ids to other texts. Single tokens may lose a space, or be part of a character, so most must agree. */
 export function compareTexts(places: Places, decode: (token: number) => string, description: string): void {
   const pairs = places.flatMap((place) =>
     (place ?? []).flatMap(({ token, text }) => {

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { UserError } from "../../common/errors.ts";
 import { type RetryOptions, withRetries } from "../../common/retry.ts";
 
-/** Whom to ask, and how patiently. */
+/** Which model to ask, and how often to try. */
 export interface RequestOptions extends RetryOptions {
   /** The name of the model there. */
   readonly model: string;
@@ -20,14 +20,11 @@ export type Request = <T>(
 ) => Promise<T>;
 
 /**
- * Requests to an OpenAI-compatible server: connections that fail and 429 or 5xx are tried again, all else is a `UserError`.
+ * Requests to an OpenAI-compatible server: connections that fail and 429 or 5xx are tried again, anything else is a `UserError`.
  *
  * @param url up to `/v1`.
  */
-export function requester(
-  url: string,
-  { model, apiKey, timeout = 60_000, retries = 4, sleep }: RequestOptions,
-): Request {
+export function requester(url: string, { model, apiKey, timeout, retries, sleep }: RequestOptions): Request {
   const headers = {
     "content-type": "application/json",
     ...(apiKey !== undefined && { authorization: `Bearer ${apiKey}` }),
@@ -76,7 +73,7 @@ export function requester(
     const [{ path: at, message }] = parsed.error.issues as [z.core.$ZodIssue];
     const found = answer === undefined ? JSON.stringify(text.slice(0, 40)) : `${at.join(".")}: ${message}`;
     throw new UserError(
-      `${url}/${path} answered something else than completions (${found}): give the address of an OpenAI-compatible server, up to /v1`,
+      `${url}/${path} answered with something other than completions (${found}): give the address of an OpenAI-compatible server, up to /v1`,
     );
   };
 }

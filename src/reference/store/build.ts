@@ -4,6 +4,7 @@ import { runs } from "../../data/runs.ts";
 import { entropy } from "../../divergence/entropy.ts";
 import { selectTopK, type TopK, topK } from "../../divergence/supports/top-k.ts";
 import type { Tensor } from "../../divergence/tensor.ts";
+import type { VocabularyModel } from "../../model/contract.ts";
 import { storeBytes } from "./files.ts";
 import { rowFormat, type StoreIdentity } from "./identity.ts";
 import { StoreReader } from "./reader.ts";
@@ -11,48 +12,35 @@ import { encodeRows } from "./record.ts";
 import { positionsOf, textKey } from "./text-key.ts";
 import { type NewRecord, StoreWriter } from "./writer.ts";
 
-/** Some neighbouring rows of one datum, as the reference sees them. Valid during the call that hands them out. */
-export interface RowRun {
-  /** Which datum, and its first row that is here. */
-  readonly index: number;
-  readonly row: number;
-  /** [n, V]. */
-  readonly logprobs: Tensor;
-  /** [n, d] what the head makes log-probabilities of. */
-  readonly hidden: Tensor;
-}
+/** The model that a store is built from. */
+export type StoreSource = Pick<VocabularyModel, "eachRun">;
 
-/** The model that a store is built from: calls `visit` with all rows of the data, in runs. */
-export interface RowSource {
-  eachRun(data: readonly Datum[], visit: (run: RowRun) => void): Promise<void>;
-}
-
-/** What a store is to hold, and where it comes from. */
+/** What a store holds, and where it comes from. */
 export interface BuildOptions {
   readonly folder: string;
   readonly identity: StoreIdentity;
-  readonly source: RowSource;
+  readonly source: StoreSource;
   /** When aborted, the block under way is finished. */
   readonly signal?: AbortSignal | undefined;
-  /** Hears after each block how far the texts that were missing are done. */
+  /** Called after each block with how many of the missing texts are written. */
   readonly onProgress?: ((progress: BuildProgress) => void) | undefined;
-  /** Tokens of a block: what is computed together, and what an interruption costs at most. Default 1024. */
+  /** Tokens per block: what is computed together, and the most that an interruption costs. Default 1024. */
   readonly blockTokens?: number;
   /** Default 1 GiB. */
   readonly shardBytes?: number;
 }
 
-/** How many of the texts that were missing are there now. */
+/** How many of the texts that were missing are written now. */
 export interface BuildProgress {
   readonly texts: number;
   readonly of: number;
-  /** Rows written so far, by this build. */
+  /** Rows written so far by this build, one for each position. */
   readonly rows: number;
 }
 
 /** What a build did. */
 export interface BuildResult extends BuildProgress {
-  /** Texts that were there already, each counted once. */
+  /** Texts that the store had already, each counted once. */
   readonly found: number;
   /** Of the whole store. */
   readonly bytes: number;
@@ -60,8 +48,8 @@ export interface BuildResult extends BuildProgress {
 }
 
 /**
- * Puts the reference's rows of every datum into a store, those that are not there yet. Ended at any moment and begun again
- * with the same data, it writes the same bytes as one that was never ended.
+ * Adds the reference's rows of every datum to a store, unless it has them. Interrupted at any moment and started again with
+ * the same data, it writes the same bytes as an uninterrupted build.
  *
  * @throws UserError when the folder holds something else, or the store of another reference.
  * @example await buildStore(data, { folder: "./reference", identity, source: model.sampler() });
@@ -72,7 +60,7 @@ export async function buildStore(data: readonly Datum[], options: BuildOptions):
   try {
     const { missing, found } = lacking(folder, data);
     let [texts, rows] = [0, 0];
-    // Cut by what is still missing alone, so that a resumed build cuts alike.
+    // Blocks depend only on what is still missing, so that a resumed build forms the same ones.
     for (const block of runs(missing, blockTokens, ({ modelInput }) => modelInput.length)) {
       if (signal?.aborted) break;
       await writer.append(await recordsOf(block, identity, source));
@@ -87,7 +75,7 @@ export async function buildStore(data: readonly Datum[], options: BuildOptions):
   }
 }
 
-/** What is to be looked at: each text once, with its rows in ascending order, unless the store or an earlier one has them. */
+/** The texts to compute: each once, with its positions in ascending order, unless the store or an earlier text has them. */
 function lacking(folder: string, data: readonly Datum[]): { missing: Datum[]; found: number } {
   const store = StoreReader.open(folder);
   try {
@@ -109,7 +97,7 @@ function lacking(folder: string, data: readonly Datum[]): { missing: Datum[]; fo
   }
 }
 
-/** The text with rows at these positions; what they should predict is beside the point. */
+/** The text with rows at these positions; targets and weights play no part. */
 function rowsAt({ modelInput, source }: Datum, positions: Int32Array): Datum {
   const shape = [positions.length];
   return {
@@ -123,7 +111,7 @@ function rowsAt({ modelInput, source }: Datum, positions: Int32Array): Datum {
   };
 }
 
-async function recordsOf(block: readonly Datum[], identity: StoreIdentity, source: RowSource): Promise<NewRecord[]> {
+async function recordsOf(block: readonly Datum[], identity: StoreIdentity, source: StoreSource): Promise<NewRecord[]> {
   const kept = block.map((datum) => newRows(datum, identity));
   await source.eachRun(block, ({ index, row, logprobs, hidden }) => {
     const { entropy: entropies, rows } = kept[index]!;
@@ -163,6 +151,6 @@ function refuseLarge({ data }: Tensor, { source = "a text" }: Datum): void {
   const large = data.find((number) => !(Math.abs(number) <= 65504));
   if (large === undefined) return;
   throw new UserError(
-    `the final hidden states of ${source} hold the number ${large}, which float16 cannot: build a store of kind top-k`,
+    `the final hidden states of ${source} hold the number ${large}, which float16 cannot represent: build a store of kind top-k`,
   );
 }

@@ -1,6 +1,6 @@
 /**
- * @file Numbers as bytes: counts as LEB128 (7 bits a byte, the low ones first), gaps between sorted numbers as Rice codes
- * (packed bits, the low ones first), arrays little-endian, as all machines are that klamp runs on.
+ * @file Numbers as bytes: counts as LEB128 (7 bits a byte, low bits first), gaps between sorted numbers as Rice codes
+ * (packed bits, low bits first), arrays little-endian, as is every machine that klamp runs on.
  *
  * A Rice code of `low` bits writes a gap's lowest bits as they are, and the rest of it in unary. Of k numbers below V it
  * takes at most log2(V / k) + 3 bits a number, whatever they are, when `low` is ⌊log2(V / k)⌋.
@@ -8,11 +8,11 @@
  * @see Rice 1979, Some Practical Universal Noiseless Coding Techniques
  */
 
-/** Bytes in the making. */
+/** Writes numbers as bytes. */
 export class ByteWriter {
   #bytes = Buffer.alloc(1 << 10);
   #length = 0;
-  /** Bits that do not make a byte yet, and how many they are. */
+  /** Bits that do not fill a byte yet, and how many they are. */
   #bits = 0;
   #filled = 0;
 
@@ -47,7 +47,7 @@ export class ByteWriter {
     if (this.#filled > 0) this.#pack(0, 8 - this.#filled);
   }
 
-  /** What was written, in memory of its own. */
+  /** The bytes written, in memory of their own. */
   take(): Buffer {
     this.#align();
     return Buffer.from(this.#bytes.subarray(0, this.#length));
@@ -75,7 +75,7 @@ export class ByteWriter {
   }
 }
 
-/** Bytes being read, in the order in which they were written. */
+/** Reads numbers in the order in which they were written. */
 export class ByteReader {
   readonly #bytes: Buffer;
   #at = 0;
@@ -115,7 +115,7 @@ export class ByteReader {
     return new Uint16Array(numbers.buffer);
   }
 
-  /** Leaves the rest of a byte that was begun. */
+  /** Skips the rest of the current byte. */
   #align(): void {
     this.#bits = 0;
     this.#filled = 0;

@@ -14,14 +14,14 @@ export function shardPath(folder: string, number: number): string {
   return join(folder, shardFile(number));
 }
 
-/** What all files of a store take. */
+/** The size of all files of a store. */
 export function storeBytes(folder: string): number {
   return readdirSync(folder).reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
 }
 
 /**
- * Reads exactly so many bytes into memory of its own; fewer when the file ends before. It waits for them: a lookup takes a
- * few such reads, nearly always from the system's cache, where handing them to another thread costs ten times the read.
+ * Reads exactly so many bytes into memory of its own; fewer when the file ends before. Synchronous: a lookup
+ * takes a few such reads, nearly always from the system's cache, where an asynchronous read costs ten times as much.
  *
  * @param file a file descriptor.
  */
@@ -38,7 +38,7 @@ export function readAt(file: number, from: number, length: number): Buffer {
 
 const ENTRIES_AT_ONCE = 16_384;
 
-/** All whole entries of an index from the first on, a piece of the file at a time; null for one whose checksum is not right. */
+/** All whole entries of an index from the first on, read in pieces; null for one with a wrong checksum. */
 export function* readEntries(index: number): Generator<IndexEntry | null> {
   for (let from = 0; ; from += ENTRIES_AT_ONCE * ENTRY_BYTES) {
     const piece = readAt(index, from, ENTRIES_AT_ONCE * ENTRY_BYTES);

@@ -4,13 +4,13 @@ import { crc32 } from "node:zlib";
 import { UserError } from "../../common/errors.ts";
 import type { RowFormat } from "./record.ts";
 
-/** What is kept of each row: its k most probable tokens and the rest, or the model's final hidden states. */
+/** What is kept at each position: the k most probable tokens and the rest, or the model's final hidden state. */
 export type StoreKind = "top-k" | "hidden";
 
-/** Whose distributions a store holds, of what, and how: its `store.json`. Two stores agree when all of it does. */
+/** Whose distributions a store holds, of which kind: its `store.json`. A store fits when all of it agrees. */
 export interface StoreIdentity {
   readonly kind: StoreKind;
-  /** Tokens kept of each row; null for hidden states, from which the whole vocabulary is computed. */
+  /** Tokens kept at each position; null for hidden states, from which the whole vocabulary is computed. */
   readonly k: number | null;
   /** V. */
   readonly vocabulary: number;
@@ -19,17 +19,17 @@ export interface StoreIdentity {
   readonly temperature: number;
   /** `sha256:…` of the model's configuration and weights. */
   readonly model: string;
-  /** `none` for the model alone, or `sha256:…` of the adapter on top of it. */
+  /** `none` for the model alone, or `sha256:…` of the adapter. */
   readonly adapter: string;
   /** `sha256:…` of tokenizer.json. */
   readonly tokenizer: string;
 }
 
-/** Goes up when what is written changes its meaning. */
+/** Incremented whenever the format changes. */
 const FORMAT = "klamp reference store 1";
 export const IDENTITY_FILE = "store.json";
 
-/** What differs is named in this order. */
+/** Differences are listed in this order. */
 const NAMES: Readonly<Record<keyof StoreIdentity, string>> = {
   model: "model",
   adapter: "adapter",
@@ -47,23 +47,23 @@ export function identityJson(identity: StoreIdentity): string {
 }
 
 /**
- * What the store in this folder says it holds; null when there is no such folder, or an empty one.
+ * The identity in the `store.json` of this folder; null when there is no such folder, or an empty one.
  *
- * @throws UserError for a folder that is no store, a damaged `store.json`, or one of another format.
+ * @throws UserError for a folder that is not a store, a damaged `store.json`, or one of another format.
  */
 export function readIdentity(folder: string): StoreIdentity | null {
   const path = join(folder, IDENTITY_FILE);
   if (!existsSync(path)) {
     // A build that was killed at once may have left a temporary file.
     if (!existsSync(folder) || readdirSync(folder).every((name) => name.endsWith(".tmp"))) return null;
-    throw new UserError(`${folder} is no reference store, it has no ${IDENTITY_FILE}: choose another folder`);
+    throw new UserError(`${folder} is not a reference store, it has no ${IDENTITY_FILE}: choose another folder`);
   }
   const text = readFileSync(path, "utf8");
   let parsed: Readonly<Record<string, unknown>> = {};
   try {
     parsed = { ...(JSON.parse(text) as object) };
   } catch {
-    // Told below, as any other text that is not what was written.
+    // Refused below, as any other text with a wrong checksum.
   }
   const { format, checksum, ...identity } = parsed;
   if (typeof format === "string" && format !== FORMAT) {
@@ -71,24 +71,24 @@ export function readIdentity(folder: string): StoreIdentity | null {
   }
   if (identityJson(identity as unknown as StoreIdentity) !== text) {
     throw new UserError(
-      `the reference store is damaged at ${path}: its checksum ${checksum} is not that of its content; delete its folder and build it again with \`klamp reference build --config FILE\``,
+      `the reference store is damaged at ${path}: its checksum ${checksum} does not match its content; delete its folder and build it again with \`klamp reference build --config FILE\``,
     );
   }
   return identity as unknown as StoreIdentity;
 }
 
-/** What the records of such a store are made of. */
+/** The format of such a store's records. */
 export function rowFormat({ kind, k, hidden_size, vocabulary }: StoreIdentity): RowFormat {
   return { kind, width: (kind === "top-k" ? k : hidden_size)!, vocabulary };
 }
 
-/** @throws UserError that names everything in which the store is not what is needed, with both values. */
+/** @throws UserError that lists every difference between the store and what is needed, with both values. */
 export function checkIdentity(folder: string, found: StoreIdentity, needed: StoreIdentity): void {
   const differing = (Object.keys(NAMES) as (keyof StoreIdentity)[]).filter((key) => found[key] !== needed[key]);
   if (differing.length === 0) return;
   const show = (value: string | number | null) => value ?? "none";
   const list = differing.map((key) => `its ${NAMES[key]} is ${show(found[key])}, expected ${show(needed[key])}`);
   throw new UserError(
-    `the reference store ${folder} is of another reference: ${list.join("; ")}: name another folder, or delete this one, and build it with \`klamp reference build --config FILE\``,
+    `the reference store ${folder} is of another reference: ${list.join("; ")}: choose another folder, or delete this one, and build it with \`klamp reference build --config FILE\``,
   );
 }

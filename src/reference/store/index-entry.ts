@@ -6,10 +6,10 @@ import { KEY_BYTES } from "./text-key.ts";
  *
  *     0 key (16)   16 shard   20 offset   24 length   28 checksum of the record   32 last of its block   36 checksum of these 36 bytes
  *
- * Records are written in blocks. The last entry of a block says so, and only whole blocks count.
+ * Records are written in blocks. The last entry of a block is marked, and only whole blocks count.
  */
 export interface IndexEntry {
-  /** What the text is found by. */
+  /** The key of the text. */
   readonly key: Buffer;
   readonly shard: number;
   readonly offset: number;
@@ -33,7 +33,7 @@ export function encodeEntry({ key, shard, offset, length, checksum, endsBlock }:
   return bytes;
 }
 
-/** Undefined when the entry's own checksum is not right. */
+/** Undefined when the entry's own checksum is wrong. */
 export function decodeEntry(bytes: Buffer): IndexEntry | undefined {
   if (crc32(bytes.subarray(0, OWN_CHECKSUM)) !== bytes.readUInt32LE(OWN_CHECKSUM)) return undefined;
   const [shard, offset, length, checksum, endsBlock] = [0, 1, 2, 3, 4].map((i) => bytes.readUInt32LE(NUMBERS + 4 * i));

@@ -1,12 +1,6 @@
 /** @file Distributions that were computed before: `buildStore` writes them, `openStoredReference` is the reference. */
-export {
-  type BuildOptions,
-  type BuildProgress,
-  type BuildResult,
-  buildStore,
-  type RowRun,
-  type RowSource,
-} from "./build.ts";
+export { type BuildOptions, type BuildProgress, type BuildResult, buildStore, type StoreSource } from "./build.ts";
+export { STORE_DEFAULTS } from "./defaults.ts";
 export type { StoreIdentity, StoreKind } from "./identity.ts";
 export { type Inspection, inspectStore } from "./inspect.ts";
 export { StoreReader } from "./reader.ts";

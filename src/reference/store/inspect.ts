@@ -5,10 +5,10 @@ import type { StoreIdentity } from "./identity.ts";
 import { StoreReader } from "./reader.ts";
 import { decodeRows, type StoredRows } from "./record.ts";
 
-/** A histogram's bars: how many rows have an entropy below each next multiple of half a nat. */
+/** The width of a histogram's bars, in nats. */
 export const ENTROPY_STEP = 0.5;
 
-/** What there is to know of a store without its model. */
+/** A description of a store, made without its model. */
 export interface Inspection {
   readonly identity: StoreIdentity;
   readonly texts: number;
@@ -22,11 +22,11 @@ export interface Inspection {
   readonly coverage: { readonly mean: number; readonly least: number };
   /** Of the whole distributions, in nats; `histogram[i]` counts the rows from i · `ENTROPY_STEP` on. */
   readonly entropy: { readonly mean: number; readonly histogram: readonly number[] };
-  /** What is damaged, a sentence each. Damaged records are not counted in anything else. */
+  /** What is damaged, one sentence each. Damaged records are counted nowhere else. */
   readonly faults: readonly string[];
 }
 
-/** Reads a whole store, one record at a time, and checks every checksum. @param onRecord hears of each, of so many. */
+/** Reads a whole store, one record at a time, and checks every checksum. @param onRecord called after each of `of` records. */
 export async function inspectStore(
   folder: string,
   { onRecord = () => {}, signal }: { onRecord?: (done: number, of: number) => void; signal?: AbortSignal } = {},
@@ -39,7 +39,7 @@ export async function inspectStore(
     let [texts, rows, recordBytes, covered, least, entropies] = [0, 0, 0, 0, 1, 0];
     let number = 0;
     for (const entry of store.entries()) {
-      // Ctrl-C is heard between turns of the event loop.
+      // Lets the event loop handle Ctrl-C.
       if (number % 256 === 0) await setImmediate();
       signal?.throwIfAborted();
       shards.add(entry.shard);

@@ -1,6 +1,6 @@
 /**
- * Finds the entries of an index by their keys, in 12 to 24 bytes of memory an entry, however long records are. A candidate
- * may be wrong (one in 4 billion is): its entry holds the whole key.
+ * Finds the entries of an index by their keys, in 12 to 24 bytes of memory per entry, however long records are. A candidate
+ * may be wrong (one in 4 billion is): compare the whole key, which its entry holds.
  */
 export class KeyTable {
   readonly #tags: Uint32Array;

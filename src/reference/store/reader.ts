@@ -11,8 +11,8 @@ import { decodePositions, decodeRows, type RowFormat, type StoredRows } from "./
 import { positionsOf, textKey } from "./text-key.ts";
 
 /**
- * A reference store, open for reading. Holds a table of keys and no record: what a lookup needs is read from the disk and
- * checked against its checksum.
+ * A reference store, open for reading. Holds a table of keys in memory and no records: a lookup reads from disk and verifies
+ * checksums.
  *
  * @example
  * const store = StoreReader.open("./reference");
@@ -21,7 +21,7 @@ import { positionsOf, textKey } from "./text-key.ts";
 export class StoreReader {
   readonly folder: string;
   readonly identity: StoreIdentity;
-  /** Texts that are found. What an interrupted build has left unfinished is not. */
+  /** Texts in the store, without those that an interrupted build left unfinished. */
   readonly size: number;
   readonly #index: number;
   readonly #table: KeyTable;
@@ -60,7 +60,7 @@ export class StoreReader {
     this.#table = table;
   }
 
-  /** The rows of a datum, in its order. Undefined when the store lacks the text, or one of the rows. */
+  /** The rows of a datum, in its order. Undefined when the store lacks the text, or one of its positions. */
   find(datum: Datum): StoredRows | undefined {
     const positions = positionsOf(datum);
     for (const [number, entry] of this.#entriesOf(datum)) {
@@ -70,7 +70,7 @@ export class StoreReader {
     return undefined;
   }
 
-  /** Whether all rows of a datum are there. */
+  /** Whether the store has all rows of a datum. */
   has(datum: Datum): boolean {
     const wanted = positionsOf(datum);
     for (const [number, entry] of this.#entriesOf(datum)) {
@@ -80,7 +80,7 @@ export class StoreReader {
     return false;
   }
 
-  /** Where all records lie, in the order in which they were written. */
+  /** The places of all records, in the order in which they were written. */
   *entries(): Generator<IndexEntry> {
     let left = this.size;
     for (const entry of readEntries(this.#index)) {
@@ -94,11 +94,11 @@ export class StoreReader {
     const bytes = readAt(this.#shard(shard), offset, length);
     const where = `${shardPath(this.folder, shard)}, record ${number} (${length} bytes from byte ${offset})`;
     if (bytes.length < length) throw damaged(where, `the file ends after ${bytes.length} of them`);
-    if (crc32(bytes) !== checksum) throw damaged(where, "its checksum is not that of its content");
+    if (crc32(bytes) !== checksum) throw damaged(where, "its checksum does not match its content");
     return bytes;
   }
 
-  /** What its records are of. */
+  /** The format of its records. */
   get format(): RowFormat {
     return rowFormat(this.identity);
   }
@@ -135,7 +135,7 @@ function openOrRefuse(path: string): number {
 }
 
 function damagedEntry(folder: string, number: number): UserError {
-  return damaged(`${join(folder, INDEX_FILE)}, entry ${number}`, "its checksum is not that of its content");
+  return damaged(`${join(folder, INDEX_FILE)}, entry ${number}`, "its checksum does not match its content");
 }
 
 function damaged(where: string, what: string): UserError {

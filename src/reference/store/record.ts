@@ -15,19 +15,19 @@ import { ByteReader, ByteWriter } from "./bytes.ts";
  * An entry of a top-k takes 2 bytes for its number and at most log2(V / k) + 3 bits for its id.
  */
 
-/** What is kept of each row: k tokens and the rest, or the final hidden states [M, d]. */
+/** What is kept at each position: k tokens and the rest, or the final hidden states [M, d]. */
 export type Kept = TopK | Tensor;
 
 /** The rows of one text. */
 export interface StoredRows {
-  /** [M] which positions of the text the rows sit at; ascending when they are encoded. */
+  /** [M] the positions of the rows in the text; ascending when they are encoded. */
   readonly positions: Int32Array;
   readonly kept: Kept;
   /** [M] entropy of the reference's distribution, in nats. */
   readonly entropy: Float32Array;
 }
 
-/** What a row is made of. */
+/** The format of a row. */
 export interface RowFormat {
   readonly kind: "top-k" | "hidden";
   /** k tokens, or d numbers. */
@@ -47,9 +47,9 @@ export function encodeRows({ positions, kept, entropy }: StoredRows, { vocabular
 }
 
 /**
- * The rows at `wanted` positions, in that order; all rows where none are named. Undefined when one of them is not there.
+ * The rows at `wanted` positions, in that order; all rows by default. Undefined when one of them is missing.
  *
- * Rounding has moved the sum of a row's probabilities off 1: they are divided by it.
+ * Rounding changes the sum of a row's probabilities: they are divided by it.
  */
 export function decodeRows(bytes: Buffer, format: RowFormat, wanted?: Int32Array): StoredRows | undefined {
   const reader = new ByteReader(bytes);
@@ -82,7 +82,7 @@ function readPositions(reader: ByteReader): Int32Array {
   return positions;
 }
 
-/** How many bits of a gap are written as they are. */
+/** How many low bits of a gap are written as they are. */
 function lowBits(k: number, vocabulary: number): number {
   return Math.floor(Math.log2(vocabulary / k));
 }

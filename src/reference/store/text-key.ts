@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { type Datum, rowCount } from "../../data/datum.ts";
 
-/** @file What a stored text is found by: its tokens, wherever it stands and whatever it is for. */
+/** @file The key of a stored text: its tokens, wherever they come from and whatever they are used for. */
 
 /** Bytes of a key. */
 export const KEY_BYTES = 16;
@@ -13,7 +13,7 @@ export function textKey({ modelInput }: Datum): Buffer {
   return createHash("sha256").update(bytes).digest().subarray(0, KEY_BYTES);
 }
 
-/** Where the datum's rows sit in its tokens. */
+/** The positions of the datum's rows in its tokens. */
 export function positionsOf(datum: Datum): Int32Array {
   return datum.lossInputs.positions?.data ?? Int32Array.from({ length: rowCount(datum) }, (_, i) => i);
 }

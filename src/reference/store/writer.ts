@@ -8,13 +8,13 @@ import { INDEX_FILE, readEntries, shardFile, shardPath } from "./files.ts";
 import { checkIdentity, IDENTITY_FILE, identityJson, readIdentity, type StoreIdentity } from "./identity.ts";
 import { ENTRY_BYTES, encodeEntry, type IndexEntry } from "./index-entry.ts";
 
-/** A record to be written, and the key of its text. */
+/** A record to write, and the key of its text. */
 export interface NewRecord {
   readonly key: Buffer;
   readonly bytes: Buffer;
 }
 
-/** A shard that has so many bytes gets no more records. */
+/** A shard that has reached this size gets no more records. */
 const SHARD_BYTES = 2 ** 30;
 
 /** Where the next record and the next entry go. */
@@ -25,8 +25,8 @@ interface End {
 }
 
 /**
- * Adds records to a reference store, block by block: a block's records first, then the entries that make them count. A
- * process that ends at any moment, killed or not, leaves whole blocks and perhaps a remainder, which the next writer cuts off.
+ * Adds records to a reference store, block by block: a block's records first, then the index entries that make them valid. A
+ * process that ends at any moment, killed or not, leaves whole blocks and perhaps a remainder, which the next writer removes.
  */
 export class StoreWriter {
   readonly #folder: string;
@@ -66,13 +66,13 @@ export class StoreWriter {
     this.#end = end;
   }
 
-  /** Writes one block. When this returns it is on the disk. */
+  /** Writes one block, which is on the disk when this returns. */
   async append(block: readonly NewRecord[]): Promise<void> {
     if (block.length === 0) return;
     let { entries, shard, offset } = this.#end;
     if ((await this.#index.stat()).size !== entries * ENTRY_BYTES) {
       throw new UserError(
-        `${join(this.#folder, INDEX_FILE)} has changed since this build began: another build is at work there; wait until it has finished, and start again`,
+        `${join(this.#folder, INDEX_FILE)} has changed since this build began: another build writes to this store; wait until it has finished, and start again`,
       );
     }
     const added: Buffer[] = [];
@@ -115,7 +115,7 @@ export class StoreWriter {
   }
 }
 
-/** Cuts off whatever follows the last whole block, and says where that ends. */
+/** Removes whatever follows the last whole block, and returns where that ends. */
 async function cutOff(folder: string, index: FileHandle): Promise<End> {
   const sizes = await shardSizes(folder);
   let end: End = { entries: 0, shard: 0, offset: 0 };

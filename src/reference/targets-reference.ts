@@ -1,20 +1,21 @@
 import { UserError } from "../common/errors.ts";
 import { formatDatum } from "../data/format-datum.ts";
-import type { SamplingClient } from "../model/legacy.ts";
+import type { SamplingClient } from "../model/contract.ts";
 import { type ComputedOptions, computedReference } from "./computed.ts";
-import type { Reference } from "./legacy.ts";
+import type { Reference } from "./contract.ts";
+import type { InputFormat } from "./normalize-rows.ts";
 import { promptOf } from "./prompt-reference.ts";
 
 /**
- * A reference that tells the log-probability of each token of a text, and no other: two outcomes a row, the target and any
- * other token. A divergence over them is a lower bound, and a loose one; ask for the k likeliest tokens where you can.
+ * A reference that tells the log-probability of each target token, and no other: two outcomes at each position, the target and
+ * any other token. A divergence over them is a lower bound, and a loose one; ask for the k likeliest tokens where you can.
  *
- * @throws UserError from `resolve`, naming the datum, where a target is not the next token of the text.
- * @example new KLDivergence({ reference: sampledReference(await service.sampler({ base_model: "small-world" })) })
+ * @throws UserError from `begin`, naming the datum, where a target is not the next token of the text.
+ * @example new KLDivergence({ reference: targetsReference(await service.sampler({ base_model: "small-world" })) })
  */
-export function sampledReference(
+export function targetsReference(
   client: Pick<SamplingClient, "computeLogprobs">,
-  options: Omit<ComputedOptions, "sampled" | "temperature"> = {},
+  options: Omit<ComputedOptions, keyof InputFormat> = {},
 ): Reference {
   const description = options.description ?? "log-probabilities of the targets";
   return computedReference(
@@ -27,12 +28,12 @@ export function sampledReference(
           const place = (positions?.data[row] ?? row) + 1;
           if (prompts[i]![place] === token) return place;
           throw new UserError(
-            `${formatDatum(datum, i)}, row ${row}: the target is token ${token}, the text goes on with ${prompts[i]![place]}, and a reference of single tokens knows that one alone`,
+            `${formatDatum(datum, i)}, position ${row}: the target is token ${token}, but the next token of the text is ${prompts[i]![place]}, and log-probabilities are known for that one alone`,
           );
         });
         return { data: Float32Array.from(own, (place) => scored[i]![place]!), shape: [own.length] };
       });
     },
-    { ...options, description, sampled: true },
+    { ...options, description, targets: true },
   );
 }
