@@ -13,10 +13,10 @@ const DATA = [everyToken([0, 2, 4, 1, 3], "a"), everyToken([3, 1, 2], "b")];
 
 /** A language model of 25 parameters, the logits of the next token by the last one, trained by gradient descent. */
 class Table implements Snapshots {
-  logits = Float32Array.from({ length: SIZE * SIZE }, (_, i) => Math.sin(i));
+  logits: Float32Array = Float32Array.from({ length: SIZE * SIZE }, (_, i) => Math.sin(i));
   copies = 0;
 
-  distributions(data: readonly Datum[], logits = this.logits): Tensor[] {
+  distributions(data: readonly Datum[], logits: Float32Array = this.logits): Tensor[] {
     return data.map((datum) => {
       const rows = [...datum.modelInput].map((last) => {
         const row = logits.subarray(last * SIZE, (last + 1) * SIZE);

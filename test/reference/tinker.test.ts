@@ -2,13 +2,14 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { everyToken, sliceRows } from "../../src/data/datum.ts";
+import { everyToken } from "../../src/data/datum.ts";
+import { klDivergence } from "../../src/divergence/kl-divergence.ts";
 import { selectTopK } from "../../src/divergence/supports/top-k.ts";
 import { connect, type ServiceClient } from "../../src/engine/tinker/index.ts";
-import { baseReference, promptReference, sampledReference } from "../../src/reference/index.ts";
-import { KLDivergence } from "../../src/regularizer/kl-divergence.ts";
+import { baseReference, promptReference, type Reference, targetsReference } from "../../src/reference/index.ts";
 import { createServer, type RunningServer } from "../../src/server/index.ts";
 import { adam, Bigram, bigramEngine, VOCABULARY } from "../engine/tinker/bigram.ts";
+import { newStep, positionByPosition, rowsOf } from "./asking.ts";
 
 /** @file A model on a server that speaks the Tinker API is a reference, as far as it tells its distributions. */
 
@@ -37,29 +38,31 @@ afterAll(async () => {
 async function losses() {
   const p = await here.sampler("current").distributions(DATA);
   const there = await service.sampler({ base_model: "bigram" });
-  const of = async (reference: ConstructorParameters<typeof KLDivergence>[0]["reference"]) =>
-    (await new KLDivergence({ direction: "reverse", reference }).compute(DATA, p)).loss;
+  const of = async (reference: Reference) => {
+    const q = await rowsOf(reference, DATA);
+    return p.reduce((sum, p, i) => sum + klDivergence(p, q[i]!, { direction: "reverse", reduction: "sum" }), 0);
+  };
   return {
     exact: await of(baseReference(here.sampler("base"))),
     all: await of(promptReference(there, { k: VOCABULARY, vocabSize: VOCABULARY })),
     some: await of(promptReference(there, { k: 2, vocabSize: VOCABULARY })),
-    targets: await of(sampledReference(there)),
+    targets: await of(targetsReference(there)),
   };
 }
 
 describe("a sampler on a server", () => {
-  test("gives the k likeliest tokens, of cut data too", async () => {
+  test("gives the k likeliest tokens, also position by position", async () => {
     const there = await service.sampler({ base_model: "bigram" });
     const whole = await here.sampler("base").distributions(DATA);
     const reference = promptReference(there, { k: 3, vocabSize: VOCABULARY });
-    const found = await reference.resolve(DATA);
+    const found = await rowsOf(reference, DATA);
     for (const [i, { tokens, logprobs }] of found.entries()) {
       const expected = selectTopK(whole[i]!, 3);
       expect(tokens).toEqual(expected.tokens);
       expect(logprobs).toEqual(expected.logprobs);
     }
-    const [cut] = await reference.resolve([sliceRows(DATA[0]!, 1, 3)], { batch: DATA });
-    expect(cut!.tokens.data).toEqual(found[0]!.tokens.data.subarray(3, 9));
+    const single = await positionByPosition(await reference.begin(DATA, newStep()), DATA, ({ tokens }) => tokens.data);
+    expect(single).toEqual(found.map(({ tokens }) => [...tokens.data]));
   });
 
   test("bounds the divergence from below, the nearer the more it tells", async () => {
@@ -74,7 +77,7 @@ describe("a sampler on a server", () => {
   test("that knows fewer tokens than asked for says so", async () => {
     const there = await service.sampler({ base_model: "bigram" });
     const reference = promptReference(there, { k: VOCABULARY + 1, vocabSize: VOCABULARY });
-    await expect(reference.resolve(DATA)).rejects.toThrow(
+    await expect(reference.begin(DATA, newStep())).rejects.toThrow(
       "the server knows 6 tokens at place 1 of a prompt, k is 7: lower k",
     );
   });
@@ -83,8 +86,8 @@ describe("a sampler on a server", () => {
     const there = await service.sampler({ base_model: "bigram" });
     const other = everyToken([0, 3, 1], "other.jsonl:1");
     other.lossInputs.target_tokens.data[0] = 5;
-    await expect(sampledReference(there).resolve([other])).rejects.toThrow(
-      "datum 0 (other.jsonl:1), row 0: the target is token 5, the text goes on with 3",
+    await expect(targetsReference(there).begin([other], newStep())).rejects.toThrow(
+      "datum 0 (other.jsonl:1), position 0: the target is token 5, but the next token of the text is 3",
     );
   });
 });

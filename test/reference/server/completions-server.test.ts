@@ -4,16 +4,16 @@ import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { UserError } from "../../../src/common/errors.ts";
-import { type Datum, everyToken, rowCount, sliceRows } from "../../../src/data/datum.ts";
+import { type Datum, everyToken, rowCount } from "../../../src/data/datum.ts";
 import { loadTokenizer } from "../../../src/data/tokenizer.ts";
-import { selectTopK, type TopK } from "../../../src/divergence/supports/top-k.ts";
+import { klDivergence } from "../../../src/divergence/kl-divergence.ts";
+import { selectTopK } from "../../../src/divergence/supports/top-k.ts";
 import { LocalModel } from "../../../src/engine/local/local-model.ts";
 import { drawBaseSamples } from "../../../src/model/base-samples.ts";
-import { baseReference } from "../../../src/reference/base.ts";
-import { refuseTempered } from "../../../src/reference/check-temperature.ts";
+import { checkTemperature } from "../../../src/reference/check-temperature.ts";
 import { promptReference } from "../../../src/reference/prompt-reference.ts";
 import { type CompletionsServerOptions, completionsServer } from "../../../src/reference/server/completions-server.ts";
-import { KLDivergence } from "../../../src/regularizer/kl-divergence.ts";
+import { newStep, positionByPosition, rowsOf } from "../asking.ts";
 import { startVllm, type VllmOptions } from "./vllm.ts";
 
 const FOLDER = fileURLToPath(new URL("../../../models/small-world/", import.meta.url));
@@ -41,12 +41,12 @@ const reference = (url: string, options: Partial<CompletionsServerOptions> = {},
 
 describe("the rows", () => {
   test.each(["vllm", "echo"] as const)(
-    "%s: are the base's k likeliest tokens, for whole data and cut ones",
+    "%s: are the base's k likeliest tokens, of whole data and position by position",
     async (protocol) => {
       const { url } = await start();
       const asked = reference(`${url}/v1/`, { protocol });
       const whole = await model.sampler().distributions(data);
-      const rows = await asked.resolve(data);
+      const rows = await rowsOf(asked, data);
       for (const [i, found] of rows.entries()) {
         const expected = selectTopK(whole[i]!, 8);
         expect(found.tokens).toEqual(expected.tokens);
@@ -54,9 +54,8 @@ describe("the rows", () => {
         // What is not told is 1 − Σ.
         expect(found.tail).toBeUndefined();
       }
-      const cut = sliceRows(data[3]!, 2, 5);
-      const [part] = await asked.resolve([cut], { batch: data });
-      expect(part!.tokens.data).toEqual(rows[3]!.tokens.data.subarray(16, 40));
+      const single = await positionByPosition(await asked.begin(data, newStep()), data, ({ tokens }) => tokens.data);
+      expect(single).toEqual(rows.map(({ tokens }) => [...tokens.data]));
     },
   );
 
@@ -73,7 +72,7 @@ describe("the rows", () => {
     });
     const asked = reference(url);
     for (const positions of [[1], [3, 0]]) {
-      const [found] = await asked.resolve([some(positions)]);
+      const [found] = await rowsOf(asked, [some(positions)]);
       const [whole] = await model.sampler().distributions([some(positions)]);
       expect(found!.tokens).toEqual(selectTopK(whole!, 8).tokens);
     }
@@ -86,18 +85,22 @@ describe("the rows", () => {
     const noise = [...client.parameters.values()];
     for (const { data } of noise) for (let i = 0; i < data.length; i++) data[i] = 0.1 * Math.sin(i);
     const p = await client.snapshot().distributions(data);
+    const base = await model.sampler().distributions(data);
+    const positions = data.reduce((sum, datum) => sum + rowCount(datum), 0);
     for (const direction of ["forward", "reverse"] as const) {
-      const exact = await new KLDivergence({ direction, reference: baseReference(model.sampler()) }).compute(data, p);
+      const mean = (q: readonly Parameters<typeof klDivergence>[1][]) =>
+        p.reduce((sum, p, i) => sum + klDivergence(p, q[i]!, { direction, reduction: "sum" }), 0) / positions;
+      const bound = async (k: number) => mean(await rowsOf(reference(url, {}, k), data));
+      const exact = mean(base);
       let last = 0;
       for (const k of [1, 8, 64]) {
-        const bound = await new KLDivergence({ direction, reference: reference(url, {}, k) }).compute(data, p);
-        expect(bound.loss).toBeGreaterThan(last);
-        expect(bound.loss).toBeLessThanOrEqual(exact.loss + 1e-4);
-        last = bound.loss;
+        const found = await bound(k);
+        expect(found).toBeGreaterThan(last);
+        expect(found).toBeLessThanOrEqual(exact + 1e-4);
+        last = found;
       }
-      expect(last).toBeGreaterThan(0.8 * exact.loss);
-      const whole = await new KLDivergence({ direction, reference: reference(url, {}, 1024) }).compute(data, p);
-      expect(whole.loss).toBeCloseTo(exact.loss, 3);
+      expect(last).toBeGreaterThan(0.8 * exact);
+      expect(await bound(1024)).toBeCloseTo(exact, 3);
     }
     await client.close();
   });
@@ -107,8 +110,8 @@ describe("the requests", () => {
   test("carry token ids, eight prompts at most, some at once; each datum is asked about once", async () => {
     const { url, requests, busiest } = await start();
     const asked = reference(url, { concurrency: 2 });
-    await asked.resolve(data);
-    await asked.resolve([data[7]!, ...data.slice(0, 3)]);
+    await asked.begin(data, newStep());
+    await asked.begin([data[7]!, ...data.slice(0, 3)], newStep({ number: 2 }));
     const [first] = requests;
     expect(first).toMatchObject({ model: "base", max_tokens: 1, prompt_logprobs: 8, temperature: 1 });
     const prompts = requests.flatMap(({ prompt }) => prompt as number[][]);
@@ -126,7 +129,7 @@ describe("the requests", () => {
     const busy = { status: 429, body: { error: { message: "busy" } } };
     const broken = { status: 503, body: {} };
     const { url, requests } = await start({ instead: (n) => [busy, broken, "hang up", "hang"][n - 1] as typeof busy });
-    const [rows] = await reference(url, { timeout: 300 }).resolve(data.slice(0, 1));
+    const [rows] = await rowsOf(reference(url, { timeout: 300 }), data.slice(0, 1));
     expect(rows!.tokens.shape).toEqual([rowCount(data[0]!), 8]);
     expect(requests).toHaveLength(5);
   });
@@ -134,13 +137,13 @@ describe("the requests", () => {
   test("end with the signal", async () => {
     const { url } = await start({ instead: () => "hang" });
     const controller = new AbortController();
-    const waiting = reference(url).resolve(data, { signal: controller.signal });
+    const waiting = reference(url).begin(data, newStep({ signal: controller.signal }));
     setTimeout(() => controller.abort("enough"), 50);
     await expect(waiting).rejects.toBe("enough");
   });
 });
 
-describe("what is wrong is said, with what to do", () => {
+describe("errors say what to do", () => {
   const complaint = async (
     options: Partial<VllmOptions>,
     how: Partial<CompletionsServerOptions> = {},
@@ -148,7 +151,7 @@ describe("what is wrong is said, with what to do", () => {
   ): Promise<string> => {
     const { url } = await start(options);
     const found = await reference(url, how, k)
-      .resolve(data)
+      .begin(data, newStep())
       .catch((error: unknown) => error);
     expect(found).toBeInstanceOf(UserError);
     return (found as Error).message.replaceAll(url, "URL");
@@ -159,7 +162,7 @@ describe("what is wrong is said, with what to do", () => {
     await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
     const { port } = probe.address() as AddressInfo;
     await new Promise((resolve) => probe.close(resolve));
-    const found = reference(`http://127.0.0.1:${port}`).resolve(data);
+    const found = reference(`http://127.0.0.1:${port}`).begin(data, newStep());
     await expect(found).rejects.toBeInstanceOf(UserError);
     await expect(found).rejects.toThrow(
       `no scores from http://127.0.0.1:${port}/v1 (connect ECONNREFUSED 127.0.0.1:${port}): is the server running, and is this its address?`,
@@ -181,14 +184,14 @@ describe("what is wrong is said, with what to do", () => {
       "URL/v1/completions does not exist there: give the address of an OpenAI-compatible server",
     );
     expect(await complaint({ spoil: () => ({ hello: "world" }) })).toContain(
-      "URL/v1/completions answered something else than completions (choices: Invalid input: expected array, received undefined): give the address of",
+      "URL/v1/completions answered with something other than completions (choices: Invalid input: expected array, received undefined): give the address of",
     );
     const page = createServer((_, response) => response.end("<html>Welcome</html>"));
     await once(page.listen(0, "127.0.0.1"), "listening");
     onTestFinished(() => void page.close());
     const { port } = page.address() as AddressInfo;
-    await expect(reference(`http://127.0.0.1:${port}`).resolve(data.slice(0, 1))).rejects.toThrow(
-      'answered something else than completions ("<html>Welcome</html>"): give the address of an OpenAI-compatible server, up to /v1',
+    await expect(reference(`http://127.0.0.1:${port}`).begin(data.slice(0, 1), newStep())).rejects.toThrow(
+      'answered with something other than completions ("<html>Welcome</html>"): give the address of an OpenAI-compatible server, up to /v1',
     );
     expect(() => reference("localhost:8000")).toThrow(
       'url is "localhost:8000", expected the address of a server, such as http://127.0.0.1:8000',
@@ -200,7 +203,7 @@ describe("what is wrong is said, with what to do", () => {
       "URL/v1 answered 401 (Unauthorized): check the API key",
     );
     const { url } = await start({ apiKey: "right" });
-    await reference(url, { apiKey: "right" }).resolve(data.slice(0, 1));
+    await reference(url, { apiKey: "right" }).begin(data.slice(0, 1), newStep());
   });
 
   test("k beyond the limit, refused or cut", async () => {
@@ -216,7 +219,9 @@ describe("what is wrong is said, with what to do", () => {
         ),
       })),
     });
-    expect(await complaint({ spoil: cut })).toContain("URL/v1 told 5 tokens at place 1 of a prompt, k is 8: lower k");
+    expect(await complaint({ spoil: cut })).toContain(
+      "URL/v1 returned 5 tokens at position 1 of a prompt, k is 8: lower k",
+    );
   });
 
   test("another tokenizer", async () => {
@@ -229,31 +234,31 @@ describe("what is wrong is said, with what to do", () => {
     );
     const { url } = await start();
     const small = promptReference(completionsServer({ url, model: "base" }), { k: 8, vocabSize: 100 });
-    await expect(small.resolve(data)).rejects.toThrow(
-      /datum 0 \(base sample 1\): it knows a token \d+, this model's vocabulary has 100/,
+    await expect(small.begin(data, newStep())).rejects.toThrow(
+      /datum 0 \(base sample 1\): the reference returned token \d+, this model's vocabulary has 100/,
     );
   });
 
   test("filters", async () => {
     expect(await complaint({ filtered: 3 })).toMatch(
-      /URL\/v1 leaves 3 possible tokens of 8 at place 1 of a prompt: it filters \(top-p, top-k or min-p\), switch that off/,
+      /URL\/v1 returned only 3 possible tokens of 8 at position 1 of a prompt: it filters \(top-p, top-k or min-p\), switch that off/,
     );
   });
 
   test("a temperature, told apart from another model by the base", async () => {
     const { url } = await start({ temperature: 1.5 });
-    const tempered = refuseTempered(reference(url), model.sampler());
-    await expect(tempered.resolve(data)).rejects.toThrow(
+    const tempered = checkTemperature(reference(url), model.sampler());
+    await expect(tempered.begin(data, newStep())).rejects.toThrow(
       /datum 0 \(base sample 1\): it is the base's own distribution at temperature 1.5: ask for log-probabilities at temperature 1$/,
     );
     const client = await model.trainingClient({ rank: 4, seed: 1 });
     for (const { data } of client.parameters.values())
       for (let i = 0; i < data.length; i++) data[i] = 0.1 * Math.sin(i);
     const other = await start({ model: client.snapshot() });
-    const found = (await refuseTempered(reference(other.url), model.sampler()).resolve(data)) as TopK[];
+    const found = await rowsOf(checkTemperature(reference(other.url), model.sampler()), data);
     expect(found).toHaveLength(20);
     const same = await start();
-    await refuseTempered(reference(same.url), model.sampler()).resolve(data);
+    await checkTemperature(reference(same.url), model.sampler()).begin(data, newStep());
     await client.close();
   });
 
@@ -270,7 +275,7 @@ describe("what is wrong is said, with what to do", () => {
     );
   });
 
-  test("prompts tokenized anew", async () => {
+  test("prompts tokenized again", async () => {
     const short = (body: Record<string, unknown>) => ({
       ...body,
       choices: (body.choices as { prompt_logprobs: unknown[] }[]).map((choice) => ({
@@ -279,7 +284,7 @@ describe("what is wrong is said, with what to do", () => {
       })),
     });
     expect(await complaint({ spoil: short })).toMatch(
-      /URL\/v1 scored \d+ tokens of a prompt of \d+: it must take token ids as they are/,
+      /URL\/v1 scored \d+ tokens of a prompt of \d+: use a server that accepts token ids as they are/,
     );
   });
 });

@@ -4,12 +4,12 @@ import { onTestFinished } from "vitest";
 import { everyToken } from "../../../src/data/datum.ts";
 import type { Tokenizer } from "../../../src/data/tokenizer.ts";
 import { selectTopK } from "../../../src/divergence/supports/top-k.ts";
-import type { SamplingClient } from "../../../src/model/legacy.ts";
+import type { VocabularyModel } from "../../../src/model/contract.ts";
 
 /** @file A real HTTP server with vLLM's completions API, as much of it as scores prompts, over an embedded model. */
 
 export interface VllmOptions {
-  readonly model: Pick<SamplingClient, "distributions">;
+  readonly model: Pick<VocabularyModel, "distributions">;
   readonly tokenizer: Pick<Tokenizer, "decode">;
   readonly name?: string;
   /** `--max-logprobs`. Default 20. */

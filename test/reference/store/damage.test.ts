@@ -9,6 +9,7 @@ import type { StoreIdentity } from "../../../src/reference/store/identity.ts";
 import { ENTRY_BYTES } from "../../../src/reference/store/index-entry.ts";
 import { inspectStore } from "../../../src/reference/store/inspect.ts";
 import { openStoredReference } from "../../../src/reference/store/store-reference.ts";
+import { newStep } from "../asking.ts";
 import { base, filesOf, head, identityOf, newFolder, texts } from "./world.ts";
 
 const DATA = texts(12);
@@ -24,7 +25,7 @@ async function newStore(kind: "top-k" | "hidden" = "top-k"): Promise<string> {
 async function useAll(folder: string, data: readonly Datum[] = DATA, needed = identityOf("top-k")): Promise<void> {
   const reference = openStoredReference(folder, needed, head);
   try {
-    for (const datum of data) await reference.resolve([datum]);
+    for (const datum of data) await reference.begin([datum], newStep());
   } finally {
     reference.close();
   }
@@ -70,7 +71,7 @@ test("an index that is cut off has lost its last block: its texts are missing, a
   const whole = filesOf(folder);
   truncateSync(join(folder, "index.bin"), whole.get("index.bin")!.length - ENTRY_BYTES / 2);
   await expect(useAll(folder)).rejects.toThrow(
-    /lacks datum 0 \(texts\.jsonl:\d+\), or some of its rows: run `klamp reference build/,
+    /lacks datum 0 \(texts\.jsonl:\d+\), or some of its positions: run `klamp reference build/,
   );
   await buildStore(DATA, { folder, identity: identityOf("top-k"), source: base, blockTokens: 40, shardBytes: 1500 });
   expect(filesOf(folder)).toEqual(whole);
@@ -88,7 +89,7 @@ test("an inspection finds all that is damaged, and counts the rest", async () =>
   const { texts: count, faults } = await inspectStore(folder);
   expect(count).toBe(10);
   expect(faults).toHaveLength(2);
-  for (const fault of faults) expect(fault).toContain("its checksum is not that of its content");
+  for (const fault of faults) expect(fault).toContain("its checksum does not match its content");
 });
 
 test("the store of another reference is refused, naming all that differs with both values", async () => {
@@ -108,7 +109,7 @@ test("the store of another reference is refused, naming all that differs with bo
   ];
   for (const [change, message] of differing) {
     const needed = { ...identityOf("top-k"), ...change };
-    await expect(useAll(folder, DATA, needed)).rejects.toThrow(`${folder} is of another reference: ${message}: name`);
+    await expect(useAll(folder, DATA, needed)).rejects.toThrow(`${folder} is of another reference: ${message}: choose`);
     const how = { folder, identity: needed, source: base };
     await expect(buildStore(DATA, how)).rejects.toThrow(message);
   }
@@ -122,7 +123,7 @@ test("folders that are no store are refused, and left as they are", async () => 
   rmSync(join(store, "store.json"));
   const before = filesOf(store);
   const how = { folder: store, identity: identityOf("top-k"), source: base };
-  await expect(buildStore(DATA, how)).rejects.toThrow("is no reference store, it has no store.json: choose another");
+  await expect(buildStore(DATA, how)).rejects.toThrow("is not a reference store, it has no store.json: choose another");
   expect(filesOf(store)).toEqual(before);
   await buildStore(DATA, { ...how, folder: other });
   const json = filesOf(other).get("store.json")!.toString().replace("store 1", "store 9");
