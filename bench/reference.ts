@@ -15,7 +15,7 @@ import { HiddenHead } from "../src/engine/local/head.ts";
 import type { LocalModel } from "../src/engine/local/local-model.ts";
 import { baseReference } from "../src/reference/base.ts";
 import { computedReference } from "../src/reference/computed.ts";
-import type { Reference } from "../src/reference/legacy.ts";
+import type { Reference } from "../src/reference/contract.ts";
 import { buildStore } from "../src/reference/store/build.ts";
 import type { StoreIdentity } from "../src/reference/store/identity.ts";
 import { inspectStore } from "../src/reference/store/inspect.ts";
@@ -90,7 +90,8 @@ async function sizes({ name, model, data }: World) {
     await buildStore(data, { folder: store, identity, source: base });
     const { recordBytes, rows, coverage } = await inspectStore(store);
     const reference = openStoredReference(store, identity, new HiddenHead(model, store));
-    const back = await reference.resolve(data);
+    const open = await reference.begin(data, { number: 1, full: false });
+    const back = await open.rows(data.map((datum, index) => ({ index, from: 0, to: rowCount(datum) })));
     reference.close();
     let error = 0;
     for (const [i, q] of back.entries()) {

@@ -13,6 +13,7 @@ export { type Evaluation, type EvaluationPlan, evaluate } from "./drift/evaluati
 export { exactMatch, type Score } from "./drift/exact-match.ts";
 export { type Summary, summarize } from "./drift/summary.ts";
 export * from "./reference/index.ts";
+export * from "./reference/store/index.ts";
 export * from "./regularizer/index.ts";
 export { type RunOptions, type RunResult, runTraining } from "./run/run.ts";
 export type { Anchor } from "./train/anchor.ts";

@@ -1,4 +1,3 @@
-import { setTimeout as pause } from "node:timers/promises";
 import { UserError } from "./errors.ts";
 
 /**
@@ -76,5 +75,9 @@ export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undef
 }
 
 function wait(milliseconds: number, signal: AbortSignal | undefined): Promise<unknown> {
-  return pause(milliseconds, undefined, signal ? { signal } : {});
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const passed = new Promise((resolve) => {
+    timer = setTimeout(resolve, milliseconds);
+  });
+  return untilAborted(passed, signal).finally(() => clearTimeout(timer));
 }

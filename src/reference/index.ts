@@ -1,4 +1,4 @@
-/** @file Where the reference distribution q comes from. Needs no file system; reference stores, which do, are in `store/`. */
+/** @file `klamp/reference`: where the reference distribution q comes from. Stores, which need the file system, are in `store/`. */
 
 export { RETRY_DEFAULTS, type RetryOptions } from "../common/retry.ts";
 export { baseReference, liveReference, type ReferenceModel } from "./base.ts";

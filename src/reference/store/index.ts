@@ -1,4 +1,4 @@
-/** @file Distributions that were computed before: `buildStore` writes them, `openStoredReference` is the reference. */
+/** @file `klamp/reference/store`: distributions that were computed before: `buildStore` writes them, `openStoredReference` is the reference. */
 export { type BuildOptions, type BuildProgress, type BuildResult, buildStore, type StoreSource } from "./build.ts";
 export { STORE_DEFAULTS } from "./defaults.ts";
 export type { StoreIdentity, StoreKind } from "./identity.ts";
