@@ -82,5 +82,5 @@ async function measure(settings: readonly Setting[], split: string): Promise<voi
 
 /** A setting names neither the type that most have, nor the text that most are on. */
 function configured(regularizer: Regularizer) {
-  return regularizer.type === undefined ? { type: "kl_divergence", on: "completions", ...regularizer } : regularizer;
+  return regularizer.type === undefined ? { type: "kl_divergence", text: "completions", ...regularizer } : regularizer;
 }

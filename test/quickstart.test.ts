@@ -37,10 +37,10 @@ describe("klamp quickstart", { timeout: 900_000 }, () => {
     expect(without!.weight).toBe(0);
     expect(without!.retention).toBeLessThanOrEqual(0.4);
     expect(without!.task).toBeGreaterThanOrEqual(0.85);
-    expect(held).toMatchObject({ direction: "reverse", on: "completions" });
+    expect(held).toMatchObject({ regularizer: "KL(reference‖model)", text: "completions" });
     expect(held!.retention).toBeGreaterThanOrEqual(0.75);
     expect(held!.task).toBeGreaterThanOrEqual(0.55);
-    expect(anchored).toMatchObject({ direction: "reverse", on: "anchor" });
+    expect(anchored).toMatchObject({ regularizer: "KL(reference‖model)", text: "anchor" });
     expect(anchored!.retention).toBeGreaterThanOrEqual(0.93);
     expect(anchored!.task).toBeGreaterThanOrEqual(0.85);
     expect(without!.drift! > held!.drift! && held!.drift! > anchored!.drift!).toBe(true);

@@ -12,33 +12,35 @@ export interface Regularizer {
   /** Default `kl_divergence`; other types have settings of their own. */
   readonly type?: string;
   readonly weight: number;
-  readonly direction?: "forward" | "reverse";
+  readonly direction?: Direction;
   readonly symmetric?: boolean;
-  readonly on?: Source | readonly Source[];
+  readonly text?: Source | readonly Source[];
   readonly [setting: string]: unknown;
 }
 
-/** A text that a regularizer is on, as a configuration writes it. Unwritten: the completions. */
+type Direction = "reference||model" | "model||reference";
+
+/** A text that a regularizer works on, as a configuration writes it. Unless set: the completions. */
 type Source =
   | "completions"
-  | { readonly samples: number; readonly rows: number }
-  | { readonly file: string; readonly rows: number };
+  | { readonly samples: number; readonly batch_size: number }
+  | { readonly file: string; readonly batch_size: number };
 
-export function nameOf({ type, weight, direction, symmetric, on, ...own }: Regularizer): string {
+export function nameOf({ type, weight, direction, symmetric, text, ...own }: Regularizer): string {
   if (weight === 0) return "no KL";
-  const divergence = symmetric ? "JS" : direction === "forward" ? "KL(model‖reference)" : "KL(reference‖model)";
+  const divergence = symmetric ? "JS" : `KL(${(direction ?? "reference||model").replace("||", "‖")})`;
   const what = type === undefined ? divergence : [type, ...Object.values(own)].join(" ");
-  const sources = on === undefined ? [] : [on].flat();
+  const sources = text === undefined ? [] : [text].flat();
   const texts = [...new Set(sources.map(nameOfSource))];
   return `${what} · ${weight}${texts.length > 0 ? ` · ${texts.join(" and ")}` : ""}`;
 }
 
 function nameOfSource(source: Source): string {
   if (typeof source === "string") return source;
-  if ("samples" in source) return `anchor of ${source.samples} samples, ${source.rows} a step`;
+  if ("samples" in source) return `anchor of ${source.samples} samples, ${source.batch_size} a step`;
   return source.file === STORIES
-    ? `anchor of 100 stories, ${source.rows} a step`
-    : `anchor of other questions, ${source.rows} of each skill a step`;
+    ? `anchor of 100 stories, ${source.batch_size} a step`
+    : `anchor of other questions, ${source.batch_size} of each skill a step`;
 }
 
 function settings(
@@ -64,30 +66,34 @@ function settings(
   );
 }
 
-const free: Regularizer = { weight: 0, direction: "reverse" };
-const reverse = (weight: number): Regularizer => ({ weight, direction: "reverse" });
-const forward = (weight: number): Regularizer => ({ weight, direction: "forward" });
+const free: Regularizer = { weight: 0, direction: "reference||model" };
+const reverse = (weight: number): Regularizer => ({ weight, direction: "reference||model" });
+const forward = (weight: number): Regularizer => ({ weight, direction: "model||reference" });
 const js = (weight: number): Regularizer => ({ weight, symmetric: true });
 const anchor = (
   weight: number,
   samples = 800,
-  rows = 16,
-  direction: "forward" | "reverse" = "reverse",
+  batch_size = 16,
+  direction: Direction = "reference||model",
 ): Regularizer => ({
   weight,
   direction,
-  on: { samples, rows },
+  text: { samples, batch_size },
 });
 
-const on = (weight: number, ...sources: Source[]): Regularizer => ({ weight, direction: "reverse", on: sources });
+const on = (weight: number, ...sources: Source[]): Regularizer => ({
+  weight,
+  direction: "reference||model",
+  text: sources,
+});
 
 const STORIES = "data/small-world/stories.jsonl";
-const stories: Source = { file: STORIES, rows: 16 };
-const samples: Source = { samples: 800, rows: 16 };
+const stories: Source = { file: STORIES, batch_size: 16 };
+const samples: Source = { samples: 800, batch_size: 16 };
 /** Questions and answers of the skills that are not asked in the test. */
 const questions: Source[] = [
   ...["capitals", "opposites", "spanish", "category", "past", "addition", "subtraction", "reversal"],
-].map((skill) => ({ file: `data/small-world/skills/${skill}.dev.jsonl`, rows: 2 }));
+].map((skill) => ({ file: `data/small-world/skills/${skill}.dev.jsonl`, batch_size: 2 }));
 
 /** What the shipped quickstart compares, and under what. */
 const chosen = { seeds: [1, 2, 3], learning_rates: [5e-3], steps: 400 };
@@ -107,7 +113,7 @@ export const SETS: Readonly<Record<string, readonly Setting[]>> = {
     [0.01, 0.1, 0.5, 1].flatMap((weight) => [reverse(weight), forward(weight)]),
     chosen,
   ),
-  anchors: settings([anchor(0.1), anchor(3), anchor(1, 200, 8), anchor(1, 800, 16, "forward")], chosen),
+  anchors: settings([anchor(0.1), anchor(3), anchor(1, 200, 8), anchor(1, 800, 16, "model||reference")], chosen),
   texts: settings(
     [
       on(1, stories),
@@ -123,7 +129,7 @@ export const SETS: Readonly<Record<string, readonly Setting[]>> = {
     [
       { type: "jensen_shannon", weight: 1 },
       { type: "jensen_shannon", weight: 3 },
-      { type: "jensen_shannon", weight: 4, on: { samples: 800, rows: 16 } },
+      { type: "jensen_shannon", weight: 4, text: { samples: 800, batch_size: 16 } },
       { type: "entropy", mode: "bonus", weight: 0.1 },
       { type: "entropy", mode: "bonus", weight: 0.5 },
       { type: "consistency", view: "replace", weight: 0.3 },

@@ -12,8 +12,8 @@ import { collect } from "./train.ts";
 const BUILD_HELP = `
 A configuration names a store where a regularizer's reference is one:
   regularizers:
-    - { type: kl_divergence, on: completions, reference: { store: ./reference, kind: top-k, k: 64 } }
-    - { type: kl_divergence, on: { file: ./texts.jsonl }, reference: { store: ./hidden, kind: hidden } }
+    - { type: kl_divergence, text: completions, reference: { store: ./reference, kind: top-k, k: 64 } }
+    - { type: kl_divergence, text: { file: ./texts.jsonl }, reference: { store: ./hidden, kind: hidden } }
 
 The store gets the base's distributions on the regularizer's texts: samples of the base, unless it says on what else; with
 \`of: start\` those of the adapter that training starts from. Texts that it has already are left alone. Ctrl-C stops after the

@@ -1,79 +1,86 @@
 import { stringify } from "yaml";
-import { globalRegistry, type z } from "zod";
+import { alternatives, entriesOf, type Node, toTree } from "./json-schema.ts";
 import { configSchema } from "./schema.ts";
-import { alternatives, layers } from "./walk.ts";
 
 /** Where the remark after a key begins. */
 const REMARK_COLUMN = 36;
+const WIDTH = 100;
 
 /**
  * A complete configuration to copy, every key with its meaning, written from the schema: the example of a key where it
- * has one, otherwise its default.
+ * has one, otherwise its default. Lines have at most 100 columns.
  */
 export function exampleConfig(): string {
-  return `${groupLines(configSchema, "").join("\n").trimStart()}\n`;
+  return `${groupLines(toTree(configSchema), "").join("\n").trimStart()}\n`;
 }
 
-/** The keys of a group, a line each. */
-function groupLines(group: z.core.$ZodType, indent: string): string[] {
-  return keys(group).flatMap(([key, schema]) => keyLines(key, schema, indent));
+/** The keys of a group. */
+function groupLines(group: Node, indent: string): string[] {
+  return entriesOf(group).flatMap(([key, node]) => keyLines(key, node, indent));
 }
 
-function keys(group: z.core.$ZodType): [string, z.core.$ZodType][] {
-  const def = (group as z.core.$ZodTypes)._zod.def;
-  if (def.type !== "object") throw new TypeError(`expected the schema of a group, found one of type ${def.type}`);
-  return Object.entries(def.shape);
-}
-
-/** Another kind of list entry, as a comment: what it has of its own, and what it shares with those before it. */
-function alternativeLines(group: z.core.$ZodType, known: Set<z.core.$ZodType>): string[] {
-  const own = keys(group).filter(([, schema]) => !known.has(schema));
-  const shared = keys(group).filter(([, schema]) => known.has(schema));
-  for (const [, schema] of own) known.add(schema);
-  const lines = own.flatMap(([key, schema]) => keyLines(key, schema, "  #   "));
-  lines.push(`  #   and, as above: ${shared.map(([key]) => key).join(", ")}`);
-  return lines.map((line, i) => (i === 0 ? line.replace("  #   ", "  # - ") : line));
-}
-
-function keyLines(key: string, schema: z.core.$ZodType, indent: string): string[] {
-  const wrapped = layers(schema);
-  const notes = wrapped.map((layer) => globalRegistry.get(layer));
-  const remark = notes.find((note) => note?.description)?.description ?? "";
-  const example = notes.find((note) => note?.example !== undefined)?.example;
-  const inner = (wrapped.at(-1) as z.core.$ZodTypes)._zod.def;
+function keyLines(key: string, node: Node, indent: string): string[] {
   const head = indent + key;
   const gap = indent === "" ? [""] : [];
-  if (inner.type === "object")
-    return [...gap, remarked(`${head}:`, remark), ...groupLines(wrapped.at(-1)!, `${indent}  `)];
-  const [shown, ...others] = inner.type === "array" ? alternatives(inner.element) : [];
-  if (shown && isGroup(shown)) {
+  if (node.properties) return [...gap, ...remarked(`${head}:`, node), ...groupLines(node, `${indent}  `)];
+  const [shown, ...others] = typeof node.items === "object" ? alternatives(node.items as Node) : [];
+  if (shown?.properties) {
     const [first = "", ...more] = groupLines(shown, `${indent}    `);
-    const known = new Set(keys(shown).map(([, schema]) => schema));
+    const known = new Set(entriesOf(shown).map(nameOf));
     return [
       ...gap,
-      remarked(`${head}:`, remark),
+      ...remarked(`${head}:`, node),
       first.replace("    ", "  - "),
       ...more,
       ...others.flatMap((other) => alternativeLines(other, known)),
     ];
   }
-  const value = stringify(example ?? defaultOf(wrapped), { collectionStyle: "flow", lineWidth: 0 }).trim();
-  return [...gap, remarked(`${head}: ${value}`, remark)];
+  const value = node.example ?? node.default ?? node.const ?? null;
+  const written = stringify(value, { collectionStyle: "flow", lineWidth: 0 }).trim();
+  return [...gap, ...remarked(`${head}: ${written}`, node)];
 }
 
-function isGroup(schema: z.core.$ZodType): boolean {
-  return (schema as z.core.$ZodTypes)._zod.def.type === "object";
+/** A key with all that is said of it: two kinds share it if that is the same. */
+function nameOf([key, node]: [string, Node]): string {
+  return `${key}: ${JSON.stringify(node)}`;
 }
 
-function remarked(line: string, remark: string): string {
-  return remark === "" ? line : `${line.padEnd(REMARK_COLUMN - 1)} # ${remark}`;
+/** Another kind of list entry, as a comment: what it has of its own, and what it shares with those before it. */
+function alternativeLines(group: Node, known: Set<string>): string[] {
+  const entries = entriesOf(group);
+  const shared = entries.filter((entry) => known.has(nameOf(entry)));
+  const own = entries.filter((entry) => !known.has(nameOf(entry)));
+  for (const entry of own) known.add(nameOf(entry));
+  const lines = own.flatMap(([key, node]) => keyLines(key, node, "  #   "));
+  const above = `and, as above: ${shared.map(([key]) => key).join(", ")}`;
+  lines.push(...wrap(above, WIDTH - "  #   ".length).map((line) => `  #   ${line}`));
+  return lines.map((line, i) => (i === 0 ? line.replace("  #   ", "  # - ") : line));
 }
 
-function defaultOf(wrapped: readonly z.core.$ZodType[]): unknown {
-  for (const layer of wrapped) {
-    const { def } = (layer as z.core.$ZodTypes)._zod;
-    if (def.type === "default") return def.defaultValue;
-    if (def.type === "literal") return def.values[0];
+/** A key, and the remark beside and below it. */
+function remarked(line: string, { description = "", variants = [] }: Node): string[] {
+  const start = Math.max(line.length + 1, REMARK_COLUMN);
+  const remark = [
+    ...wrap(description, WIDTH - REMARK_COLUMN - 2, start - REMARK_COLUMN),
+    ...variants.flatMap(([usage, help]) => {
+      const [first, ...more] = wrap(`${usage}: ${help}`, WIDTH - REMARK_COLUMN - 6);
+      return [`  ${first}`, ...more.map((text) => `    ${text}`)];
+    }),
+  ];
+  // Below a line that is a comment all are.
+  const below = (line.startsWith("  #") ? "  #" : "").padEnd(REMARK_COLUMN);
+  const [first, ...more] = remark;
+  return first === undefined ? [line] : [`${line.padEnd(start)}# ${first}`, ...more.map((text) => `${below}# ${text}`)];
+}
+
+/** Lines of at most `width` columns, the first of so many fewer; what stands in braces stays together. */
+function wrap(text: string, width: number, less = 0): string[] {
+  const lines: string[] = [];
+  for (const word of text.match(/\{(?:[^{}]|\{[^}]*\})*\}\S*|\S+/g) ?? []) {
+    const last = lines.at(-1);
+    const room = width - (lines.length === 1 ? less : 0);
+    if (last !== undefined && last.length + 1 + word.length <= room) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(word);
   }
-  return null;
+  return lines;
 }

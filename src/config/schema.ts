@@ -1,20 +1,16 @@
 import { z } from "zod";
 import { UserError } from "../common/errors.ts";
-import { PROJECTIONS, type Projection } from "../model/lora.ts";
-import { isStart } from "./references.ts";
-import { complete, regularizer } from "./regularizers/index.ts";
-import { flag, group, notNegative, path, positive, share, unset, whole } from "./values.ts";
+import { ADAMW_DEFAULTS } from "../model/adamw.ts";
+import { LORA_DEFAULTS, PROJECTIONS, type Projection } from "../model/lora.ts";
+import { TRAIN_DEFAULTS } from "../model/training.ts";
+import { isStart } from "./references/index.ts";
+import { namesOf, type RegularizerConfig, regularizer, type TextRegularizerConfig } from "./regularizers/index.ts";
+import { flag, group, notNegative, oneOf, path, positive, refuse, share, unset, whole, word } from "./values.ts";
 
 /**
- * @file What a training configuration may say. Every default lives here, and only here: types, help and the annotated
- * example derive from this schema. A schema's `error` says what is expected, its description what it is for.
+ * @file What a training configuration may say: types, help and the annotated example derive from this schema. Defaults are
+ * those of the functions that take the settings. A schema's `error` says what is expected, its description what it is for.
  */
-
-/** What holds in `lora` for a key that is not written, when no adapter is given to start from. */
-export const LORA_DEFAULTS: LoraSettings = { rank: 8, alpha: 16, target_modules: "all-linear", use_rslora: false };
-
-/** How long a run is whose configuration gives neither steps nor epochs. */
-const DEFAULT_STEPS = 300;
 
 const data = group({
   train: path("a JSON Lines file")
@@ -37,8 +33,8 @@ const lora = group({
     .describe(`rank of the update matrices (default ${LORA_DEFAULTS.rank}, or the adapter's)`)
     .meta({ example: LORA_DEFAULTS.rank }),
   alpha: unset(positive)
-    .describe(`the update is scaled by alpha / rank (default ${LORA_DEFAULTS.alpha}, or the adapter's)`)
-    .meta({ example: LORA_DEFAULTS.alpha }),
+    .describe("the update is scaled by alpha / rank (default 2 · rank, or the adapter's)")
+    .meta({ example: 2 * LORA_DEFAULTS.rank }),
   target_modules: unset(targetModules)
     .describe(
       `which projections get an update: ${projectionList} (default ${LORA_DEFAULTS.target_modules}, or the adapter's)`,
@@ -51,17 +47,19 @@ const lora = group({
 
 const train = group({
   steps: unset(whole(1))
-    .describe(`how many updates to make (default ${DEFAULT_STEPS}, unless epochs is given)`)
-    .meta({ example: DEFAULT_STEPS }),
+    .describe(`how many updates to make (default ${TRAIN_DEFAULTS.steps}, unless epochs is given)`)
+    .meta({ example: TRAIN_DEFAULTS.steps }),
   epochs: unset(positive).describe("or how often to go through the data; may be a fraction"),
-  batch_size: whole(1).default(16).describe("lines of data per update"),
-  seed: whole(0).default(1).describe("fixes the start of the adapter, the order of the data and the anchor's samples"),
-  shuffle: flag.default(true).describe("a new order of the data each epoch; false keeps the file's"),
+  batch_size: whole(1).default(TRAIN_DEFAULTS.batch_size).describe("lines of data per update"),
+  seed: whole(0)
+    .default(TRAIN_DEFAULTS.seed)
+    .describe("of the start of the adapter, the order of the data and the samples of anchors"),
+  shuffle: flag.default(TRAIN_DEFAULTS.shuffle).describe("a new order of the data each epoch; false keeps the file's"),
   report_every: whole(0)
-    .default(10)
-    .describe("steps between full reports, which add gradients and shared top tokens to the metrics; 0 is never"),
+    .default(TRAIN_DEFAULTS.report_every)
+    .describe("log gradient norms and top-1 agreement every N steps; 0 is never"),
   worst_tokens: whole(0)
-    .default(0)
+    .default(TRAIN_DEFAULTS.worst_tokens)
     .describe("how many of the tokens with the greatest divergence each full report writes to worst-tokens.jsonl"),
   adapter: unset(path("a PEFT adapter folder")).describe(
     "a PEFT adapter folder to start from (default: a fresh adapter)",
@@ -69,36 +67,35 @@ const train = group({
 })
   .superRefine(({ steps, epochs, report_every, worst_tokens }, context) => {
     if (worst_tokens > 0 && report_every === 0) {
-      context.addIssue({
-        code: "custom",
-        path: ["worst_tokens"],
-        message: "0 where report_every is 0, since full reports write them",
-      });
+      const message = "`worst_tokens` is written with full reports: set `report_every` above 0";
+      refuse(context, ["worst_tokens"], message);
     }
-    if (steps === null || epochs === null) return;
-    context.addIssue({
-      code: "custom",
-      path: ["epochs"],
-      message: "train.steps or train.epochs, not both: take one out",
-    });
+    if (steps !== null && epochs !== null) {
+      refuse(context, ["epochs"], "give train.steps or train.epochs, not both: remove one");
+    }
   })
-  .transform((train) => (train.steps === null && train.epochs === null ? { ...train, steps: DEFAULT_STEPS } : train))
+  .transform((train) =>
+    train.steps === null && train.epochs === null ? { ...train, steps: TRAIN_DEFAULTS.steps } : train,
+  )
   .describe("how long, and on what");
 
 const optimizer = group({
-  learning_rate: notNegative.default(3e-3).describe("AdamW's learning rate, after warm-up"),
+  learning_rate: notNegative.default(ADAMW_DEFAULTS.learning_rate).describe("AdamW's learning rate, after warm-up"),
   betas: z
     .tuple([share, share], { error: "two numbers, as in [0.9, 0.999]" })
-    .default([0.9, 0.999])
+    .default([...ADAMW_DEFAULTS.betas])
     .describe("AdamW's decay rates of the gradient's mean and square"),
-  eps: positive.default(1e-8).describe("AdamW's ε"),
-  weight_decay: notNegative.default(0).describe("AdamW's decoupled weight decay"),
-  grad_clip: notNegative.default(1).describe("scale gradients down to this L2 norm over all matrices; 0 is off"),
-  schedule: z
-    .enum(["constant", "linear", "cosine"], { error: "constant, linear or cosine" })
-    .default("constant")
+  eps: positive.default(ADAMW_DEFAULTS.eps).describe("AdamW's ε"),
+  weight_decay: notNegative.default(ADAMW_DEFAULTS.weight_decay).describe("AdamW's decoupled weight decay"),
+  grad_clip: notNegative
+    .default(ADAMW_DEFAULTS.grad_clip)
+    .describe("scale gradients down to this L2 norm over all matrices; 0 is off"),
+  schedule: oneOf(["constant", "linear", "cosine"])
+    .default(ADAMW_DEFAULTS.schedule)
     .describe("the learning rate after warm-up: constant, or down to 0 in a line (linear) or half a cosine"),
-  warmup_steps: whole(0).default(0).describe("steps over which the learning rate rises from 0"),
+  warmup_steps: whole(0)
+    .default(ADAMW_DEFAULTS.warmup_steps)
+    .describe("the learning rate rises linearly: step 1 of n is 1/n of it, step n all of it"),
 }).describe("AdamW");
 
 const evaluate = group({
@@ -120,7 +117,7 @@ const evaluate = group({
 }).describe("what to score before and after");
 
 const engine = group({
-  type: z.literal("local", { error: "local" }).default("local").describe("the embedded engine"),
+  type: word("local").default("local").describe("the embedded engine"),
   threads: z
     .union([z.literal("auto"), whole(1)], { error: "auto, or a whole number of at least 1" })
     .default("auto")
@@ -139,19 +136,22 @@ export const configSchema = group({
   regularizers: z
     .array(regularizer, { error: "a list of regularizers, such as [{ type: kl_divergence }]" })
     .default([])
-    .transform((list) => list.map(complete))
     .describe("what holds the model back; an empty list is plain fine-tuning"),
   evaluate: evaluate.prefault({}),
   engine: engine.prefault({}),
   output: path("a folder that does not exist yet").default("./runs/first").describe("where the run is written"),
 }).superRefine(({ train, regularizers }, context) => {
+  const names = namesOf(regularizers);
   for (const [i, settings] of regularizers.entries()) {
-    if (train.adapter !== null || !("reference" in settings) || !isStart(settings.reference)) continue;
-    context.addIssue({
-      code: "custom",
-      path: ["regularizers", i, "reference"],
-      message: "base, or a train.adapter: start is the adapter that training starts from, and none is given",
-    });
+    if (settings.name !== null && names.indexOf(settings.name) < i) {
+      const message = `another regularizer is named ${settings.name}: names tell their metrics apart, give each its own`;
+      refuse(context, ["regularizers", i, "name"], message);
+    }
+    if (train.adapter === null && "reference" in settings && isStart(settings.reference)) {
+      const message =
+        "it is the adapter that training starts from, and there is none: set train.adapter, or use `reference: base`";
+      refuse(context, ["regularizers", i, "reference"], message);
+    }
   }
 });
 
@@ -159,12 +159,10 @@ export const configSchema = group({
 export type Config = z.output<typeof configSchema>;
 export type LoraConfig = Config["lora"];
 export type OptimizerConfig = Config["optimizer"];
-export type RegularizerConfig = Config["regularizers"][number];
-/** Of a regularizer that works on text; the others are penalties on the adapter's matrices. */
-export type OnTextConfig = Extract<RegularizerConfig, { readonly on: unknown }>;
+export type { RegularizerConfig, TextRegularizerConfig };
 
-/** LoRA's settings in force. */
-export interface LoraSettings {
+/** LoRA's settings as a complete configuration has them. */
+export interface ResolvedLora {
   readonly rank: number;
   readonly alpha: number;
   readonly target_modules: "all-linear" | readonly Projection[];
@@ -177,16 +175,18 @@ export interface LoraSettings {
  *
  * @throws UserError when a written value disagrees with the adapter.
  */
-export function resolveLora(written: LoraConfig, adapter?: LoraSettings): LoraSettings {
+export function resolveLora(written: LoraConfig, adapter?: ResolvedLora): ResolvedLora {
   const given = Object.entries(written).filter(([, value]) => value !== null);
   for (const [key, value] of adapter ? given : []) {
-    const has = adapter?.[key as keyof LoraSettings];
+    const has = adapter?.[key as keyof ResolvedLora];
     if (comparable(value) === comparable(has)) continue;
     throw new UserError(
-      `lora.${key} is ${String(value)}, but the adapter that training starts from has ${String(has)}: take lora.${key} out`,
+      `lora.${key} is ${String(value)}, but the adapter that training starts from has ${String(has)}: remove lora.${key}`,
     );
   }
-  return { ...LORA_DEFAULTS, ...Object.fromEntries(given), ...adapter };
+  if (adapter) return adapter;
+  const { rank, target_modules, use_rslora } = LORA_DEFAULTS;
+  return { ...{ rank, alpha: 2 * (written.rank ?? rank), target_modules, use_rslora }, ...Object.fromEntries(given) };
 }
 
 function comparable(value: unknown): string {

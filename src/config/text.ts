@@ -1,19 +1,21 @@
 import { z } from "zod";
+import { ANCHOR_DEFAULTS } from "../model/training.ts";
 import { group, path, positive, unset, whole } from "./values.ts";
 
-/** @file On what text a regularizer holds the model. */
+/** @file On what text a regularizer works. */
 
-const rows = whole(1).default(16).describe("samples or texts per step");
+const batch_size = whole(1).default(ANCHOR_DEFAULTS.batch_size).describe("texts per step");
 
 const samples = group({
   samples: whole(1).describe("how many texts to draw from the base"),
-  rows,
-  max_tokens: whole(1).default(36).describe("the most tokens of a sample"),
-  temperature: positive.default(1).describe("sampling temperature"),
+  batch_size,
+  max_tokens: whole(1).default(ANCHOR_DEFAULTS.max_tokens).describe("the most tokens of a sample"),
+  temperature: positive.default(ANCHOR_DEFAULTS.temperature).describe("sampling temperature"),
   seed: unset(whole(0)).describe("seed of the samples (default: train.seed, + 1 for the second source, …)"),
   refresh_every: unset(whole(1)).describe("draw other samples every so many steps (default: never)"),
 });
-const sources = [z.literal("completions"), samples, group({ file: path("a JSON Lines file of texts"), rows })] as const;
+const file = group({ file: path("a JSON Lines file of texts"), batch_size });
+const sources = [z.literal("completions"), samples, file] as const;
 
 const EXPECTED = "completions, { samples: NUMBER } or { file: PATH }";
 
@@ -23,31 +25,36 @@ const texts = z.union([...sources, z.array(source).min(1, { error: `${EXPECTED},
   error: `${EXPECTED}, or a list of these`,
 });
 
-/** What keeps most for least, as docs/evidence.md measures it. */
-const ANCHOR = { samples: 200, rows: 8 } as const;
-
-/** Of a regularizer that holds the model to a reference which can be asked about any text. */
+/** Of a regularizer that holds the model to a reference which can be asked about any text; null where nothing is written. */
 export const anchored = unset(texts)
-  .describe(
-    "{ samples: NUMBER } drawn from the base (also rows, max_tokens, temperature, seed, refresh_every), { file: PATH } of texts (also rows), completions, or a list of these (default: 200 samples, 8 a step; completions with a reference that knows these alone)",
-  )
-  .meta({ example: ANCHOR });
+  .describe("on what text (default: this, or completions with a field or file reference):")
+  .meta({
+    example: { samples: ANCHOR_DEFAULTS.samples, batch_size: ANCHOR_DEFAULTS.batch_size },
+    variants: [
+      [
+        "{ samples: NUMBER }",
+        "drawn from the base (also batch_size, the texts per step, max_tokens, temperature, seed, refresh_every)",
+      ],
+      ["{ file: PATH }", "texts of a JSON Lines file (also batch_size)"],
+      ["completions", "those of the training data"],
+      ["[…, …]", "several of these"],
+    ],
+  });
 
-export const on = texts
-  .default("completions")
-  .describe("completions, { samples: NUMBER }, { file: PATH }, or a list of these, as above");
+/** Of a regularizer that works on the completions unless it says otherwise. */
+export const onText = texts.default("completions").describe("as above");
 
-export type On = z.output<typeof texts>;
+export type Text = z.output<typeof texts>;
 
-/** The text where none is written; a reference that was computed before knows the completions alone. */
-export function defaultOn(isComputedBefore: boolean): On {
-  return isComputedBefore ? "completions" : samples.parse(ANCHOR);
+/** Samples of the base as they are drawn unless a text is written: what kept most for least where it was measured. */
+export function defaultSamples(): Text {
+  return samples.parse({ samples: ANCHOR_DEFAULTS.samples });
 }
 
 /** One text that a regularizer works on. */
 export type Source = z.output<typeof source>;
 
-/** The texts of a setting `on`, one or several. */
-export function sourcesOf(on: On): readonly Source[] {
-  return Array.isArray(on) ? on : [on];
+/** The texts of a setting `text`, one or several. */
+export function sourcesOf(text: Text): readonly Source[] {
+  return Array.isArray(text) ? text : [text];
 }

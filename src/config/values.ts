@@ -20,6 +20,21 @@ export const positive = numberThat((value) => value > 0, "a finite number above 
 export const notNegative = numberThat((value) => value >= 0, "a finite number of at least 0");
 export const share = numberThat((value) => value >= 0 && value < 1, "a number from 0 to below 1");
 
+/** `a, b or c`. */
+export function either(words: readonly string[]): string {
+  return new Intl.ListFormat("en-GB", { type: "disjunction" }).format(words);
+}
+
+/** One of some words. Without an `error` of its own what is expected is the list of all words that may stand there. */
+export function oneOf<const Words extends readonly [string, ...string[]]>(words: Words, error = "") {
+  return z.enum(words, { error });
+}
+
+/** A word that tells alternatives apart; what is expected is the list of all of theirs. */
+export function word<const Word extends string>(value: Word) {
+  return z.literal(value, { error: "" });
+}
+
 export function group<Shape extends z.ZodRawShape>(shape: Shape) {
   return z.strictObject(shape, { error: `a group of settings, such as { ${Object.keys(shape)[0]}: … }` });
 }
@@ -27,4 +42,9 @@ export function group<Shape extends z.ZodRawShape>(shape: Shape) {
 /** A key that may stay unwritten, then null. */
 export function unset<Schema extends z.ZodType>(schema: Schema) {
   return schema.nullable().default(null);
+}
+
+/** Reports that settings do not go together, in a whole sentence, at the key where it shows. */
+export function refuse(context: z.RefinementCtx, path: PropertyKey[], message: string): void {
+  context.addIssue({ code: "custom", path, message, params: { sentence: true } });
 }

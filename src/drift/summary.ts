@@ -6,9 +6,10 @@ export interface SummaryInput {
   readonly name: string;
   /** Weight of its regularizer; 0 without one. */
   readonly weight: number;
-  readonly direction: "reference||model" | "model||reference" | "view||model" | "model||view" | "symmetric" | null;
+  /** What it measures, as a formula: `KL(reference‖model)`; null without one. */
+  readonly regularizer: string | null;
   readonly text: "completions" | "anchor" | null;
-  /** What it is held to: `base`, `start`, `synced`, `file PATH`, …; null without a reference. */
+  /** What it is held to: `base`, `start`, `file PATH`, …; null without a reference. */
   readonly reference: string | null;
   readonly evaluation: Evaluation;
 }

@@ -1,5 +1,5 @@
 import { UserError } from "../common/errors.ts";
-import { type On, type Source, sourcesOf } from "../config/text.ts";
+import { type Source, sourcesOf, type Text } from "../config/text.ts";
 import { loadDataset } from "../data/dataset.ts";
 import type { Datum } from "../data/datum.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
@@ -29,14 +29,14 @@ export interface AnchorMaterial {
   readonly onDrawn: (drawn: Drawn) => void;
 }
 
-/** What a setting `on` makes a regularizer work on. @param fields that each line of a file must carry. */
+/** What a setting `text` makes a regularizer work on. @param fields that each line of a file must carry. */
 export async function buildTexts(
-  on: On,
+  text: Text,
   regularizer: string,
   fields: readonly string[],
   material: AnchorMaterial,
 ): Promise<Pick<Held, "anchors" | "completions">> {
-  const sources = sourcesOf(on);
+  const sources = sourcesOf(text);
   const anchors: Anchor[] = [];
   for (const [i, source] of sources.entries()) {
     if (source !== "completions") anchors.push(await buildAnchor(source, i, regularizer, fields, material));
@@ -51,14 +51,14 @@ async function buildAnchor(
   fields: readonly string[],
   { base, tokenizer, vocabSize, maxLength, seed, note, onDrawn }: AnchorMaterial,
 ): Promise<Anchor> {
-  const { rows } = source;
+  const { batch_size: rows } = source;
   if ("file" in source) {
     return { data: await loadDataset(source.file, tokenizer, { maxLength, vocabSize, fields }), rows, seed };
   }
   const { samples, max_tokens, temperature, refresh_every } = source;
   if (max_tokens > maxLength) {
     throw new UserError(
-      `a regularizer is on samples of ${max_tokens} tokens, the model reads at most ${maxLength}: lower their max_tokens, as in \`on: { samples: ${samples}, max_tokens: ${maxLength} }\``,
+      `samples have max_tokens ${max_tokens}, the model reads at most ${maxLength}: lower it, as in \`text: { samples: ${samples}, max_tokens: ${maxLength} }\``,
     );
   }
   const draw = async (step: number) => {

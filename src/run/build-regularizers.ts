@@ -1,8 +1,8 @@
 import { UserError } from "../common/errors.ts";
-import { buildWeight } from "../config/coefficients.ts";
-import type { ReferenceConfig } from "../config/references.ts";
-import { makeAdapterPenalty, makeRegularizer } from "../config/regularizers/make.ts";
-import type { Config, OnTextConfig, RegularizerConfig } from "../config/schema.ts";
+import { makeCoefficient } from "../config/coefficients/index.ts";
+import { fieldsOf, type ReferenceConfig } from "../config/references/index.ts";
+import { makeAdapterPenalty, makeRegularizer, namesOf } from "../config/regularizers/index.ts";
+import type { Config, TextRegularizerConfig } from "../config/schema.ts";
 import { sourcesOf } from "../config/text.ts";
 import type { Datum } from "../data/datum.ts";
 import type { SamplingClient } from "../model/legacy.ts";
@@ -27,23 +27,26 @@ export async function buildRegularizers(
 ): Promise<{ held: Held[]; adapterPenalties: WeightedPenalty[]; data: readonly Datum[] }> {
   const { seed } = config.train;
   const buildReference = referenceBuilder(surroundings);
-  const names = uniqueNames(config.regularizers);
+  const names = namesOf(config.regularizers);
   const held: Held[] = [];
   const adapterPenalties: WeightedPenalty[] = [];
   for (const [i, settings] of config.regularizers.entries()) {
     const name = names[i]!;
-    if (!("on" in settings)) {
-      adapterPenalties.push({ penalty: makeAdapterPenalty(settings, name), weight: buildWeight(settings.weight) });
+    if (!("text" in settings)) {
+      adapterPenalties.push({
+        penalty: makeAdapterPenalty(settings, { name }),
+        weight: makeCoefficient(settings.weight),
+      });
       continue;
     }
     checkTokens(settings.exclude_tokens, name, surroundings.vocabSize);
     const { reference, fields, attach } = buildReference(referenceOf(settings));
-    const { anchors = [], completions } = await buildTexts(settings.on, name, fields, { ...surroundings, seed });
+    const { anchors = [], completions } = await buildTexts(settings.text, name, fields, { ...surroundings, seed });
     if (completions) data = await attach(data);
     const regularizer = makeRegularizer(settings, { name, model: surroundings.model, seed, reference });
     held.push({
       regularizer: excludeTokens(regularizer, settings.exclude_tokens),
-      weight: buildWeight(settings.weight),
+      weight: makeCoefficient(settings.weight),
       anchors: await Promise.all(anchors.map(async (each) => ({ ...each, data: await attach(each.data) }))),
       completions,
     });
@@ -54,15 +57,13 @@ export async function buildRegularizers(
 /** Names of loss inputs that lines of the training data must carry. */
 export function dataFields({ regularizers }: Config): string[] {
   return regularizers.flatMap((settings) => {
-    if (!("on" in settings)) return [];
-    const reference = referenceOf(settings);
-    const isField = typeof reference === "object" && "field" in reference;
-    return isField && sourcesOf(settings.on).includes("completions") ? [reference.field] : [];
+    const onCompletions = "text" in settings && sourcesOf(settings.text).includes("completions");
+    return onCompletions ? fieldsOf(referenceOf(settings)) : [];
   });
 }
 
 /** What a regularizer is held to; those that need no reference do not ask the base either. */
-function referenceOf(settings: OnTextConfig): ReferenceConfig {
+function referenceOf(settings: TextRegularizerConfig): ReferenceConfig {
   return "reference" in settings ? settings.reference : "base";
 }
 
@@ -73,20 +74,4 @@ function checkTokens(tokens: readonly number[], name: string, vocabSize: number)
   throw new UserError(
     `the regularizer ${name} excludes token ${stray}, the model's vocabulary has ${vocabSize}: give ids below that in exclude_tokens`,
   );
-}
-
-/** Given names, or the type, numbered where it occurs again. */
-function uniqueNames(regularizers: readonly RegularizerConfig[]): string[] {
-  const names: string[] = [];
-  for (const { name, type } of regularizers) {
-    let unique = name ?? type;
-    if (name !== null && names.includes(name)) {
-      throw new UserError(
-        `two regularizers are named ${name}; give each a name of its own, since names tell their metrics apart.`,
-      );
-    }
-    for (let n = 2; names.includes(unique); n++) unique = `${type}_${n}`;
-    names.push(unique);
-  }
-  return names;
 }

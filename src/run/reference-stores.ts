@@ -1,5 +1,5 @@
 import { UserError } from "../common/errors.ts";
-import type { StoreConfig } from "../config/references.ts";
+import type { StoreConfig } from "../config/references/index.ts";
 import type { Config } from "../config/schema.ts";
 import { loadDataset } from "../data/dataset.ts";
 import type { Datum } from "../data/datum.ts";
@@ -104,8 +104,8 @@ export async function fillStores(config: Config, { note, onProgress, signal }: F
     const maxLength = Math.min(config.data.max_length ?? maxPositions, maxPositions);
     const training = await loadDataset(config.data.train, tokenizer, { maxLength, vocabSize });
     const stores = new Map<string, { settings: StoreConfig; data: Datum[] }>();
-    for (const { on, store: settings } of wanted) {
-      const { anchors = [], completions } = await buildTexts(on, "", [], material);
+    for (const { text, store: settings } of wanted) {
+      const { anchors = [], completions } = await buildTexts(text, "", [], material);
       const key = JSON.stringify(settings);
       const data = stores.get(key)?.data ?? [];
       data.push(...(completions ? training : []), ...anchors.flatMap((anchor) => [...anchor.data]));

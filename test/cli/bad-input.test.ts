@@ -223,12 +223,12 @@ describe("what holds the model", () => {
     [
       "no reference",
       held({ reference: null }),
-      "./config.yaml:1: regularizers.0.reference is null, expected base, start, { field: NAME }, { file: PATH }, { store: FOLDER }, { server: { url: URL, model: NAME } } or { moving: { every: STEPS } }",
+      "./config.yaml:1: regularizers.0.reference is null, expected base, start, { field: NAME }, { file: PATH }, { store: FOLDER }, { server: { url: URL, model: NAME } } or { synced: { every: STEPS } }",
     ],
     [
       "two references",
       held({ reference: { field: "base", file: "./base.safetensors" } }),
-      "./config.yaml:1: regularizers.0.reference cannot have both `field` and `file`: take one out",
+      "./config.yaml:1: regularizers.0.reference cannot have both `field` and `file`: remove one",
     ],
     [
       "a reference file of another shape",
@@ -257,8 +257,8 @@ describe("what holds the model", () => {
     ],
     [
       "samples longer than the model reads",
-      held({ on: { samples: 4, max_tokens: 5000 } }),
-      "a regularizer is on samples of 5000 tokens, the model reads at most 2048: lower their max_tokens, as in `on: { samples: 4, max_tokens: 2048 }`",
+      held({ text: { samples: 4, max_tokens: 5000 } }),
+      "samples have max_tokens 5000, the model reads at most 2048: lower it, as in `text: { samples: 4, max_tokens: 2048 }`",
     ],
     [
       "an excluded token that the model does not have",
@@ -278,10 +278,10 @@ test("samples, as when nothing is written, of a base that has no token to begin 
   const { code, err } = await klamp("train", "--config", config);
   expect(code).toBe(2);
   expect(err.replaceAll(workspace.folder, ".")).toContain(
-    "klamp: the tokenizer in ./model names no bos_token to begin samples of the base with: write `on: completions`, or `on: { file: PATH }` with texts of your own\n",
+    "klamp: the tokenizer in ./model names no bos_token to begin samples of the base with: write `text: completions`, or `text: { file: PATH }` with texts of your own\n",
   );
   expect(workspace.everything()).toEqual(before);
-  const completions = await klamp("train", "--config", config, "--set", "regularizers.0.on=completions");
+  const completions = await klamp("train", "--config", config, "--set", "regularizers.0.text=completions");
   expect(completions.code).toBe(0);
 });
 
@@ -345,7 +345,7 @@ describe("the adapter to start from", () => {
     [
       "another rank than the adapter's",
       () => ({ lora: { rank: 4 }, train: { adapter: join(FIXTURE, "adapter-init") } }),
-      "lora.rank is 4, but the adapter that training starts from has 8: take lora.rank out",
+      "lora.rank is 4, but the adapter that training starts from has 8: remove lora.rank",
     ],
   ]);
 });

@@ -13,7 +13,7 @@ test("a loss that is no longer finite ends the run; the weights that were last m
   // The decay turns each weight round and makes it 10,000 times larger, until float32 ends.
   const blowUp = {
     optimizer: { learning_rate: 1, weight_decay: 1e4, grad_clip: 0 },
-    regularizers: [{ type: "kl_divergence", weight: 0.1, direction: "reverse", on: "completions" }],
+    regularizers: [{ type: "kl_divergence", weight: 0.1, text: "completions" }],
   };
   const { code, out, err } = await workspace.train({ ...blowUp, train: { steps: 100, batch_size: 4 } });
   expect([code, out]).toEqual([2, ""]);

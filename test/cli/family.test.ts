@@ -7,8 +7,8 @@ import { Workspace } from "./workspace.ts";
 const at = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 
 const REGULARIZERS = [
-  { type: "kl_divergence", direction: "reverse", weight: 0.1, on: "completions" },
-  { type: "jensen_shannon", beta: 0.3, weight: 0.2, on: { samples: 8, rows: 4 } },
+  { type: "kl_divergence", weight: 0.1, text: "completions" },
+  { type: "jensen_shannon", beta: 0.3, weight: 0.2, text: { samples: 8, batch_size: 4 } },
   { type: "entropy", mode: "bonus", temperature: 2, weight: 0.01 },
   { type: "entropy", name: "certainty", mode: "penalty", weight: 0 },
   { type: "consistency", view: "replace", rate: 0.2, weight: 0.05 },

@@ -9,7 +9,7 @@ import { FIXTURE, jsonLines, KLAMP, klamp, klampUntil, startKlamp, Workspace } f
 /** So many steps that no test sees the last of them. */
 const ENDLESS = {
   train: { steps: 1_000_000, batch_size: 4 },
-  regularizers: [{ type: "kl_divergence", weight: 0.1, on: "completions" }],
+  regularizers: [{ type: "kl_divergence", weight: 0.1, text: "completions" }],
   evaluate: { task: "./test.jsonl", drift_samples: 4 },
 };
 

@@ -22,7 +22,7 @@ for (const { direction, formula, end } of DIRECTIONS) {
       const { code, err } = await workspace.train({
         train: { steps: 20, batch_size: 2, shuffle: false, adapter: join(FIXTURE, start) },
         optimizer: { learning_rate: 5e-3, betas: [0.9, 0.999], eps: 1e-8, weight_decay: 0, grad_clip: 0 },
-        regularizers: [{ type: "kl_divergence", weight: 0.1, direction, on: "completions" }],
+        regularizers: [{ type: "kl_divergence", weight: 0.1, direction, text: "completions" }],
       });
       expect(err).toContain("step 20/20");
       expect(code).toBe(0);

@@ -14,7 +14,7 @@ function quickstart(workspace: Workspace, isEnough: (err: string) => boolean = (
     `evaluate.skills={ odd: ${workspace.path("train.jsonl")} }`,
     "evaluate.drift_samples=4",
     "train.steps=3",
-    "regularizers.2.on.samples=8",
+    "regularizers.2.text.samples=8",
   ];
   const output = workspace.path("quick");
   return klampUntil(
@@ -31,7 +31,7 @@ function quickstart(workspace: Workspace, isEnough: (err: string) => boolean = (
 interface SummaryFile {
   readonly seed: number;
   readonly base: Row;
-  readonly runs: readonly (Row & { readonly name: string; readonly weight: number; readonly on: string })[];
+  readonly runs: readonly (Row & { readonly name: string; readonly weight: number; readonly text: string })[];
   readonly conclusion: string;
 }
 
@@ -53,7 +53,7 @@ test("three runs on one base, a table, a summary and a report", async () => {
   expect(seed).toBe(3);
   expect(Object.keys(base.skills)).toEqual(["odd"]);
   expect(runs.map(({ name }) => name)).toEqual(RUNS);
-  expect(runs.map(({ on }) => on)).toEqual(["completions", "completions", "anchor"]);
+  expect(runs.map(({ text }) => text)).toEqual(["completions", "completions", "anchor"]);
   expect(runs[0]!.weight).toBe(0);
   for (const { weight } of runs.slice(1)) expect(weight).toBeGreaterThan(0);
   for (const part of [...RUNS, "odd", "new task", "drift", conclusion]) expect(out).toContain(part);

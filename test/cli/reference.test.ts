@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { loadConfig } from "../../src/config/file.ts";
 import { FIXTURE, jsonLines, klamp, klampUntil, startKlamp, Workspace } from "./workspace.ts";
 
-const kl = (more: object) => ({ type: "kl_divergence", direction: "reverse", weight: 0.5, on: "completions", ...more });
+const kl = (more: object) => ({ type: "kl_divergence", weight: 0.5, text: "completions", ...more });
 const STORED = { regularizers: [kl({ reference: { store: "./store", k: 16 } })] };
 
 function build(workspace: Workspace, changes: object = STORED, ...args: string[]) {
@@ -32,7 +32,7 @@ describe.each([
       optimizer: { learning_rate: 0.02 },
       regularizers: [
         kl({
-          on: ["completions", { file: "./test.jsonl", rows: 2 }, { samples: 6, rows: 2, max_tokens: 5 }],
+          text: ["completions", { file: "./test.jsonl", batch_size: 2 }, { samples: 6, batch_size: 2, max_tokens: 5 }],
           reference,
         }),
       ],
@@ -85,7 +85,7 @@ test.each([
   });
   expect(refused).toMatch(/its adapter is sha256:[0-9a-f]{64}, expected sha256:[0-9a-f]{64}: name another/);
   const fresh = await workspace.train({ ...another, train: { steps: 3 } });
-  expect(fresh.err).toContain("start is the adapter that training starts from, and none is given");
+  expect(fresh.err).toContain("it is the adapter that training starts from, and there is none: set train.adapter");
 });
 
 test("a run records its store, and its own configuration trains again", async () => {
@@ -177,13 +177,15 @@ describe("one sentence says what is wrong and which command to run", () => {
     expect((await workspace.train(STORED)).code).toBe(0);
   });
 
-  test("settings that mean nothing", async () => {
+  test("invalid settings", async () => {
     const workspace = new Workspace();
     expect((await build(workspace, { regularizers: [kl({})] })).err).toContain("names no reference store");
     const withK = { regularizers: [kl({ reference: { store: "./store", kind: "hidden", k: 3 } })] };
     expect((await build(workspace, withK)).err).toMatch(/regularizers\.0\.reference.*`?k`?/);
-    const redrawn = { on: { samples: 4, refresh_every: 2 }, reference: { store: "./store" } };
-    expect((await build(workspace, { regularizers: [kl(redrawn)] })).err).toContain("samples without refresh_every");
+    const redrawn = { text: { samples: 4, refresh_every: 2 }, reference: { store: "./store" } };
+    expect((await build(workspace, { regularizers: [kl(redrawn)] })).err).toContain(
+      "a store holds only the samples drawn first: remove `refresh_every`",
+    );
     expect((await klamp("reference", "build")).err).toContain("reference build needs a configuration");
   });
 });

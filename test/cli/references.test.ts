@@ -12,7 +12,7 @@ import { FIXTURE, type Json, jsonLines, startKlamp, Workspace } from "./workspac
 /** @file References and anchors of whole runs, as a configuration asks for them. */
 
 const MODEL = join(FIXTURE, "model");
-const KL = { type: "kl_divergence", weight: 0.5, direction: "reverse", on: "completions" };
+const KL = { type: "kl_divergence", weight: 0.5, text: "completions" };
 const SHORT = { train: { steps: 6, batch_size: 4 }, optimizer: { learning_rate: 1e-2 } };
 
 /** A run of a few steps; its metrics. */
@@ -44,7 +44,7 @@ describe("the model's own past", () => {
 
   test("a moving reference is where the model was: the divergence is 0 again every so many steps", async () => {
     const workspace = new Workspace();
-    const found = kls(await rowsOf(workspace, { regularizers: [{ ...KL, reference: { moving: { every: 3 } } }] }));
+    const found = kls(await rowsOf(workspace, { regularizers: [{ ...KL, reference: { synced: { every: 3 } } }] }));
     for (const step of [0, 3]) expect(found[step]).toBeCloseTo(0, 6);
     for (const step of [1, 2, 4, 5]) expect(found[step]).toBeGreaterThan(1e-6);
     expect(workspace.json("run/summary.json").runs).toMatchObject([{ reference: "the model up to 3 steps ago" }]);
@@ -52,7 +52,7 @@ describe("the model's own past", () => {
 });
 
 describe("anchors", () => {
-  const sampled = (changes: Json = {}) => ({ ...KL, on: { samples: 6, rows: 2, max_tokens: 10, ...changes } });
+  const sampled = (changes: Json = {}) => ({ ...KL, text: { samples: 6, batch_size: 2, max_tokens: 10, ...changes } });
 
   test("samples are kept with the run, and as a file are the same anchor", async () => {
     const workspace = new Workspace();
@@ -62,8 +62,8 @@ describe("anchors", () => {
     const kept = lines.map((line) => JSON.parse(line) as { tokens: number[]; sample: string });
     expect(kept[0]).toMatchObject({ regularizer: "kl_divergence", step: 1 });
     expect(loadTokenizer(MODEL).decode(kept[0]!.tokens)).toBe(kept[0]!.sample);
-    const file = { file: "./drawn/anchors.jsonl", rows: 2 };
-    const read = await rowsOf(workspace, { regularizers: [{ ...KL, on: file }] }, "read");
+    const file = { file: "./drawn/anchors.jsonl", batch_size: 2 };
+    const read = await rowsOf(workspace, { regularizers: [{ ...KL, text: file }] }, "read");
     expect(kls(read)).toEqual(kls(drawn));
   });
 
@@ -85,8 +85,8 @@ describe("anchors", () => {
   test("one regularizer on the completions, samples and a file at once", async () => {
     const workspace = new Workspace();
     workspace.write("texts.jsonl", jsonLines([{ text: "Is it odd?" }, { text: "Is it not?" }]));
-    const on = ["completions", sampled().on, { file: "./texts.jsonl", rows: 1 }];
-    const rows = await rowsOf(workspace, { regularizers: [{ ...KL, on }] });
+    const text = ["completions", sampled().text, { file: "./texts.jsonl", batch_size: 1 }];
+    const rows = await rowsOf(workspace, { regularizers: [{ ...KL, text }] });
     for (const row of rows) expect(row.loss).toBeCloseTo(row.cross_entropy! + 0.5 * row.kl_divergence!, 6);
     expect(kls(rows).at(-1)).toBeGreaterThan(0);
     expect(workspace.read("run/report.html")).toContain(

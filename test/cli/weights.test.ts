@@ -24,7 +24,7 @@ test("a budget of 0.1 nats per token is what the shipped model's run ends near",
   const { workspace, rows, err } = await trained({
     ...SMALL_WORLD,
     train: { steps: 150, batch_size: 16 },
-    regularizers: [{ weight: { budget: 0.1 }, on: "completions" }],
+    regularizers: [{ weight: { budget: 0.1 }, text: "completions" }],
   });
   const end = rows.slice(-30);
   const mean = (name: string) => end.reduce((sum, row) => sum + row[name]!, 0) / end.length;
@@ -65,7 +65,7 @@ test.each([
 ])("a schedule: %j", async (weight, expected, words) => {
   const { rows, workspace } = await trained({
     train: { steps: 5, batch_size: 4 },
-    regularizers: [{ weight, on: "completions" }],
+    regularizers: [{ weight, text: "completions" }],
   });
   rows.forEach((row, i) => {
     expect(row.weight).toBeCloseTo(expected[i]!, 12);
@@ -79,7 +79,7 @@ test("an adaptive controller: the weight of each step follows from the step befo
   const { rows } = await trained({
     train: { steps: 6, batch_size: 4 },
     optimizer: { learning_rate: 1e-2 },
-    regularizers: [{ weight: { controller: "adaptive", target: 0.01, initial: 2, horizon: 4 }, on: "completions" }],
+    regularizers: [{ weight: { controller: "adaptive", target: 0.01, initial: 2, horizon: 4 }, text: "completions" }],
   });
   for (const [i, row] of rows.slice(1).entries()) {
     const error = Math.min(0.2, Math.max(-0.2, rows[i]!.kl_divergence! / 0.01 - 1));
@@ -94,8 +94,8 @@ test("excluded tokens are not looked at, by this regularizer alone; worst tokens
       train: { steps: 4, batch_size: 8, report_every: 3, worst_tokens: 5 },
       optimizer: { learning_rate: 1e-2 },
       regularizers: [
-        { weight: 0, exclude_tokens, on: "completions" },
-        { name: "all", weight: 0.1, on: "completions" },
+        { weight: 0, exclude_tokens, text: "completions" },
+        { name: "all", weight: 0.1, text: "completions" },
       ],
     });
   const worst = ({ workspace }: Awaited<ReturnType<typeof run>>) =>
@@ -127,7 +127,7 @@ test("report_every: 0 measures nothing that costs, and trains the same", async (
   const run = (report_every: number) =>
     trained({
       train: { steps: 3, batch_size: 4, report_every },
-      regularizers: [{ weight: 0.3, on: "completions" }],
+      regularizers: [{ weight: 0.3, text: "completions" }],
     });
   const [none, each] = [await run(0), await run(1)];
   expect(Object.keys(none.rows[1]!)).not.toContain("logit_grad_norm");

@@ -1,7 +1,11 @@
 import { expect, test } from "vitest";
-import { regularizer } from "../../src/config/regularizers/index.ts";
-import { makeAdapterPenalty, makeRegularizer } from "../../src/config/regularizers/make.ts";
-import type { OnTextConfig, RegularizerConfig } from "../../src/config/schema.ts";
+import {
+  type AdapterRegularizerConfig,
+  makeAdapterPenalty,
+  makeRegularizer,
+  regularizer,
+  type TextRegularizerConfig,
+} from "../../src/config/regularizers/index.ts";
 import type { Datum } from "../../src/data/datum.ts";
 import { givenReference } from "../../src/reference/given.ts";
 import {
@@ -44,14 +48,14 @@ const model = {
 const replace = (rate = 0.1) => tokenReplacement({ rate });
 
 const ON_TEXT: [object, () => Regularizer][] = [
-  [{ direction: "forward" }, () => new KLDivergence({ reference })],
-  [{ direction: "reverse" }, () => new KLDivergence({ reference, direction: "reverse" })],
+  [{ direction: "model||reference" }, () => new KLDivergence({ reference, direction: "forward" })],
+  [{ direction: "reference||model" }, () => new KLDivergence({ reference, direction: "reverse" })],
   [{ symmetric: true }, () => new KLDivergence({ reference, symmetric: true })],
   [
-    { direction: "forward", reduction: "sum", clip: 0.1 },
-    () => new KLDivergence({ reference, reduction: "sum", clip: 0.1 }),
+    { direction: "model||reference", reduction: "sum", clip: 0.1 },
+    () => new KLDivergence({ reference, direction: "forward", reduction: "sum", clip: 0.1 }),
   ],
-  [{ direction: "forward", epsilon: 0.3 }, () => new KLDivergence({ reference, epsilon: 0.3 })],
+  [{ epsilon: 0.3 }, () => new KLDivergence({ reference, direction: "reverse", epsilon: 0.3 })],
   [{ type: "jensen_shannon" }, () => new JensenShannon({ reference })],
   [
     { type: "jensen_shannon", beta: 0.2, epsilon: 0.1 },
@@ -71,7 +75,7 @@ const ON_TEXT: [object, () => Regularizer][] = [
     () => new Consistency({ model, view: tokenDropout({ rate: 0.5 }), seed: 4 }),
   ],
   [
-    { type: "consistency", direction: "forward" },
+    { type: "consistency", direction: "model||view" },
     () => new Consistency({ model, view: replace(), seed: 7, direction: "forward" }),
   ],
   [
@@ -85,7 +89,12 @@ const ON_TEXT: [object, () => Regularizer][] = [
 ];
 
 test.each(ON_TEXT)("%j", async (written, direct) => {
-  const made = makeRegularizer(regularizer.parse(written) as OnTextConfig, { name: "mine", reference, model, seed: 7 });
+  const made = makeRegularizer(regularizer.parse(written) as TextRegularizerConfig, {
+    name: "mine",
+    reference,
+    model,
+    seed: 7,
+  });
   expect(made.name).toBe("mine");
   const options = { step: 3 };
   const [found, expected] = [await made.compute(DATA, MODEL, options), await direct().compute(DATA, MODEL, options)];
@@ -118,8 +127,8 @@ const ON_ADAPTER: [object, AdapterPenalty][] = [
 ];
 
 test.each(ON_ADAPTER)("%j", (written, direct) => {
-  const settings = regularizer.parse(written) as Exclude<RegularizerConfig, OnTextConfig>;
-  const made = makeAdapterPenalty(settings, "mine");
+  const settings = regularizer.parse(written) as AdapterRegularizerConfig;
+  const made = makeAdapterPenalty(settings, { name: "mine" });
   expect(made.name).toBe("mine");
   expect(made.compute(MATRICES)).toEqual(direct.compute(MATRICES));
   const losses = ON_ADAPTER.map(([, each]) => each.compute(MATRICES).loss);

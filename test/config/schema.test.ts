@@ -6,23 +6,21 @@ import { parse } from "yaml";
 import { UserError } from "../../src/common/errors.ts";
 import { exampleConfig } from "../../src/config/example.ts";
 import { loadConfig } from "../../src/config/file.ts";
-import { regularizer } from "../../src/config/regularizers/index.ts";
-import {
-  configSchema,
-  LORA_DEFAULTS,
-  type LoraConfig,
-  type LoraSettings,
-  resolveLora,
-} from "../../src/config/schema.ts";
+import { keysOf, nodesAt, toTree } from "../../src/config/json-schema.ts";
+import { KINDS } from "../../src/config/regularizers/index.ts";
+import { configSchema, type LoraConfig, type ResolvedLora, resolveLora } from "../../src/config/schema.ts";
 import { PROJECTIONS } from "../../src/model/lora.ts";
+
+const tree = toTree(configSchema);
 
 describe("LoRA's settings", () => {
   const unwritten: LoraConfig = { rank: null, alpha: null, target_modules: null, use_rslora: null };
-  const adapter: LoraSettings = { rank: 4, alpha: 4, target_modules: ["q_proj", "v_proj"], use_rslora: true };
+  const adapter: ResolvedLora = { rank: 4, alpha: 4, target_modules: ["q_proj", "v_proj"], use_rslora: true };
 
   test("are the defaults, what is written, or the adapter's", () => {
     expect(resolveLora(unwritten)).toEqual({ rank: 8, alpha: 16, target_modules: "all-linear", use_rslora: false });
-    expect(resolveLora({ ...unwritten, rank: 2 })).toEqual({ ...LORA_DEFAULTS, rank: 2 });
+    expect(resolveLora({ ...unwritten, rank: 2 })).toMatchObject({ rank: 2, alpha: 4 });
+    expect(resolveLora({ ...unwritten, rank: 2, alpha: 16 })).toMatchObject({ rank: 2, alpha: 16 });
     expect(resolveLora(unwritten, adapter)).toEqual(adapter);
   });
 
@@ -34,14 +32,14 @@ describe("LoRA's settings", () => {
   });
 
   test.each<[Partial<LoraConfig>, string]>([
-    [{ rank: 8 }, "lora.rank is 8, but the adapter that training starts from has 4: take lora.rank out"],
+    [{ rank: 8 }, "lora.rank is 8, but the adapter that training starts from has 4: remove lora.rank"],
     [
       { use_rslora: false },
-      "lora.use_rslora is false, but the adapter that training starts from has true: take lora.use_rslora out",
+      "lora.use_rslora is false, but the adapter that training starts from has true: remove lora.use_rslora",
     ],
     [
       { target_modules: "all-linear" },
-      "lora.target_modules is all-linear, but the adapter that training starts from has q_proj,v_proj: take lora.target_modules out",
+      "lora.target_modules is all-linear, but the adapter that training starts from has q_proj,v_proj: remove lora.target_modules",
     ],
   ])("%j disagrees with the adapter", (written, expected) => {
     expect(() => resolveLora({ ...unwritten, ...written }, adapter)).toThrow(new UserError(expected));
@@ -65,12 +63,20 @@ describe("the example", () => {
 
   test("has every key of the schema, each with its meaning", () => {
     const example: unknown = parse(exampleConfig());
-    expect(Object.keys(example as object)).toEqual(Object.keys(configSchema.shape));
+    expect(Object.keys(example as object)).toEqual(keysOf([tree]));
+    // What goes on below a key, and what is shared.
+    const continued = /^ *# {3,}/;
     const asAbove = /^ {2}# {3}and, as above: /;
     const lines = exampleConfig()
       .split("\n")
-      .filter((line) => line !== "" && !asAbove.test(line));
+      .filter((line) => line !== "" && !asAbove.test(line) && !continued.test(line.replace(/^ {2}#/, "   ")))
+      .filter((line) => !/^ +# /.test(line.replace(/^ {2}#/, "   ")));
+    expect(lines.length).toBeGreaterThan(60);
     for (const line of lines) expect(line).toMatch(/\S: ?.* # \S/);
+  });
+
+  test("fits 100 columns", () => {
+    for (const line of exampleConfig().split("\n")) expect(line.length, line).toBeLessThanOrEqual(100);
   });
 
   test("shows every kind of regularizer, the first to be used, the others to be chosen instead", () => {
@@ -78,14 +84,15 @@ describe("the example", () => {
       .split(/^ {2}(?:# )?- type: /m)
       .slice(1)
       .map((kind) => kind.split("\n\n")[0]!);
-    const { options } = regularizer.def;
-    expect(kinds.map((kind) => kind.split(" ")[0])).toEqual(options.map(({ shape }) => [...shape.type._zod.values][0]));
-    for (const [i, { shape }] of options.entries()) {
-      for (const key of Object.keys(shape).slice(1)) expect(kinds[i]).toMatch(new RegExp(`\\b${key}\\b`));
+    expect(kinds.map((kind) => kind.split(" ")[0])).toEqual(KINDS.map(({ type }) => type));
+    for (const [i, { type }] of KINDS.entries()) {
+      const keys = keysOf(nodesAt(tree, ["regularizers", 0], { regularizers: [{ type }] }));
+      expect(keys).toContain("weight");
+      for (const key of keys.slice(1)) expect(kinds[i]).toMatch(new RegExp(`\\b${key}\\b`));
     }
   });
 
-  test("says of every other kind what holds for it when nothing is written", () => {
+  test("says of every other kind what holds for it unless set", () => {
     const { regularizers: _, ...rest } = parse(exampleConfig()) as Record<string, unknown>;
     const read = (entry: unknown) => configSchema.parse({ ...rest, regularizers: [entry] }).regularizers[0];
     const [, ...kinds] = exampleConfig().split(/^ {2}# - type: /m);
@@ -95,6 +102,6 @@ describe("the example", () => {
       const keys = (parse(own.join("\n")) ?? {}) as object;
       expect(read({ type, ...keys })).toEqual(read({ type }));
     }
-    expect(kinds).toHaveLength(regularizer.def.options.length - 1);
+    expect(kinds).toHaveLength(KINDS.length - 1);
   });
 });

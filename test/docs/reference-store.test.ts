@@ -31,7 +31,7 @@ test("the commands run on the configuration, and an inspection looks like this",
     const shorter = [
       "train.steps=2",
       "evaluate.drift_samples=0",
-      "regularizers.1.on.samples=60",
+      "regularizers.1.text.samples=60",
       `output=${join(folder, "run")}`,
     ];
     const short = args.includes("--config") ? shorter.flatMap((set) => ["--set", set]) : [];

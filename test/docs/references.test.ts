@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { loadConfig } from "../../src/config/file.ts";
+import { keysOf, nodesAt, toTree } from "../../src/config/json-schema.ts";
 import { configSchema } from "../../src/config/schema.ts";
-import { schemasAt, validKeys } from "../../src/config/walk.ts";
 import { readPage, runSnippets } from "./page.ts";
 
 /** @file The page on references and anchors: its snippets run and give what they say, its configurations are ones. */
@@ -44,14 +44,15 @@ describe("configurations", () => {
     const told = [...page.text.matchAll(/^\| ((?:`[a-z_]+`(?:, )?)+) \|/gm)].flatMap(([, keys]) =>
       [...keys!.matchAll(/[a-z_]+/g)].map(([key]) => key),
     );
-    const at = (...path: (string | number)[]) => validKeys(schemasAt(configSchema, ["regularizers", 0, ...path]));
-    const known = [...at("reference", "server"), ...at("on").filter((key) => key !== "file")];
+    const tree = toTree(configSchema);
+    const at = (...path: (string | number)[]) => keysOf(nodesAt(tree, ["regularizers", 0, ...path]));
+    const known = [...at("reference", "server"), ...at("text").filter((key) => key !== "file")];
     expect([...told].sort()).toEqual([...known].sort());
     const { regularizers } = load(
-      "regularizers: [{ on: { samples: 1 }, reference: { server: { url: 'http://a', model: b } } }]\n",
+      "regularizers: [{ text: { samples: 1 }, reference: { server: { url: 'http://a', model: b } } }]\n",
     );
     expect(regularizers[0]).toMatchObject({
-      on: { rows: 16, max_tokens: 36, temperature: 1, seed: null, refresh_every: null },
+      text: { batch_size: 8, max_tokens: 36, temperature: 1, seed: null, refresh_every: null },
       reference: { server: { k: 20, protocol: "vllm", api_key_env: null, concurrency: 4, timeout: 60, retries: 4 } },
     });
   });

@@ -17,11 +17,11 @@ function evaluation(task: number | null, skills: Record<string, number>, more: P
 
 function run(name: string, weight: number, of: Evaluation): SummaryInput {
   const free = weight === 0;
-  const how = free ? { direction: null, on: null, reference: null } : HELD;
+  const how = free ? { regularizer: null, text: null, reference: null } : HELD;
   return { name, weight, ...how, evaluation: of };
 }
 
-const HELD = { direction: "reverse", on: "completions", reference: "base" } as const;
+const HELD = { regularizer: "KL(reference‖model)", text: "completions", reference: "base" } as const;
 
 const BASE = evaluation(0, { sums: 0.8, capitals: 1 });
 
@@ -55,8 +55,8 @@ describe("the numbers", () => {
       {
         name: "with KL",
         weight: 0.1,
-        direction: "reverse",
-        on: "completions",
+        regularizer: "KL(reference‖model)",
+        text: "completions",
         reference: "base",
         task: 0.5,
         task_lenient: 0.6,

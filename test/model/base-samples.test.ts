@@ -63,6 +63,6 @@ test("at temperature 0 are all the likeliest text", async () => {
 test("cannot begin without a token to begin with", async () => {
   const headless = { ...tokenizer, bos: null };
   expect(await complaint(() => drawBaseSamples(model.sampler(), headless, OPTIONS))).toBe(
-    `the tokenizer in ${FOLDER} names no bos_token to begin samples of the base with: write \`on: completions\`, or \`on: { file: PATH }\` with texts of your own`,
+    `the tokenizer in ${FOLDER} names no bos_token to begin samples of the base with: write \`text: completions\`, or \`text: { file: PATH }\` with texts of your own`,
   );
 });

@@ -19,7 +19,7 @@ process.on("exit", () => console.error("spans: " + exporter.getFinishedSpans().m
 test("a module that is imported before the command line hears of its steps", async () => {
   const workspace = new Workspace();
   const module = workspace.write("telemetry.ts", TELEMETRY);
-  const config = workspace.config({ regularizers: [{ weight: 0.1, on: "completions" }] });
+  const config = workspace.config({ regularizers: [{ weight: 0.1, text: "completions" }] });
   const [node, ...tsx] = KLAMP.slice(0, -1) as [string, ...string[]];
   const { stderr } = await promisify(execFile)(node, [
     ...tsx,

@@ -139,7 +139,15 @@ test("metrics: steps are counted, their duration is a histogram, the rest are ga
   expect(metrics.get("klamp.step.duration")?.dataPoints[0]?.value).toMatchObject({ count: 3 });
   for (const name of ["loss", "cross_entropy", "grad_norm", "learning_rate", "tokens_per_second"])
     expect(points(`klamp.${name}`)).toEqual([[{}, last[name]]]);
-  for (const name of ["value", "weight", "contribution", "kl_divergence", "kl_p95", "task_cosine", "kl_same_top"]) {
+  for (const name of [
+    "value",
+    "weight",
+    "contribution",
+    "kl_divergence",
+    "kl_p95",
+    "task_cosine",
+    "kl_top1_agreement",
+  ]) {
     expect(points(`klamp.regularizer.${name}`)).toEqual(
       ["one", "other"].map((each) => [{ "klamp.regularizer": each }, last[`${each}/${name}`]]),
     );

@@ -231,7 +231,7 @@ describe("metrics", () => {
   const common = ["step", "loss", "cross_entropy", "grad_norm", "learning_rate", "tokens_per_second"];
   const ofKL = ["kl_divergence", "kl_max", "kl_min", "kl_median", "kl_p95", "kl_p99"];
   const ofOne = [...ofKL, "value", "weight", "contribution"];
-  const full = ["task_logit_grad_norm", "logit_grad_norm", "task_cosine", "kl_same_top"];
+  const full = ["task_logit_grad_norm", "logit_grad_norm", "task_cosine", "kl_top1_agreement"];
 
   test("of a run with one KL are exactly the promised ones, in full every so many steps", async () => {
     const engine = new TableModel({ vocabulary: VOCABULARY });
@@ -248,7 +248,7 @@ describe("metrics", () => {
     expect(new Set(Object.keys(rows[0]!))).toEqual(new Set([...names, ...atStart]));
     for (const row of [rows[7]!, rows[14]!]) expect(new Set(Object.keys(row))).toEqual(new Set([...names, ...full]));
     expect(rows[0]!.logit_grad_norm).toBe(0);
-    expect(rows[0]!.kl_same_top).toBeCloseTo(1, 12);
+    expect(rows[0]!.kl_top1_agreement).toBeCloseTo(1, 12);
   });
 
   test("the loss is the cross-entropy and the contributions, value times weight", async () => {

@@ -1,0 +1,90 @@
+import type { MetricInfo } from "./kind.ts";
+import { KINDS } from "./regularizers/index.ts";
+import { NATS } from "./regularizers/metrics.ts";
+
+/** @file What the metrics of a run are called, measured in, and mean. */
+
+/** Of each step, whatever its regularizers. */
+export const STEP_METRICS = {
+  loss: {
+    title: "Loss",
+    unit: NATS,
+    formula: "cross-entropy + Σ weight · regularizer",
+    meaning: "What training minimizes: cross-entropy plus each regularizer times its weight.",
+  },
+  cross_entropy: {
+    title: "Cross-entropy",
+    unit: NATS,
+    formula: "−Σ w·log p / Σ w",
+    meaning: "Mean surprise of the model at the right tokens. 0 means that it is certain of them.",
+  },
+  grad_norm: {
+    title: "Gradient norm",
+    unit: "before clipping",
+    meaning: "L2 norm of the gradient over all trained matrices, before clipping.",
+  },
+  learning_rate: { title: "Learning rate", unit: "", meaning: "AdamW's learning rate in the step." },
+  tokens_per_second: {
+    title: "Speed",
+    unit: "tokens per second",
+    meaning: "Tokens that the model read for the step, anchors included, by the duration of the step.",
+  },
+} as const satisfies Readonly<Record<string, MetricInfo>>;
+
+/** Of each regularizer, whatever its kind. */
+export const REGULARIZER_METRICS = {
+  value: { title: "Value", unit: "", meaning: "The regularizer's loss, before its weight." },
+  weight: { title: "Weight", unit: "", meaning: "The weight of the regularizer in the step." },
+  contribution: {
+    title: "Contribution",
+    unit: NATS,
+    formula: "weight · value",
+    meaning: "What the regularizer adds to the loss.",
+  },
+  logit_grad_norm: {
+    title: "Logit gradient norm",
+    unit: "",
+    meaning: "L2 norm of the gradient of the value with respect to all logits of the batch, before the weight.",
+  },
+  task_logit_grad_norm: {
+    title: "Logit gradient norm of the task",
+    unit: "",
+    meaning: "The same of the cross-entropy.",
+  },
+  matrix_grad_norm: {
+    title: "Matrix gradient norm",
+    unit: "",
+    meaning: "L2 norm of the gradient of a penalty on the adapter with respect to its matrices, before the weight.",
+  },
+  task_cosine: {
+    title: "Cosine with the task",
+    unit: "",
+    meaning: "The cosine between both gradients: 1 pulls the same way, −1 the opposite way.",
+  },
+} as const satisfies Readonly<Record<string, MetricInfo>>;
+
+/** A metric that stands for a kind of regularizer, in charts and in lines of progress. */
+export interface Headline extends MetricInfo {
+  readonly metric: string;
+  readonly short: string;
+}
+
+/** One for each kind, in the order in which charts and progress show them. */
+export const HEADLINES: readonly Headline[] = KINDS.map(({ headline, metrics }) => {
+  const info = metrics[headline.metric];
+  if (!info) throw new TypeError(`nothing is known of the metric ${headline.metric}`);
+  return { ...headline, ...info };
+});
+
+const KNOWN: Readonly<Record<string, MetricInfo>> = Object.assign(
+  {},
+  STEP_METRICS,
+  REGULARIZER_METRICS,
+  ...KINDS.map(({ metrics }) => metrics),
+);
+
+/** What is known of a metric; `name` may begin with that of its regularizer: `anchor/kl_divergence`. */
+export function metricInfo(name: string): MetricInfo | undefined {
+  const metric = name.slice(name.lastIndexOf("/") + 1);
+  return Object.hasOwn(KNOWN, metric) ? KNOWN[metric] : undefined;
+}

@@ -1,0 +1,93 @@
+import { parse } from "yaml";
+import { type Node, nodesAt, type Path, takesKeys } from "./json-schema.ts";
+import { explainUnknownKey } from "./unknown-key.ts";
+
+/** @file Settings that a command line gives: `--set train.steps=10`. */
+
+/** One `--set a.b=value`: where it points, what it says there, and how it was written. */
+export interface Override {
+  readonly path: Path;
+  readonly value: unknown;
+  readonly written: string;
+}
+
+/** One thing wrong, with its place before it. */
+export interface PlacedFault {
+  readonly message: string;
+  /** In the file; overrides come after all lines. */
+  readonly line: number;
+  readonly isUnknownKey: boolean;
+}
+
+/** A fault of an override. */
+export function inOverride({ written }: Pick<Override, "written">, message: string, isUnknownKey = false): PlacedFault {
+  return { message: `--set ${written}: ${message}`, line: Number.MAX_SAFE_INTEGER, isUnknownKey };
+}
+
+/** Reads overrides as they are written. */
+export function parseOverrides(sets: readonly string[]): { overrides: Override[]; faults: PlacedFault[] } {
+  const overrides: Override[] = [];
+  const faults: PlacedFault[] = [];
+  for (const written of sets) {
+    const equals = written.indexOf("=");
+    if (equals < 1) {
+      faults.push(inOverride({ written }, "expected KEY=VALUE, as in --set train.steps=50"));
+      continue;
+    }
+    const keys = written.slice(0, equals).split(".");
+    const path = keys.map((key) => (/^\d+$/.test(key) ? Number(key) : key));
+    try {
+      overrides.push({ path, value: parse(written.slice(equals + 1)), written });
+    } catch {
+      faults.push(inOverride({ written }, "the value is not valid YAML"));
+    }
+  }
+  return { overrides, faults };
+}
+
+/** Writes overrides into the settings, one after the other, but for those that point to nothing. */
+export function applyOverrides(
+  overrides: readonly Override[],
+  settings: unknown,
+  tree: Node,
+): { applied: readonly Override[]; faults: readonly PlacedFault[] } {
+  const faults: PlacedFault[] = [];
+  const applied = overrides.filter((override) => {
+    const fault = apply(override, settings, tree);
+    if (fault) faults.push(fault);
+    return !fault;
+  });
+  return { applied, faults };
+}
+
+/** Writes one into the settings, making the groups on its way. Every key is checked before it is used. */
+function apply(override: Override, settings: unknown, tree: Node): PlacedFault | undefined {
+  const { path, value } = override;
+  let at = settings;
+  for (const [depth, key] of path.entries()) {
+    const above = path.slice(0, depth);
+    if (typeof at !== "object" || at === null) {
+      return inOverride(override, `${above.join(".") || "the file"} is ${JSON.stringify(at)}, it holds no keys`);
+    }
+    if (Array.isArray(at)) {
+      if (!(typeof key === "number" && key < at.length)) {
+        const count = `${above.join(".")} has ${at.length} entries, counted from 0`;
+        return inOverride(override, `${count}, and none called ${String(key)}`);
+      }
+    } else if (nodesAt(tree, [...above, key]).length === 0) {
+      return inOverride(override, explainUnknownKey(String(key), above, tree, settings).message, true);
+    }
+    const holder = at as Record<PropertyKey, unknown>;
+    if (depth === path.length - 1) {
+      holder[key] = value;
+      return undefined;
+    }
+    const below = Object.hasOwn(holder, key) ? holder[key] : undefined;
+    // A group that is not written yet, or that a single word stands for (`text: completions`), begins empty.
+    if (typeof below !== "object" || below === null) {
+      holder[key] = takesKeys(nodesAt(tree, [...above, key])) ? {} : (below ?? []);
+    }
+    at = holder[key];
+  }
+  return undefined;
+}

@@ -1,0 +1,68 @@
+import type { z } from "zod";
+import type { Datum } from "../../data/datum.ts";
+import type { Tokenizer } from "../../data/tokenizer.ts";
+import type { SamplingClient } from "../../model/legacy.ts";
+import type { Reference } from "../../reference/legacy.ts";
+import type { StoredReference } from "../../reference/store/store-reference.ts";
+import type { Source } from "../text.ts";
+import type { StoreConfig } from "./store.ts";
+
+type Model = Pick<SamplingClient, "distributions">;
+
+/** What references are built from. */
+export interface ReferenceMaterial {
+  readonly base: Model;
+  /** The model as it is now, whatever training makes of it later. */
+  readonly snapshot: () => Model;
+  readonly vocabSize: number;
+  readonly tokenizer: Tokenizer;
+  /** Called with what takes a while. */
+  readonly note: (text: string) => void;
+  /** Ends what is waited for before training. */
+  readonly signal?: AbortSignal | undefined;
+  /** Opens a reference store for this model. */
+  readonly openStore: (settings: StoreConfig) => StoredReference;
+}
+
+/** A reference, and what has to be done to data before it can be asked about them. */
+export interface BuiltReference {
+  readonly reference: Reference;
+  /** Names of loss inputs that lines of the data must carry. */
+  readonly fields: readonly string[];
+  /** Gives each datum what the reference reads from it. */
+  readonly attach: (data: readonly Datum[]) => Promise<readonly Datum[]>;
+}
+
+/** Where a reference comes from: all that the rest of klamp knows of it. */
+export interface Provider<Settings, Schema extends z.ZodType = z.ZodType<Settings>> {
+  /** The word that stands for it, or the key that its settings begin with. */
+  readonly type: string;
+  readonly schema: Schema;
+  /** How it is written, in help and messages. */
+  readonly usage: string;
+  /** What it is, for help. */
+  readonly help: string;
+  /** In a word or two, for tables. */
+  describe(settings: Settings): string;
+  /** Whether it is the adapter that training starts from. Default: no. */
+  isStart?(settings: Settings): boolean;
+  /** Whether its numbers belong to the lines of a data file, and can be had for no other text. Default: no. */
+  readonly coversLinesOnly?: boolean;
+  /** Why it cannot be asked about these texts, if so. Default: it can. */
+  refuses?(settings: Settings, texts: readonly Source[]): string | undefined;
+  /** Names of loss inputs that lines of the data must carry. Default: none. */
+  fields?(settings: Settings): readonly string[];
+  make(settings: Settings, material: ReferenceMaterial): BuiltReference;
+}
+
+/** A provider, its types taken from its schema. */
+export function provider<Schema extends z.ZodType>(
+  settings: Provider<z.output<Schema>, Schema>,
+): Provider<z.output<Schema>, Schema> {
+  return settings;
+}
+
+/** A reference that can be asked about any data. */
+export function live(reference: Reference): BuiltReference {
+  return { reference, fields: [], attach: async (data) => data };
+}

@@ -1,0 +1,14 @@
+import { baseReference } from "../../reference/base.ts";
+import { word } from "../values.ts";
+import { live, provider } from "./provider.ts";
+
+/** The adapter that training starts from. */
+export const start = provider({
+  type: "start",
+  schema: word("start"),
+  usage: "start",
+  help: "the adapter that training starts from (train.adapter)",
+  describe: () => "start",
+  isStart: () => true,
+  make: (_, { snapshot }) => live(baseReference(snapshot(), "the adapter that training started from")),
+});

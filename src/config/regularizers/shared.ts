@@ -1,0 +1,74 @@
+import { z } from "zod";
+import type { Regularizer } from "../../loss/legacy.ts";
+import type { SamplingClient } from "../../model/legacy.ts";
+import type { Reference } from "../../reference/legacy.ts";
+import type { AdapterPenalty, Factors } from "../../regularizer/adapter/contract.ts";
+import { NORM_DEFAULTS } from "../../regularizer/adapter/elastic-net.ts";
+import { DIVERGENCE_DEFAULTS } from "../../regularizer/reference-divergence.ts";
+import { uncontrolled, weight } from "../coefficients/index.ts";
+import type { Kind } from "../kind.ts";
+import { flag, oneOf, positive, share, text, unset, whole } from "../values.ts";
+
+/** @file What several kinds of regularizers have in common. */
+
+/** What a regularizer on text is made with besides its settings. */
+export interface TextMaterial {
+  readonly name: string;
+  readonly reference: Reference;
+  /** A sampler over the weights as they are. */
+  readonly model: Pick<SamplingClient, "distributions">;
+  /** Used where the settings give none. */
+  readonly seed: number;
+}
+
+/** What a penalty on the adapter's matrices is made with besides its settings. */
+export interface AdapterMaterial {
+  readonly name: string;
+}
+
+type KindOf<Schema extends z.ZodType, Made, Material> = Kind<z.output<Schema>, Made, Material, Schema>;
+
+/** A kind that works on text, its types taken from its schema. */
+export function onText<Schema extends z.ZodType>(
+  kind: KindOf<Schema, Regularizer, TextMaterial>,
+): KindOf<Schema, Regularizer, TextMaterial> {
+  return kind;
+}
+
+/** A kind that works on the adapter's matrices, its types taken from its schema. */
+export function onAdapter<Schema extends z.ZodType>(
+  kind: KindOf<Schema, AdapterPenalty, AdapterMaterial>,
+): KindOf<Schema, AdapterPenalty, AdapterMaterial> {
+  return kind;
+}
+
+export const name = unset(text("a name")).describe("names its metrics (default: its type)");
+
+/** Of a regularizer whose loss is in nats per token. */
+export const textWeight = weight.default(0.1).describe("as above");
+/** Of a mean over matrices. */
+export const adapterWeight = uncontrolled.default(0.1).describe("as above, but for budget and controller");
+/** Sums over all entries are large numbers, so their weights are small. */
+export const entryWeight = uncontrolled.default(1e-3).describe("as above, of a sum over all entries of the adapter");
+
+export const exclude_tokens = z
+  .array(whole(0), { error: "a list of token ids" })
+  .default([])
+  .describe("positions whose target is one of these token ids are skipped");
+export const reduction = oneOf(["mean", "sum"])
+  .default(DIVERGENCE_DEFAULTS.reduction)
+  .describe("over the tokens of a batch: their weighted mean, or sum");
+export const epsilon = share
+  .default(DIVERGENCE_DEFAULTS.epsilon)
+  .describe("smooths the reference: q ← (1 − ε)·q + ε / vocabulary");
+export const clip = unset(positive).describe("the most nats a token may count (default: no limit)");
+export const symmetric = flag.describe("the Jensen–Shannon divergence instead");
+
+export const factors = oneOf(["both", "A", "B"])
+  .default(NORM_DEFAULTS.factors)
+  .describe("which matrices of each pair, of the update B·A");
+
+/** The matrices in a formula. */
+export function factorNames(factors: Factors): string {
+  return factors === "both" ? "A, B" : factors;
+}
