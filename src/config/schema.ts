@@ -2,7 +2,7 @@ import { z } from "zod";
 import { UserError } from "../common/errors.ts";
 import { ADAMW_DEFAULTS } from "../model/adamw.ts";
 import { LORA_DEFAULTS, PROJECTIONS, type Projection } from "../model/lora.ts";
-import { TRAIN_DEFAULTS } from "../model/training.ts";
+import { EVALUATION_DEFAULTS, TRAIN_DEFAULTS } from "../model/training.ts";
 import { isStart } from "./references/index.ts";
 import { namesOf, type RegularizerConfig, regularizer, type TextRegularizerConfig } from "./regularizers/index.ts";
 import { flag, group, notNegative, oneOf, path, positive, refuse, share, unset, whole, word } from "./values.ts";
@@ -50,16 +50,16 @@ const train = group({
     .describe(`how many updates to make (default ${TRAIN_DEFAULTS.steps}, unless epochs is given)`)
     .meta({ example: TRAIN_DEFAULTS.steps }),
   epochs: unset(positive).describe("or how often to go through the data; may be a fraction"),
-  batch_size: whole(1).default(TRAIN_DEFAULTS.batch_size).describe("lines of data per update"),
+  batch_size: whole(1).default(TRAIN_DEFAULTS.batchSize).describe("lines of data per update"),
   seed: whole(0)
     .default(TRAIN_DEFAULTS.seed)
     .describe("of the start of the adapter, the order of the data and the samples of anchors"),
   shuffle: flag.default(TRAIN_DEFAULTS.shuffle).describe("a new order of the data each epoch; false keeps the file's"),
   report_every: whole(0)
-    .default(TRAIN_DEFAULTS.report_every)
+    .default(TRAIN_DEFAULTS.reportEvery)
     .describe("log gradient norms and top-1 agreement every N steps; 0 is never"),
   worst_tokens: whole(0)
-    .default(TRAIN_DEFAULTS.worst_tokens)
+    .default(0)
     .describe("how many of the tokens with the greatest divergence each full report writes to worst-tokens.jsonl"),
   adapter: unset(path("a PEFT adapter folder")).describe(
     "a PEFT adapter folder to start from (default: a fresh adapter)",
@@ -80,21 +80,21 @@ const train = group({
   .describe("how long, and on what");
 
 const optimizer = group({
-  learning_rate: notNegative.default(ADAMW_DEFAULTS.learning_rate).describe("AdamW's learning rate, after warm-up"),
+  learning_rate: notNegative.default(ADAMW_DEFAULTS.learningRate).describe("AdamW's learning rate, after warm-up"),
   betas: z
     .tuple([share, share], { error: "two numbers, as in [0.9, 0.999]" })
     .default([...ADAMW_DEFAULTS.betas])
     .describe("AdamW's decay rates of the gradient's mean and square"),
   eps: positive.default(ADAMW_DEFAULTS.eps).describe("AdamW's ε"),
-  weight_decay: notNegative.default(ADAMW_DEFAULTS.weight_decay).describe("AdamW's decoupled weight decay"),
+  weight_decay: notNegative.default(ADAMW_DEFAULTS.weightDecay).describe("AdamW's decoupled weight decay"),
   grad_clip: notNegative
-    .default(ADAMW_DEFAULTS.grad_clip)
+    .default(ADAMW_DEFAULTS.gradClip)
     .describe("scale gradients down to this L2 norm over all matrices; 0 is off"),
   schedule: oneOf(["constant", "linear", "cosine"])
     .default(ADAMW_DEFAULTS.schedule)
     .describe("the learning rate after warm-up: constant, or down to 0 in a line (linear) or half a cosine"),
   warmup_steps: whole(0)
-    .default(ADAMW_DEFAULTS.warmup_steps)
+    .default(ADAMW_DEFAULTS.warmupSteps)
     .describe("the learning rate rises linearly: step 1 of n is 1/n of it, step n all of it"),
 }).describe("AdamW");
 
@@ -109,10 +109,12 @@ const evaluate = group({
     .default({})
     .describe("what the base can do and should still do, as { NAME: FILE }, scored alike")
     .meta({ example: { capitals: "./capitals.jsonl" } }),
-  max_tokens: whole(1).default(32).describe("the most tokens of an answer"),
-  completions: whole(0).default(4).describe("how many sample completions the report shows"),
+  max_tokens: whole(1).default(EVALUATION_DEFAULTS.maxTokens).describe("the most tokens of an answer"),
+  completions: whole(0)
+    .default(EVALUATION_DEFAULTS.completions)
+    .describe("how many sample completions the report shows"),
   drift_samples: whole(0)
-    .default(64)
+    .default(EVALUATION_DEFAULTS.driftSamples)
     .describe("samples of the base on which drift is measured, in nats per token; 0 is off"),
 }).describe("what to score before and after");
 

@@ -1,16 +1,17 @@
 import { z } from "zod";
+import { BASE_SAMPLE_DEFAULTS } from "../model/base-samples.ts";
 import { ANCHOR_DEFAULTS } from "../model/training.ts";
 import { group, path, positive, unset, whole } from "./values.ts";
 
 /** @file On what text a regularizer works. */
 
-const batch_size = whole(1).default(ANCHOR_DEFAULTS.batch_size).describe("texts per step");
+const batch_size = whole(1).default(ANCHOR_DEFAULTS.batchSize).describe("texts per step");
 
 const samples = group({
   samples: whole(1).describe("how many texts to draw from the base"),
   batch_size,
-  max_tokens: whole(1).default(ANCHOR_DEFAULTS.max_tokens).describe("the most tokens of a sample"),
-  temperature: positive.default(ANCHOR_DEFAULTS.temperature).describe("sampling temperature"),
+  max_tokens: whole(1).default(BASE_SAMPLE_DEFAULTS.max_tokens).describe("the most tokens of a sample"),
+  temperature: positive.default(BASE_SAMPLE_DEFAULTS.temperature).describe("sampling temperature"),
   seed: unset(whole(0)).describe("seed of the samples (default: train.seed, + 1 for the second source, …)"),
   refresh_every: unset(whole(1)).describe("draw other samples every so many steps (default: never)"),
 });
@@ -29,7 +30,7 @@ const texts = z.union([...sources, z.array(source).min(1, { error: `${EXPECTED},
 export const anchored = unset(texts)
   .describe("on what text (default: this, or completions with a field or file reference):")
   .meta({
-    example: { samples: ANCHOR_DEFAULTS.samples, batch_size: ANCHOR_DEFAULTS.batch_size },
+    example: { samples: BASE_SAMPLE_DEFAULTS.samples, batch_size: ANCHOR_DEFAULTS.batchSize },
     variants: [
       [
         "{ samples: NUMBER }",
@@ -48,7 +49,7 @@ export type Text = z.output<typeof texts>;
 
 /** Samples of the base as they are drawn unless a text is written: what kept most for least where it was measured. */
 export function defaultSamples(): Text {
-  return samples.parse({ samples: ANCHOR_DEFAULTS.samples });
+  return samples.parse({ samples: BASE_SAMPLE_DEFAULTS.samples });
 }
 
 /** One text that a regularizer works on. */

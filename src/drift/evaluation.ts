@@ -4,6 +4,7 @@ import type { Question } from "../data/questions.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import { drawBaseSamples } from "../model/base-samples.ts";
 import type { SamplingClient } from "../model/contract.ts";
+import { EVALUATION_DEFAULTS } from "../model/training.ts";
 import { type DriftMeasured, measureDrift } from "./drift.ts";
 import { exactMatch, type Score } from "./exact-match.ts";
 
@@ -23,9 +24,6 @@ export interface EvaluationPlan {
   /** How many answers are kept to be shown. Default 4. */
   readonly completions?: number | undefined;
 }
-
-/** Defaults of an evaluation. */
-export const EVALUATION_DEFAULTS = { maxTokens: 32, completions: 4, driftSamples: 64 } as const;
 
 /** What was measured of one model. */
 export interface Evaluation {

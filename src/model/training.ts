@@ -6,3 +6,9 @@ export const TRAIN_DEFAULTS = {
   shuffle: true,
   reportEvery: 10,
 } as const;
+
+/** Defaults of an anchor: texts per step, and the seed of their order. */
+export const ANCHOR_DEFAULTS = { batchSize: 8, seed: 1 } as const;
+
+/** Defaults of an evaluation: tokens of an answer, answers that are kept to be shown, texts on which drift is measured. */
+export const EVALUATION_DEFAULTS = { maxTokens: 32, completions: 4, driftSamples: 64 } as const;

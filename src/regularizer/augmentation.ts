@@ -11,9 +11,12 @@ export type View = (datum: Datum, random: Random) => Datum;
 
 /** How much of a text is changed. */
 export interface NoiseOptions {
-  /** The share of tokens that change, from 0 to below 1. */
-  readonly rate: number;
+  /** The share of tokens that change, from 0 to below 1. Default 0.1. */
+  readonly rate?: number | undefined;
 }
+
+/** Defaults of both augmentations. */
+export const NOISE_DEFAULTS = { rate: 0.1 } as const;
 
 /**
  * Replaces tokens by others of the same text. The first token stays, since models expect it; rows that have read a
@@ -22,7 +25,7 @@ export interface NoiseOptions {
  * @example const view = tokenReplacement({ rate: 0.1 });
  * @see Xie et al. 2017, Data Noising as Smoothing in Neural Network Language Models (unigram noising)
  */
-export function tokenReplacement({ rate }: NoiseOptions): View {
+export function tokenReplacement({ rate = NOISE_DEFAULTS.rate }: NoiseOptions = {}): View {
   checkRate(rate);
   return (datum, random) => {
     const { modelInput } = datum;
@@ -41,7 +44,7 @@ export function tokenReplacement({ rate }: NoiseOptions): View {
  * @example const view = tokenDropout({ rate: 0.1 });
  * @see Xie et al. 2017, Data Noising as Smoothing in Neural Network Language Models; Iyyer et al. 2015 (word dropout)
  */
-export function tokenDropout({ rate }: NoiseOptions): View {
+export function tokenDropout({ rate = NOISE_DEFAULTS.rate }: NoiseOptions = {}): View {
   checkRate(rate);
   return (datum, random) => {
     const { modelInput, lossInputs } = datum;

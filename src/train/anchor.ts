@@ -1,5 +1,6 @@
 import { type Batches, batchesOf } from "../data/batches.ts";
 import type { Datum } from "../data/datum.ts";
+import { ANCHOR_DEFAULTS } from "../model/training.ts";
 
 /** Text without labels, on which a regularizer holds the model: every token of every datum counts. */
 export interface Anchor {
@@ -14,9 +15,6 @@ export interface Anchor {
    */
   readonly refresh?: { readonly every: number; draw(step: number): Promise<readonly Datum[]> } | undefined;
 }
-
-/** Defaults of an anchor. */
-export const ANCHOR_DEFAULTS = { batchSize: 8, seed: 1 } as const;
 
 /** The texts of one anchor in a step, counted from 1. They depend on the anchor and the step alone. */
 export function anchorTexts({

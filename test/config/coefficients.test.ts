@@ -44,7 +44,7 @@ describe.each([
     const config = read(written);
     const weight = makeCoefficient(config);
     for (const [i, expected] of steps.entries())
-      expect(typeof weight === "number" ? weight : weight.at(i + 1)).toBeCloseTo(expected, 12);
+      expect(typeof weight === "number" ? weight : weight.at(weight.init(), i + 1)).toBeCloseTo(expected, 12);
     expect([describeCoefficient(config), canTrain(config)]).toEqual([words, acts]);
   });
 
@@ -55,12 +55,12 @@ describe.each([
   });
 });
 
-test("a controller is made for one run: the next begins anew", () => {
-  const config = read("{ budget: 0.1 }");
-  const [one, other] = [makeCoefficient(config), makeCoefficient(config)];
-  if (typeof one === "number" || typeof other === "number") throw new Error("a budget is no number");
-  one.observe?.(1, { value: 3 });
-  expect([one.at(2), other.at(2)]).toEqual([3, 0.1]);
+test("a controller goes on from what was measured, as its settings say", () => {
+  const weight = makeCoefficient(read("{ budget: 0.1, rate: 2 }"));
+  if (typeof weight === "number") throw new Error("a budget is no number");
+  const state = weight.update(weight.init(), { value: 3, metrics: {} });
+  // 0.1 + 2 · (3 − 0.1)
+  expect(weight.at(state, 2)).toBeCloseTo(5.9, 12);
 });
 
 test("one setting of it can be set", () => {

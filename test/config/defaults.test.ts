@@ -1,23 +1,24 @@
 import { describe, expect, test } from "vitest";
 import { alternatives, entriesOf, type Node, toTree } from "../../src/config/json-schema.ts";
-import { SERVER_DEFAULTS } from "../../src/config/references/server.ts";
-import { STORE_DEFAULTS } from "../../src/config/references/store.ts";
-import { CONSISTENCY_DEFAULTS } from "../../src/config/regularizers/consistency.ts";
 import { KINDS, regularizer } from "../../src/config/regularizers/index.ts";
-import { KL_DEFAULTS } from "../../src/config/regularizers/kl-divergence.ts";
 import { configSchema, resolveLora } from "../../src/config/schema.ts";
 import { ADAMW_DEFAULTS } from "../../src/model/adamw.ts";
+import { BASE_SAMPLE_DEFAULTS } from "../../src/model/base-samples.ts";
 import { LORA_DEFAULTS, loraSettings, PROJECTIONS, TINKER_LORA_DEFAULTS } from "../../src/model/lora.ts";
-import { ANCHOR_DEFAULTS, TRAIN_DEFAULTS } from "../../src/model/training.ts";
-import { ELASTIC_NET_DEFAULTS, NORM_DEFAULTS } from "../../src/regularizer/adapter/elastic-net.ts";
+import { ANCHOR_DEFAULTS, EVALUATION_DEFAULTS, TRAIN_DEFAULTS } from "../../src/model/training.ts";
+import { FIELD_DEFAULTS } from "../../src/reference/normalize-rows.ts";
+import { SERVER_DEFAULTS } from "../../src/reference/server/defaults.ts";
+import { STORE_DEFAULTS } from "../../src/reference/store/defaults.ts";
+import { ELASTIC_NET_DEFAULTS } from "../../src/regularizer/adapter/elastic-net.ts";
 import { ORTHOGONALITY_DEFAULTS } from "../../src/regularizer/adapter/orthogonality.ts";
 import { NOISE_DEFAULTS } from "../../src/regularizer/augmentation.ts";
 import { ADAPTIVE_DEFAULTS } from "../../src/regularizer/coefficients/adaptive.ts";
 import { BUDGET_DEFAULTS } from "../../src/regularizer/coefficients/budget.ts";
 import { RAMP_DEFAULTS } from "../../src/regularizer/coefficients/schedules.ts";
+import { CONSISTENCY_DEFAULTS } from "../../src/regularizer/consistency.ts";
 import { ENTROPY_DEFAULTS } from "../../src/regularizer/entropy.ts";
 import { JENSEN_SHANNON_DEFAULTS } from "../../src/regularizer/jensen-shannon.ts";
-import { DIVERGENCE_DEFAULTS } from "../../src/regularizer/reference-divergence.ts";
+import { KL_DIVERGENCE_DEFAULTS } from "../../src/regularizer/kl-divergence.ts";
 
 /** @file Every key of a configuration has the default of the function that takes it: one for every door. */
 
@@ -25,22 +26,26 @@ import { DIVERGENCE_DEFAULTS } from "../../src/regularizer/reference-divergence.
 const CONSTANTS: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   train: TRAIN_DEFAULTS,
   optimizer: ADAMW_DEFAULTS,
-  kl_divergence: { ...DIVERGENCE_DEFAULTS, ...KL_DEFAULTS },
-  jensen_shannon: { ...DIVERGENCE_DEFAULTS, ...JENSEN_SHANNON_DEFAULTS },
+  evaluate: EVALUATION_DEFAULTS,
+  kl_divergence: KL_DIVERGENCE_DEFAULTS,
+  jensen_shannon: JENSEN_SHANNON_DEFAULTS,
   entropy: ENTROPY_DEFAULTS,
-  consistency: { ...DIVERGENCE_DEFAULTS, ...NOISE_DEFAULTS, ...CONSISTENCY_DEFAULTS },
-  orthogonality: { ...NORM_DEFAULTS, ...ORTHOGONALITY_DEFAULTS },
-  l1: NORM_DEFAULTS,
-  l2: NORM_DEFAULTS,
-  elastic_net: { ...NORM_DEFAULTS, ...ELASTIC_NET_DEFAULTS },
+  consistency: { ...NOISE_DEFAULTS, ...CONSISTENCY_DEFAULTS },
+  orthogonality: ORTHOGONALITY_DEFAULTS,
+  l1: ELASTIC_NET_DEFAULTS,
+  l2: ELASTIC_NET_DEFAULTS,
+  elastic_net: ELASTIC_NET_DEFAULTS,
   "weight: adaptive": ADAPTIVE_DEFAULTS,
   "weight: budget": BUDGET_DEFAULTS,
   "weight: linear": RAMP_DEFAULTS,
-  "text: samples": ANCHOR_DEFAULTS,
+  "text: samples": { ...ANCHOR_DEFAULTS, ...BASE_SAMPLE_DEFAULTS },
   "text: file": ANCHOR_DEFAULTS,
+  "reference: field": FIELD_DEFAULTS,
+  "reference: file": FIELD_DEFAULTS,
   "reference: store": STORE_DEFAULTS,
   "reference: store hidden": STORE_DEFAULTS,
-  "reference: server": SERVER_DEFAULTS,
+  // In milliseconds where a function takes it.
+  "reference: server": { ...SERVER_DEFAULTS, timeout: SERVER_DEFAULTS.timeout / 1000 },
 };
 
 /** Keys whose default stands in no constant, each with the reason. */
@@ -58,11 +63,9 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   "train.steps": "unset, since epochs may be given; compared below",
   "train.epochs": "unset, for steps",
   "train.adapter": "none",
+  "train.worst_tokens": "of the command line alone",
   "evaluate.task": "none",
   "evaluate.skills": "none",
-  "evaluate.max_tokens": "of the command line alone: the library's plan has no defaults",
-  "evaluate.completions": "of the command line alone",
-  "evaluate.drift_samples": "of the command line alone",
   "engine.type": "the only one",
   "engine.threads": "all cores, as the engine's",
   output: "of the command line alone",
@@ -80,9 +83,7 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   "text: samples.refresh_every": "never",
   "text: file.file": "required",
   "reference: field.field": "required",
-  "reference: field.temperature": "1, what is not declared",
   "reference: file.file": "required",
-  "reference: file.temperature": "1, what is not declared",
   "reference: store.store": "required",
   "reference: store hidden.store": "required",
   "reference: store hidden.kind": "required for this kind",
@@ -91,10 +92,11 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   "reference: server.api_key_env": "none",
   "reference: synced.every": "required",
   "consistency.seed": "train.seed",
+  "consistency.view": "required",
 };
 
 /** What every regularizer has, and the library takes elsewhere. */
-const OF_ALL = ["type", "name", "weight", "exclude_tokens", "text", "reference"];
+const OF_ALL = ["type", "name", "exclude_tokens", "text", "reference"];
 
 /** What a key is set to where it is left out, as the library writes it. */
 function defaultOf(key: string, node: Node): unknown {
@@ -160,8 +162,10 @@ test.each(KEYS)("%s", (name, key, node) => {
   if (Object.hasOwn(ELSEWHERE, name)) return;
   if (KINDS.some(({ type }) => type === group) && OF_ALL.includes(key)) return;
   if (group.startsWith("weight: ") && ["schedule", "controller"].includes(key)) return;
-  expect(Object.keys(constants), `the default of ${name} is compared with nothing`).toContain(key);
-  expect(constants[key]).toEqual(defaultOf(key, node));
+  const inCode = key.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
+  const found = Object.hasOwn(constants, key) ? key : inCode;
+  expect(Object.keys(constants), `the default of ${name} is compared with nothing`).toContain(found);
+  expect(constants[found]).toEqual(defaultOf(key, node));
 });
 
 test("each key that is compared with nothing is one", () => {
@@ -177,7 +181,9 @@ describe("what is decided when a configuration is read", () => {
   });
 
   test("the text of a KL divergence", () => {
-    expect(config.regularizers[0]).toMatchObject({ text: ANCHOR_DEFAULTS });
+    const { samples, max_tokens, temperature } = BASE_SAMPLE_DEFAULTS;
+    const text = { samples, max_tokens, temperature, batch_size: ANCHOR_DEFAULTS.batchSize };
+    expect(config.regularizers[0]).toMatchObject({ text });
   });
 
   test("LoRA, as in code; alpha is 2 · rank", () => {
@@ -188,6 +194,8 @@ describe("what is decided when a configuration is read", () => {
       expect(resolved.alpha).toBe(2 * rank);
     }
     expect(LORA_DEFAULTS.seed).toBe(TRAIN_DEFAULTS.seed);
+    expect([BASE_SAMPLE_DEFAULTS.seed, ANCHOR_DEFAULTS.seed]).toEqual([TRAIN_DEFAULTS.seed, TRAIN_DEFAULTS.seed]);
+    expect(CONSISTENCY_DEFAULTS.seed).toBe(TRAIN_DEFAULTS.seed);
   });
 
   test("but what Tinker's wire does not say is Tinker's own", () => {

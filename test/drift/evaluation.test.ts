@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Question, loadQuestions } from "../../src/data/questions.ts";
+import { loadQuestions, type Question } from "../../src/data/questions.ts";
 import { loadTokenizer } from "../../src/data/tokenizer.ts";
 import { measureDrift } from "../../src/drift/drift.ts";
 import { drawDriftSamples, type EvaluationPlan, evaluate } from "../../src/drift/evaluation.ts";

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Weight } from "../../regularizer/coefficients/contract.ts";
+import type { Coefficient } from "../../regularizer/coefficients/contract.ts";
 import { refuse } from "../values.ts";
 import { adaptive } from "./adaptive.ts";
 import { budget } from "./budget.ts";
@@ -40,7 +40,7 @@ export function refuseControl(value: CoefficientConfig, context: z.RefinementCtx
 }
 
 /** The number or the weight that moves; a controller is new each time. */
-export function makeCoefficient(config: CoefficientConfig): number | Weight {
+export function makeCoefficient(config: CoefficientConfig): number | Coefficient {
   return kindOf(config).make(config);
 }
 

@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import type { Weight } from "../../regularizer/coefficients/contract.ts";
+import type { Coefficient } from "../../regularizer/coefficients/contract.ts";
 
 /** How the weight of a regularizer may be set: all that the rest of klamp knows of it. */
 export interface CoefficientKind<Settings, Schema extends z.ZodType = z.ZodType<Settings>> {
@@ -13,7 +13,7 @@ export interface CoefficientKind<Settings, Schema extends z.ZodType = z.ZodType<
   /** Whether it moves by what the regularizer measures, in nats per token. */
   readonly isControlled: boolean;
   /** A controller has a state, so that it is new each time. */
-  make(settings: Settings): number | Weight;
+  make(settings: Settings): number | Coefficient;
   /** In words, after "weight": `0.1`, `0 to 0.5 over 100 steps (linear)`. */
   describe(settings: Settings): string;
   /** Whether it is ever above 0: the regularizer trains, and is not only measured. */

@@ -1,13 +1,16 @@
 import type { Datum } from "../../data/datum.ts";
-import { refuseTempered } from "../../reference/check-temperature.ts";
-import type { Reference } from "../../reference/legacy.ts";
+import { checkTemperature } from "../../reference/check-temperature.ts";
+import type { Reference } from "../../reference/contract.ts";
+import { FIELD_DEFAULTS } from "../../reference/normalize-rows.ts";
 import type { Source } from "../text.ts";
 import { positive } from "../values.ts";
 import type { BuiltReference, ReferenceMaterial } from "./provider.ts";
 
 /** @file What references have in common whose numbers klamp does not compute itself. */
 
-export const temperature = positive.default(1).describe("the temperature that the log-probabilities are of");
+export const temperature = positive
+  .default(FIELD_DEFAULTS.temperature)
+  .describe("the temperature that the log-probabilities are of");
 
 /** Why numbers that belong to the lines of a data file do not cover these texts. */
 export function refuseSamples(_: unknown, texts: readonly Source[]): string | undefined {
@@ -22,10 +25,10 @@ export function checked(
   fields: readonly string[] = [],
   give: (data: readonly Datum[]) => Promise<readonly Datum[]> = async (data) => data,
 ): BuiltReference {
-  const reference = refuseTempered(from, base);
+  const reference = checkTemperature(from, base);
   const attach = async (data: readonly Datum[]) => {
     const given = await give(data);
-    await reference.resolve(given.slice(0, 1), { signal });
+    await reference.begin(given.slice(0, 1), { number: 1, full: false, signal });
     return given;
   };
   return { reference, fields, attach };

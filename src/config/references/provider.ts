@@ -1,19 +1,18 @@
 import type { z } from "zod";
 import type { Datum } from "../../data/datum.ts";
 import type { Tokenizer } from "../../data/tokenizer.ts";
-import type { SamplingClient } from "../../model/legacy.ts";
-import type { Reference } from "../../reference/legacy.ts";
+import type { Snapshots } from "../../model/contract.ts";
+import type { ReferenceModel } from "../../reference/base.ts";
+import type { Reference } from "../../reference/contract.ts";
 import type { StoredReference } from "../../reference/store/store-reference.ts";
 import type { Source } from "../text.ts";
 import type { StoreConfig } from "./store.ts";
 
-type Model = Pick<SamplingClient, "distributions">;
-
 /** What references are built from. */
 export interface ReferenceMaterial {
-  readonly base: Model;
-  /** The model as it is now, whatever training makes of it later. */
-  readonly snapshot: () => Model;
+  readonly base: ReferenceModel;
+  /** Copies of the model under training, where its engine can make them. */
+  readonly snapshots: Snapshots | undefined;
   readonly vocabSize: number;
   readonly tokenizer: Tokenizer;
   /** Called with what takes a while. */

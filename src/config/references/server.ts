@@ -3,12 +3,10 @@ import { UserError } from "../../common/errors.ts";
 import { promptReference } from "../../reference/prompt-reference.ts";
 import { isServerAddress, SERVER_ADDRESS } from "../../reference/server/address.ts";
 import { completionsServer } from "../../reference/server/completions-server.ts";
+import { SERVER_DEFAULTS } from "../../reference/server/defaults.ts";
 import { group, oneOf, positive, text, unset, whole } from "../values.ts";
 import { checked } from "./precomputed.ts";
 import { provider } from "./provider.ts";
-
-/** Defaults of a server; seconds. */
-export const SERVER_DEFAULTS = { k: 20, protocol: "vllm", concurrency: 4, timeout: 60, retries: 4 } as const;
 
 const server = group({
   url: text(SERVER_ADDRESS).refine(isServerAddress, { error: SERVER_ADDRESS }),
@@ -19,7 +17,7 @@ const server = group({
     .describe("vllm: prompt_logprobs; echo: echo with logprobs"),
   api_key_env: unset(text("the name of an environment variable")).describe("where the API key is (default: none)"),
   concurrency: whole(1).default(SERVER_DEFAULTS.concurrency).describe("requests at once"),
-  timeout: positive.default(SERVER_DEFAULTS.timeout).describe("seconds that one try of a request may take"),
+  timeout: positive.default(SERVER_DEFAULTS.timeout / 1000).describe("seconds that one try of a request may take"),
   retries: whole(0).default(SERVER_DEFAULTS.retries).describe("how often a failed request is tried again"),
 });
 

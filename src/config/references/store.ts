@@ -1,11 +1,9 @@
 import { z } from "zod";
 import type { Datum } from "../../data/datum.ts";
+import { STORE_DEFAULTS } from "../../reference/store/defaults.ts";
 import { refuseMissing } from "../../reference/store/store-reference.ts";
 import { group, oneOf, path, whole, word } from "../values.ts";
 import { provider } from "./provider.ts";
-
-/** Defaults of a store. */
-export const STORE_DEFAULTS = { kind: "top-k", k: 64, of: "base" } as const;
 
 const store = path("a reference store's folder");
 const of = oneOf(["base", "start"]).default(STORE_DEFAULTS.of);

@@ -1,4 +1,4 @@
-import { movingReference } from "../../reference/synced.ts";
+import { syncedReference } from "../../reference/synced.ts";
 import { group, whole } from "../values.ts";
 import { live, provider } from "./provider.ts";
 
@@ -9,5 +9,5 @@ export const synced = provider({
   usage: "{ synced: { every: STEPS } }",
   help: "a copy of the model, taken anew every so many steps",
   describe: ({ synced: { every } }) => `the model up to ${every} steps ago`,
-  make: ({ synced: { every } }, { snapshot }) => live(movingReference(snapshot, { every })),
+  make: ({ synced: { every } }, { snapshots }) => live(syncedReference(snapshots, { every })),
 });

@@ -1,14 +1,11 @@
 import { z } from "zod";
 import { NOISE_DEFAULTS, tokenDropout, tokenReplacement } from "../../regularizer/augmentation.ts";
-import { Consistency } from "../../regularizer/consistency.ts";
+import { CONSISTENCY_DEFAULTS, Consistency } from "../../regularizer/consistency.ts";
 import { onText as text } from "../text.ts";
 import { group, oneOf, share, unset, whole } from "../values.ts";
-import { constructorDirection, describeDirection, expectedDirection, klFormula } from "./direction.ts";
+import { describeDirection, expectedDirection, klFormula } from "./direction.ts";
 import { NATS, positionMetrics } from "./metrics.ts";
 import { clip, epsilon, exclude_tokens, name, onText, reduction, symmetric, textWeight } from "./shared.ts";
-
-/** Defaults of consistency: the augmented text is the target. */
-export const CONSISTENCY_DEFAULTS = { direction: "view||model", symmetric: false, view: "replace" } as const;
 
 const AUGMENTATIONS = { replace: tokenReplacement, drop: tokenDropout };
 
@@ -26,10 +23,8 @@ export const consistency = onText({
   schema: group({
     type: z.literal("consistency").describe("holds the model to itself on a changed view of the text"),
     name,
-    weight: textWeight,
-    view: oneOf(["replace", "drop"])
-      .default(CONSISTENCY_DEFAULTS.view)
-      .describe("replace tokens by others of the text, or drop them"),
+    weight: textWeight.default(CONSISTENCY_DEFAULTS.weight),
+    view: oneOf(["replace", "drop"]).default("replace").describe("replace tokens by others of the text, or drop them"),
     rate: share.default(NOISE_DEFAULTS.rate).describe("the share of tokens that change"),
     seed: unset(whole(0)).describe("seed of the augmentation (default: train.seed)"),
     direction,
@@ -46,7 +41,7 @@ export const consistency = onText({
       model,
       view: AUGMENTATIONS[view]({ rate }),
       seed: own.seed ?? seed,
-      direction: constructorDirection(direction),
+      direction,
       symmetric,
       reduction,
       epsilon,

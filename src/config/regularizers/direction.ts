@@ -18,8 +18,3 @@ export function describeDirection(other: string): string {
 export function klFormula(direction: string): string {
   return `KL(${direction.replace("||", "‖")})`;
 }
-
-/** As the constructors of divergences take it. */
-export function constructorDirection(direction: string): "forward" | "reverse" {
-  return direction.startsWith("model||") ? "forward" : "reverse";
-}

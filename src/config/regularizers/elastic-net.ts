@@ -12,11 +12,11 @@ export const elasticNet = onAdapter({
     name,
     weight: entryWeight,
     l1_ratio: numberThat((value) => value >= 0 && value <= 1, "a number from 0 to 1")
-      .default(ELASTIC_NET_DEFAULTS.l1_ratio)
+      .default(ELASTIC_NET_DEFAULTS.l1Ratio)
       .describe("ρ, the share of Σ |w|"),
     factors,
   }),
-  make: ({ factors, l1_ratio }, { name }) => makeElasticNet({ name, factors, l1_ratio }),
+  make: ({ factors, l1_ratio }, { name }) => makeElasticNet({ name, factors, l1Ratio: l1_ratio }),
   formula: ({ factors, l1_ratio }) =>
     `${l1_ratio}‖${factorNames(factors)}‖₁ + ${(1 - l1_ratio) / 2}‖${factorNames(factors)}‖²`,
   headline: { metric: "elastic_net", short: "elastic_net" },

@@ -12,7 +12,7 @@ export const entropy = onText({
   schema: group({
     type: z.literal("entropy").describe("keeps the model's distributions wide, or makes them narrow"),
     name,
-    weight: textWeight,
+    weight: textWeight.default(ENTROPY_DEFAULTS.weight),
     mode: oneOf(["bonus", "penalty"])
       .default(ENTROPY_DEFAULTS.mode)
       .describe("a bonus rewards entropy, a penalty certainty"),

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import type { Regularizer } from "../../loss/legacy.ts";
 import type { AdapterPenalty } from "../../regularizer/adapter/contract.ts";
+import type { Regularizer } from "../../regularizer/contract.ts";
 import type { Kind } from "../kind.ts";
 import { consistency } from "./consistency.ts";
 import { elasticNet } from "./elastic-net.ts";

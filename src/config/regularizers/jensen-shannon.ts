@@ -12,7 +12,7 @@ export const jensenShannon = onText({
   schema: group({
     type: z.literal("jensen_shannon").describe("Jensen–Shannon divergence from the reference, at most ln 2"),
     name,
-    weight: textWeight,
+    weight: textWeight.default(JENSEN_SHANNON_DEFAULTS.weight),
     beta: numberThat((value) => value > 0 && value < 1, "a number above 0 and below 1")
       .default(JENSEN_SHANNON_DEFAULTS.beta)
       .describe("the model's share of the mixture"),

@@ -1,18 +1,15 @@
 import { z } from "zod";
-import { KLDivergence } from "../../regularizer/kl-divergence.ts";
+import { KL_DIVERGENCE_DEFAULTS, KLDivergence } from "../../regularizer/kl-divergence.ts";
 import { VARIANTS, weight } from "../coefficients/index.ts";
 import { checkText, defaultText, reference } from "../references/index.ts";
 import { anchored } from "../text.ts";
 import { group, oneOf } from "../values.ts";
-import { constructorDirection, describeDirection, expectedDirection, klFormula } from "./direction.ts";
+import { describeDirection, expectedDirection, klFormula } from "./direction.ts";
 import { NATS, positionMetrics } from "./metrics.ts";
 import { clip, epsilon, exclude_tokens, name, onText, reduction, symmetric } from "./shared.ts";
 
-/** Defaults of the KL divergence: the direction that covers all that the reference would say. */
-export const KL_DEFAULTS = { direction: "reference||model", symmetric: false } as const;
-
 const direction = oneOf(["reference||model", "model||reference", "forward", "reverse"], expectedDirection("reference"))
-  .default(KL_DEFAULTS.direction)
+  .default(KL_DIVERGENCE_DEFAULTS.direction)
   .transform((word) => {
     if (word === "forward") return "model||reference";
     return word === "reverse" ? "reference||model" : word;
@@ -30,11 +27,11 @@ export const klDivergence = onText({
       .describe("holds the model p to a reference q, in nats per token"),
     name,
     weight: weight
-      .default(1)
+      .default(KL_DIVERGENCE_DEFAULTS.weight)
       .describe("the loss is cross-entropy + Σ weight · regularizer; a number, or")
       .meta({ variants: VARIANTS }),
     direction,
-    symmetric: symmetric.default(KL_DEFAULTS.symmetric),
+    symmetric: symmetric.default(KL_DIVERGENCE_DEFAULTS.symmetric),
     reduction,
     epsilon,
     clip,
@@ -45,15 +42,7 @@ export const klDivergence = onText({
     .superRefine(checkText)
     .transform((settings) => ({ ...settings, text: settings.text ?? defaultText(settings.reference) })),
   make: ({ direction, symmetric, reduction, epsilon, clip }, { name, reference }) =>
-    new KLDivergence({
-      name,
-      reference,
-      direction: constructorDirection(direction),
-      symmetric,
-      reduction,
-      epsilon,
-      clip: clip ?? undefined,
-    }),
+    new KLDivergence({ name, reference, direction, symmetric, reduction, epsilon, clip: clip ?? undefined }),
   formula: ({ direction, symmetric }) => (symmetric ? "JS(model, reference)" : klFormula(direction)),
   headline: { metric: "kl_divergence", short: "kl" },
   metrics: positionMetrics(

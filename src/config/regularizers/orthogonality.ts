@@ -10,7 +10,7 @@ export const orthogonality = onAdapter({
   schema: group({
     type: z.literal("orthogonality").describe("keeps the directions of the adapter's rank from repeating each other"),
     name,
-    weight: adapterWeight,
+    weight: adapterWeight.default(ORTHOGONALITY_DEFAULTS.weight).describe("as above, but for budget and controller"),
     target: oneOf(["diagonal", "identity"])
       .default(ORTHOGONALITY_DEFAULTS.target)
       .describe("of the directions' products: diagonal is any length, identity is length 1 too"),

@@ -1,10 +1,10 @@
 import { z } from "zod";
-import type { Regularizer } from "../../loss/legacy.ts";
-import type { SamplingClient } from "../../model/legacy.ts";
-import type { Reference } from "../../reference/legacy.ts";
+import type { SamplingClient } from "../../model/contract.ts";
+import type { Reference } from "../../reference/contract.ts";
 import type { AdapterPenalty, Factors } from "../../regularizer/adapter/contract.ts";
-import { NORM_DEFAULTS } from "../../regularizer/adapter/elastic-net.ts";
-import { DIVERGENCE_DEFAULTS } from "../../regularizer/reference-divergence.ts";
+import { ELASTIC_NET_DEFAULTS } from "../../regularizer/adapter/elastic-net.ts";
+import type { Regularizer } from "../../regularizer/contract.ts";
+import { DIVERGENCE_DEFAULTS } from "../../regularizer/reference-options.ts";
 import { uncontrolled, weight } from "../coefficients/index.ts";
 import type { Kind } from "../kind.ts";
 import { flag, oneOf, positive, share, text, unset, whole } from "../values.ts";
@@ -16,7 +16,7 @@ export interface TextMaterial {
   readonly name: string;
   readonly reference: Reference;
   /** A sampler over the weights as they are. */
-  readonly model: Pick<SamplingClient, "distributions">;
+  readonly model: SamplingClient;
   /** Used where the settings give none. */
   readonly seed: number;
 }
@@ -44,12 +44,13 @@ export function onAdapter<Schema extends z.ZodType>(
 
 export const name = unset(text("a name")).describe("names its metrics (default: its type)");
 
-/** Of a regularizer whose loss is in nats per token. */
-export const textWeight = weight.default(0.1).describe("as above");
-/** Of a mean over matrices. */
-export const adapterWeight = uncontrolled.default(0.1).describe("as above, but for budget and controller");
-/** Sums over all entries are large numbers, so their weights are small. */
-export const entryWeight = uncontrolled.default(1e-3).describe("as above, of a sum over all entries of the adapter");
+/** The weights of regularizers on text, and of penalties on the adapter, which measure no nats. */
+export const textWeight = weight.describe("as above");
+export const adapterWeight = uncontrolled;
+/** Of a sum over all entries. */
+export const entryWeight = uncontrolled
+  .default(ELASTIC_NET_DEFAULTS.weight)
+  .describe("as above, of a sum over all entries of the adapter");
 
 export const exclude_tokens = z
   .array(whole(0), { error: "a list of token ids" })
@@ -65,7 +66,7 @@ export const clip = unset(positive).describe("the most nats a token may count (d
 export const symmetric = flag.describe("the Jensen–Shannon divergence instead");
 
 export const factors = oneOf(["both", "A", "B"])
-  .default(NORM_DEFAULTS.factors)
+  .default(ELASTIC_NET_DEFAULTS.factors)
   .describe("which matrices of each pair, of the update B·A");
 
 /** The matrices in a formula. */

@@ -12,6 +12,9 @@ export interface Ramp {
   readonly steps: number;
 }
 
+/** Defaults of a ramp. */
+export const RAMP_DEFAULTS = { from: 0 } as const;
+
 /**
  * In a line: from + (to − from)·(step − 1) / (steps − 1), then `to`.
  *
@@ -72,7 +75,10 @@ export function piecewiseWeight(points: readonly (readonly [step: number, weight
   });
 }
 
-function rampWeight({ from = 0, to, steps }: Ramp, shape: (share: number) => number): Coefficient<null> {
+function rampWeight(
+  { from = RAMP_DEFAULTS.from, to, steps }: Ramp,
+  shape: (share: number) => number,
+): Coefficient<null> {
   checkWeight("from", from);
   checkWeight("to", to);
   checkSteps(steps, 2);
