@@ -12,32 +12,49 @@ export interface RetryOptions {
   readonly timeout?: number | undefined;
   /** How often work that failed is tried again, after 0.5, 1, 2, … 30 seconds. Default 4. */
   readonly retries?: number | undefined;
+  /**
+   * Milliseconds to wait before the next try, given the failure and how many there were in a row; undefined: no next try.
+   * Default: by `retries`, and none after a `UserError`.
+   */
+  readonly delay?: ((error: unknown, failures: number) => number | undefined) | undefined;
   /** Waits between tries. Default: a timer. */
   readonly sleep?: ((milliseconds: number, signal: AbortSignal | undefined) => Promise<unknown>) | undefined;
 }
 
 /**
- * Does work until it succeeds, but not for ever. What a user has to mend, a `UserError`, is never tried again.
+ * Does work until it succeeds or there is no next try.
  *
- * @param work hears through its signal that its time is up, or that nobody wants it any more.
+ * @param work its signal is aborted when its time is up or the caller's signal is.
  * @param signal ends everything at once.
  * @throws the last failure; of a try without end an error that says so; the signal's reason once it is aborted.
  */
 export async function withRetries<T>(
   work: (signal: AbortSignal) => T | Promise<T>,
-  { timeout = RETRY_DEFAULTS.timeout, retries = RETRY_DEFAULTS.retries, sleep = wait }: RetryOptions = {},
+  {
+    timeout = RETRY_DEFAULTS.timeout,
+    retries = RETRY_DEFAULTS.retries,
+    delay = backOff(retries),
+    sleep = wait,
+  }: RetryOptions = {},
   signal?: AbortSignal,
 ): Promise<T> {
-  for (let failures = 0; ; failures++) {
+  for (let failures = 1; ; failures++) {
     signal?.throwIfAborted();
+    let milliseconds: number | undefined;
     try {
       return await withinTime(work, timeout, signal);
     } catch (error) {
       signal?.throwIfAborted();
-      if (error instanceof UserError || failures >= retries) throw error;
+      milliseconds = delay(error, failures);
+      if (milliseconds === undefined) throw error;
     }
-    await sleep(Math.min(30_000, 500 * 2 ** failures), signal).catch(() => signal?.throwIfAborted());
+    if (milliseconds > 0) await sleep(milliseconds, signal).catch(() => signal?.throwIfAborted());
   }
+}
+
+function backOff(retries: number): NonNullable<RetryOptions["delay"]> {
+  return (error, failures) =>
+    error instanceof UserError || failures > retries ? undefined : Math.min(30_000, 500 * 2 ** (failures - 1));
 }
 
 /** Settles when the work does, and no later than time is up or the signal is aborted, whether the work listens or not. */
@@ -74,7 +91,8 @@ export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undef
   });
 }
 
-function wait(milliseconds: number, signal: AbortSignal | undefined): Promise<unknown> {
+/** A timer; rejects once the signal is aborted. */
+export function wait(milliseconds: number, signal: AbortSignal | undefined): Promise<unknown> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const passed = new Promise((resolve) => {
     timer = setTimeout(resolve, milliseconds);

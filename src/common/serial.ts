@@ -1,7 +1,8 @@
-export type InTurn = <T>(work: () => Promise<T>) => Promise<T>;
+/** Runs work while none of its other work runs. */
+export type Lock = <T>(work: () => Promise<T>) => Promise<T>;
 
-/** Runs work one piece at a time, in the order it was asked for; a piece that fails does not hold up those after it. */
-export function inTurn(): InTurn {
+/** A lock that runs work one piece at a time, in the order it was asked for; a failure does not hold up later work. */
+export function serialize(): Lock {
   let last: Promise<unknown> = Promise.resolve();
   return (work) => {
     const result = last.then(work);

@@ -1,4 +1,5 @@
-import { type FileHandle, open, rename, writeFile } from "node:fs/promises";
+import { type FileHandle, open } from "node:fs/promises";
+import { writePartsAtomic } from "../common/atomic-file.ts";
 import { UserError } from "../common/errors.ts";
 import type { Tensor } from "../divergence/tensor.ts";
 import { fromHalves, toHalves } from "./half.ts";
@@ -99,7 +100,7 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
   }
 }
 
-/** Writes tensors as float32, first under a temporary name. */
+/** Writes tensors as float32, the file whole or not at all. */
 export async function writeSafetensors(
   path: string,
   tensors: ReadonlyMap<string, Tensor>,
@@ -122,9 +123,7 @@ export async function writeSafetensors(
   const padded = Buffer.concat([json, Buffer.alloc((8 - (json.length % 8)) % 8, " ")]);
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(padded.length));
-  const temporary = `${path}.${process.pid}.tmp`;
-  await writeFile(temporary, Buffer.concat([length, padded, ...parts]), { flush: true });
-  await rename(temporary, path);
+  await writePartsAtomic(path, [length, padded, ...parts]);
 }
 
 function parseHeader(bytes: Buffer, path: string): Record<string, unknown> {

@@ -1,8 +1,11 @@
-/** @file Models that train and sample, behind one contract; `LocalModel` runs them in this process. */
-export type * from "../model/legacy.ts";
-export type { Projection } from "../model/lora.ts";
+/** @file `klamp/engine`: models that train and sample, behind one contract. */
+
+export { backward } from "../model/backward.ts";
+export type * from "../model/contract.ts";
+export type { LoraOptions, LoraSettings, Projection } from "../model/lora.ts";
 export type { ModelConfig } from "./families/model-config.ts";
-export type { LoraSettings } from "./local/files/adapter.ts";
-export { HiddenHead } from "./local/head.ts";
-export { LocalModel, type LocalModelOptions, type NewAdapterOptions } from "./local/local-model.ts";
-export { LocalTrainingClient } from "./local/training-client.ts";
+export type { LocalModelOptions } from "./local/base-model.ts";
+export type { LocalClient } from "./local/client.ts";
+export { LocalModel } from "./local/local-model.ts";
+export type { LocalTrainingClient } from "./local/training-client.ts";
+export { type EngineSettings, openEngine } from "./open.ts";

@@ -1,5 +1,3 @@
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { UserError } from "../../common/errors.ts";
 
 /** The shape of a decoder, as a Hugging Face `config.json` gives it. */
@@ -23,77 +21,73 @@ export interface ModelConfig {
   readonly maxPositions: number;
   /** The output head is the embedding matrix. */
   readonly tied: boolean;
+  /** The first of `architectures` in config.json: it tells the family. */
+  readonly architecture: string;
 }
 
-const ARCHITECTURES = ["LlamaForCausalLM"];
+/** The parsed contents of a `config.json`, read key by key. */
+export class RawConfig {
+  /** For messages. */
+  readonly path: string;
+  readonly values: Readonly<Record<string, unknown>>;
 
-/**
- * Reads and checks `config.json` of a model folder.
- *
- * @throws UserError for a missing or malformed file, an unsupported architecture or an unsupported variant of it.
- */
-export async function readModelConfig(folder: string): Promise<ModelConfig> {
-  const path = join(folder, "config.json");
-  let raw: Record<string, unknown>;
-  try {
-    raw = JSON.parse(await readFile(path, "utf8"));
-  } catch (error) {
-    const why = error instanceof SyntaxError ? `is not JSON (${error.message})` : "cannot be read";
-    throw new UserError(
-      `${path} ${why}; a model is a Hugging Face folder with config.json, model.safetensors and tokenizer.json.`,
-    );
+  constructor(values: Readonly<Record<string, unknown>>, path: string) {
+    this.values = values;
+    this.path = path;
   }
-  if (typeof raw !== "object" || raw === null) throw new UserError(`${path} holds no JSON object, expected one.`);
-  return parseModelConfig(raw, path);
-}
 
-/** As `readModelConfig`, for the parsed contents of `path`. */
-export function parseModelConfig(raw: Record<string, unknown>, path: string): ModelConfig {
-  const architecture = (raw.architectures as unknown[] | undefined)?.[0] ?? raw.model_type ?? "none";
-  if (!ARCHITECTURES.includes(String(architecture))) {
-    throw new UserError(
-      `${path} names the architecture ${architecture}; klamp's local engine supports ${ARCHITECTURES.join(", ")}.`,
-    );
+  get architecture(): string {
+    return String((this.values.architectures as unknown[] | undefined)?.[0] ?? this.values.model_type ?? "none");
   }
-  const refuse = (what: string) => {
-    throw new UserError(
-      `${path} asks for ${what}, which klamp's local engine does not support yet; use a plain Llama checkpoint.`,
-    );
-  };
-  if (raw.attention_bias) refuse("attention_bias");
-  if (raw.mlp_bias) refuse("mlp_bias");
-  if (raw.hidden_act !== undefined && raw.hidden_act !== "silu") refuse(`hidden_act ${JSON.stringify(raw.hidden_act)}`);
-  const rope = (raw.rope_parameters ?? raw.rope_scaling ?? {}) as Record<string, unknown>;
-  const ropeType = rope.rope_type ?? rope.type ?? "default";
-  if (ropeType !== "default") refuse(`rope_type ${JSON.stringify(ropeType)}`);
 
-  const number = (key: string, fallback?: number) => {
-    const value = raw[key] ?? fallback;
+  /** A number above 0. @throws UserError for anything else, and for none without a default. */
+  number(key: string, fallback?: number): number {
+    const value = this.values[key] ?? fallback;
     if (typeof value !== "number" || !(value > 0)) {
-      throw new UserError(`${path} has ${JSON.stringify(raw[key])} for ${key}; a positive number is expected.`);
+      throw new UserError(
+        `${this.path} has ${JSON.stringify(this.values[key])} for ${key}; a positive number is expected.`,
+      );
     }
     return value;
-  };
-  const heads = number("num_attention_heads");
-  const kvHeads = number("num_key_value_heads", heads);
-  const hiddenSize = number("hidden_size");
-  const headDim = number("head_dim", hiddenSize / heads);
-  if (heads % kvHeads !== 0 || headDim % 2 !== 0) {
+  }
+
+  /** Settings of the rotary embedding, where newer or older files have them. */
+  get rope(): Readonly<Record<string, unknown>> {
+    return (this.values.rope_parameters ?? this.values.rope_scaling ?? {}) as Record<string, unknown>;
+  }
+
+  /** @throws UserError always: for a variant that would silently be another model. */
+  refuse(what: string): never {
     throw new UserError(
-      `${path} has ${heads} heads, ${kvHeads} key/value heads and head size ${headDim}; heads must be a multiple of key/value heads and the head size even.`,
+      `${this.path} asks for ${what}, which klamp's local engine does not support yet; use a plain Llama checkpoint.`,
     );
   }
-  return {
-    vocabSize: number("vocab_size"),
-    hiddenSize,
-    intermediateSize: number("intermediate_size"),
-    layers: number("num_hidden_layers"),
-    heads,
-    kvHeads,
-    headDim,
-    ropeTheta: typeof rope.rope_theta === "number" ? rope.rope_theta : number("rope_theta", 10_000),
-    normEpsilon: number("rms_norm_eps", 1e-6),
-    maxPositions: number("max_position_embeddings", 2048),
-    tied: raw.tie_word_embeddings === true,
-  };
+
+  /** What every family has. @throws UserError for sizes that make no decoder. */
+  shape(): ModelConfig {
+    const heads = this.number("num_attention_heads");
+    const kvHeads = this.number("num_key_value_heads", heads);
+    const hiddenSize = this.number("hidden_size");
+    const headDim = this.number("head_dim", hiddenSize / heads);
+    if (heads % kvHeads !== 0 || headDim % 2 !== 0) {
+      throw new UserError(
+        `${this.path} has ${heads} heads, ${kvHeads} key/value heads and head size ${headDim}; heads must be a multiple of key/value heads and the head size even.`,
+      );
+    }
+    const { rope_theta } = this.rope;
+    return {
+      vocabSize: this.number("vocab_size"),
+      hiddenSize,
+      intermediateSize: this.number("intermediate_size"),
+      layers: this.number("num_hidden_layers"),
+      heads,
+      kvHeads,
+      headDim,
+      ropeTheta: typeof rope_theta === "number" ? rope_theta : this.number("rope_theta", 10_000),
+      normEpsilon: this.number("rms_norm_eps", 1e-6),
+      maxPositions: this.number("max_position_embeddings", 2048),
+      tied: this.values.tie_word_embeddings === true,
+      architecture: this.architecture,
+    };
+  }
 }

@@ -1,8 +1,7 @@
 import type { Tensor } from "../../divergence/tensor.ts";
-import type { ModelConfig } from "./model-config.ts";
 
 /** cos and sin of position · θ^(−2i/d), each [positions, d/2], rounded to float32 at the steps where Hugging Face rounds. */
-export function rotaryTables({ headDim, ropeTheta }: ModelConfig, positions: number): { cos: Tensor; sin: Tensor } {
+export function rotaryTables(headDim: number, ropeTheta: number, positions: number): { cos: Tensor; sin: Tensor } {
   const half = headDim / 2;
   const shape = [positions, half];
   const frequencies = Float32Array.from({ length: half }, (_, i) => 1 / Math.fround(ropeTheta ** ((2 * i) / headDim)));

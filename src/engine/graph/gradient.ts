@@ -35,15 +35,15 @@ export function gradients(output: Value, seed: Value, parameters: readonly Value
 }
 
 /**
- * What the backward graph takes over from the forward graph: the values that `backward` needs, that `forward` computes,
- * and whose operators are worth keeping. Everything between them is cheap, and computed again.
+ * The residuals: what the backward graph takes over from the forward graph. They are the values that `backward` needs,
+ * that `forward` computes, and whose operators are costly; everything between them is cheap, and computed again.
  */
-export function keptValues(forward: readonly Value[], backward: readonly Value[]): Value[] {
+export function residuals(forward: readonly Value[], backward: readonly Value[]): Value[] {
   const computed = new Set(topological(forward));
-  const kept = new Set<Value>();
+  const costly = new Set<Value>();
   for (const value of topological(backward)) {
-    if (computed.has(value) && value.operator?.keep) kept.add(value);
+    if (computed.has(value) && value.operator?.isResidual) costly.add(value);
   }
-  const needed = new Set(topological(backward, kept));
-  return [...kept].filter((value) => needed.has(value));
+  const needed = new Set(topological(backward, costly));
+  return [...costly].filter((value) => needed.has(value));
 }

@@ -1,8 +1,14 @@
-import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import {
+  writeBytes as bytes,
+  writeFloat as float,
+  writeInteger as integer,
+  writeMessage as message,
+  writeText as text,
+} from "../../common/protobuf.ts";
 import type { Attributes, DataType, Dim, Emitter, Value } from "./value.ts";
 import { topological } from "./value.ts";
 
-/** A graph ready for ONNX Runtime. */
+/** A graph as an ONNX model. */
 export interface Compiled {
   readonly bytes: Uint8Array;
   /** Names to feed, the values of named dimensions among them: `dim.batch`, an int64 vector of one number. */
@@ -99,18 +105,6 @@ export function compile(
 
 // Field numbers as in onnx.proto -------------------------------------------------------------------------------------
 
-function message(write: (writer: BinaryWriter) => void): Uint8Array {
-  const writer = new BinaryWriter();
-  write(writer);
-  return writer.finish();
-}
-
-const bytes = (writer: BinaryWriter, field: number, value: Uint8Array) =>
-  writer.tag(field, WireType.LengthDelimited).bytes(value);
-const text = (writer: BinaryWriter, field: number, value: string) =>
-  writer.tag(field, WireType.LengthDelimited).string(value);
-const integer = (writer: BinaryWriter, field: number, value: number) => writer.tag(field, WireType.Varint).int64(value);
-
 /** ModelProto */
 function model(nodes: Uint8Array[], constants: Uint8Array[], inputs: Uint8Array[], outputs: Uint8Array[]): Uint8Array {
   const graph = message((w) => {
@@ -125,11 +119,11 @@ function model(nodes: Uint8Array[], constants: Uint8Array[], inputs: Uint8Array[
     text(w, 2, "klamp");
     bytes(w, 7, graph);
     for (const [domain, version] of OPSETS) {
-      bytes(
-        w,
-        8,
-        message((o) => integer(text(o, 1, domain), 2, version)),
-      );
+      const opset = message((o) => {
+        text(o, 1, domain);
+        integer(o, 2, version);
+      });
+      bytes(w, 8, opset);
     }
   });
 }
@@ -163,7 +157,7 @@ function attribute(name: string, value: number | readonly number[]): Uint8Array 
       for (const each of value) integer(w, 8, each);
       integer(w, 20, 7);
     } else if (REAL_ATTRIBUTES.has(name)) {
-      w.tag(2, WireType.Bit32).float(value);
+      float(w, 2, value);
       integer(w, 20, 1);
     } else {
       integer(w, 3, value);
@@ -176,21 +170,22 @@ function attribute(name: string, value: number | readonly number[]): Uint8Array 
 function valueInfo(name: string, type: DataType, shape: readonly Dim[]): Uint8Array {
   const dims = message((w) => {
     for (const dim of shape) {
-      bytes(
-        w,
-        1,
-        message((d) => (typeof dim === "number" ? integer(d, 1, dim) : text(d, 2, dim))),
-      );
+      const size = message((d) => (typeof dim === "number" ? integer(d, 1, dim) : text(d, 2, dim)));
+      bytes(w, 1, size);
     }
   });
-  const tensorType = message((w) => bytes(integer(w, 1, ELEMENT[type]), 2, dims));
-  return message((w) =>
+  const tensorType = message((w) => {
+    integer(w, 1, ELEMENT[type]);
+    bytes(w, 2, dims);
+  });
+  return message((w) => {
+    text(w, 1, name);
     bytes(
-      text(w, 1, name),
+      w,
       2,
       message((t) => bytes(t, 1, tensorType)),
-    ),
-  );
+    );
+  });
 }
 
 /** TensorProto */
@@ -207,7 +202,7 @@ function integerTensor(name: string, values: readonly number[]): Uint8Array {
 function scalarTensor(name: string, value: number): Uint8Array {
   return message((w) => {
     integer(w, 2, ELEMENT.float32);
-    w.tag(4, WireType.Bit32).float(value);
+    float(w, 4, value);
     text(w, 8, name);
   });
 }

@@ -34,7 +34,7 @@ function productGradient(product: (a: Value, b: Value, options: Product) => Valu
       () =>
         transB ? product(dy, a!, { transA: true, transB: transA, alpha }) : product(a!, dy, { transA: !transA, alpha }),
     ];
-    return c ? [...rules, () => dy] : rules;
+    return c ? [...rules, () => unbroadcast(dy, c)] : rules;
   };
 }
 
@@ -49,12 +49,12 @@ function productAttributes({ transA = false, transB = false, alpha = 1 }: Produc
 
 const gemmOperator: Operator = {
   name: "gemm",
-  keep: true,
+  isResidual: true,
   emit: (emitter, { attributes }, inputs) => emitter.node("Gemm", inputs, attributes),
   gradient: productGradient(gemm),
 };
 
-/** α·op(a)·op(b) + c for matrices; c, when given, has the shape of the result. */
+/** α·op(a)·op(b) + c for matrices; c, if any, broadcasts to the result: a matrix of its shape, or a bias [n]. */
 export function gemm(a: Value, b: Value, options: Product & { readonly c?: Value } = {}): Value {
   const inputs = options.c ? [a, b, options.c] : [a, b];
   return apply(gemmOperator, inputs, productShape(a, b, options), productAttributes(options));
@@ -62,7 +62,7 @@ export function gemm(a: Value, b: Value, options: Product & { readonly c?: Value
 
 const matmulOperator: Operator = {
   name: "matmul",
-  keep: true,
+  isResidual: true,
   emit: (emitter, { attributes }, inputs) => emitter.node("FusedMatMul", inputs, attributes, MICROSOFT),
   gradient: productGradient(matmul),
 };
@@ -93,7 +93,7 @@ function unbroadcast(dy: Value, target: Value): Value {
 function elementwise(type: string, gradient: NonNullable<Operator["gradient"]>): (a: Value, b: Value) => Value {
   const operator: Operator = {
     name: type.toLowerCase(),
-    keep: false,
+    isResidual: false,
     emit: (emitter, _value, inputs) => emitter.node(type, inputs),
     gradient,
   };
@@ -117,7 +117,7 @@ export const sub = elementwise("Sub", ({ inputs: [a, b] }, dy) => [
 
 const scaleOperator: Operator = {
   name: "scale",
-  keep: false,
+  isResidual: false,
   emit: (emitter, { attributes }, [x]) => emitter.node("Mul", [x!, emitter.scalar(attributes.factor as number)]),
   gradient: ({ attributes }, dy) => [() => scale(dy, attributes.factor as number)],
 };
@@ -129,7 +129,7 @@ export function scale(x: Value, factor: number): Value {
 
 const sigmoidOperator: Operator = {
   name: "sigmoid",
-  keep: false,
+  isResidual: false,
   emit: (emitter, _value, inputs) => emitter.node("Sigmoid", inputs),
   gradient: (y, dy) => [() => mul(dy, sub(y, mul(y, y)))],
 };
@@ -141,7 +141,7 @@ export function sigmoid(x: Value): Value {
 
 const siluOperator: Operator = {
   name: "silu",
-  keep: false,
+  isResidual: false,
   emit: (emitter, _value, inputs) => emitter.node("QuickGelu", inputs, { alpha: 1 }, MICROSOFT),
   gradient: (y, dy) => [
     () => {
@@ -151,7 +151,7 @@ const siluOperator: Operator = {
   ],
 };
 
-/** x·σ(x); its slope is σ(x) + y·(1 − σ(x)). */
+/** x·σ(x); its derivative is σ(x) + y·(1 − σ(x)). */
 export function silu(x: Value): Value {
   return apply(siluOperator, [x], x.shape);
 }
@@ -160,7 +160,7 @@ export function silu(x: Value): Value {
 
 const reshapeOperator: Operator = {
   name: "reshape",
-  keep: false,
+  isResidual: false,
   emit: (emitter, { shape }, [x]) => emitter.node("Reshape", [x!, emitter.shape(shape)]),
   gradient: ({ inputs: [x] }, dy) => [() => reshape(dy, x!.shape)],
 };
@@ -174,7 +174,7 @@ export function reshape(x: Value, shape: readonly Dim[]): Value {
 
 const transposeOperator: Operator = {
   name: "transpose",
-  keep: false,
+  isResidual: false,
   emit: (emitter, { attributes }, inputs) => emitter.node("Transpose", inputs, { perm: attributes.perm! }),
   gradient: ({ attributes }, dy) => [
     () => {
@@ -199,7 +199,7 @@ export function transpose(x: Value, perm: readonly number[]): Value {
 
 const concatOperator: Operator = {
   name: "concat",
-  keep: false,
+  isResidual: false,
   emit: (emitter, { attributes }, inputs) => emitter.node("Concat", inputs, { axis: attributes.axis! }),
 };
 
@@ -217,7 +217,7 @@ export function concat(values: readonly Value[], axis: number, dim: Dim): Value 
 
 const reduceSumOperator: Operator = {
   name: "reduceSum",
-  keep: false,
+  isResidual: false,
   emit: (emitter, { attributes }, [x]) =>
     emitter.node("ReduceSum", [x!, emitter.integers(attributes.axes as readonly number[])], { keepdims: 1 }),
 };
@@ -238,7 +238,7 @@ function sumRows(x: Value): Value {
 
 const softmaxOperator: Operator = {
   name: "softmax",
-  keep: true,
+  isResidual: true,
   emit: (emitter, _value, inputs) => emitter.node("Softmax", inputs, { axis: -1 }),
   gradient: (y, dy) => [() => mul(y, sub(dy, sumRows(mul(y, dy))))],
 };
@@ -248,11 +248,11 @@ export function softmax(x: Value): Value {
   return apply(softmaxOperator, [x], x.shape);
 }
 
-// What makes it a Llama ----------------------------------------------------------------------------------------------
+// Of decoders --------------------------------------------------------------------------------------------------------
 
 const rmsInverseOperator: Operator = {
   name: "rmsInverse",
-  keep: false,
+  isResidual: false,
   emit: (emitter, { attributes }, [x]) => {
     const square = emitter.node("Mul", [x!, x!]);
     const mean = emitter.node("ReduceMean", [square, emitter.integers([-1])], { keepdims: 1 });
@@ -268,7 +268,7 @@ function rmsInverse(x: Value, epsilon: number): Value {
 
 const rmsNormOperator: Operator = {
   name: "rmsNorm",
-  keep: false,
+  isResidual: false,
   emit: (emitter, { attributes }, inputs) =>
     emitter.node("SimplifiedLayerNormalization", inputs, { axis: -1, epsilon: attributes.epsilon! }),
   gradient: ({ inputs: [x, gain], attributes }, dy) => {
@@ -296,7 +296,7 @@ export function rmsNorm(x: Value, gain: Value, epsilon: number): Value {
 
 const ropeOperator: Operator = {
   name: "rope",
-  keep: true,
+  isResidual: true,
   emit: (emitter, { attributes }, [x, positions, cos, sin]) => {
     const turned = attributes.inverse ? emitter.node("Neg", [sin!]) : sin!;
     return emitter.node("RotaryEmbedding", [x!, positions!, cos!, turned], {}, MICROSOFT);
@@ -321,7 +321,7 @@ export function rope(x: Value, positions: Value, cos: Value, sin: Value, inverse
 
 const logSoftmaxOperator: Operator = {
   name: "logSoftmax",
-  keep: false,
+  isResidual: false,
   emit: (emitter, _value, inputs) => emitter.node("LogSoftmax", inputs, { axis: -1 }),
 };
 

@@ -20,8 +20,8 @@ export type Attributes = Readonly<Record<string, number | readonly number[]>>;
 /** One kind of node: how ONNX spells it, and its reverse-mode rule. */
 export interface Operator {
   readonly name: string;
-  /** A result worth keeping for the backward pass; the others are computed again there from what was kept. */
-  readonly keep: boolean;
+  /** Whether the backward pass takes its results over from the forward pass; others are computed again there. */
+  readonly isResidual: boolean;
   emit(emitter: Emitter, value: Value, inputs: readonly string[]): string;
   /**
    * Per input, the gradient of the loss with respect to it, given `dy`, the gradient with respect to the value; `null`

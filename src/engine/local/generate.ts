@@ -1,11 +1,11 @@
 import { UserError } from "../../common/errors.ts";
 import { createRandom, type Random } from "../../common/random.ts";
-import type { SampledSequence, SamplingParams } from "../../model/legacy.ts";
+import type { SampledSequence, SamplingParams, Tokens } from "../../model/contract.ts";
 import type { ModelConfig } from "../families/model-config.ts";
-import { cachedMask, decoderDims, tokenPositions } from "./batch.ts";
-import type { LocalModel } from "./local-model.ts";
-import { type Feeds, floats, type Program } from "./program.ts";
+import type { BaseModel } from "./base-model.ts";
+import type { Program } from "./program.ts";
 import { gatherRows } from "./row-chunks.ts";
+import type { Feeds } from "./runtime.ts";
 
 /** What generation runs: a decoder with a cache and a head, over given weights. */
 export interface Generator {
@@ -14,14 +14,12 @@ export interface Generator {
   readonly feeds: Feeds;
 }
 
-type Tokens = readonly number[] | Int32Array;
-
 /** Prompts that run together; more would gain little and cost memory. */
 const PROMPTS_AT_ONCE = 64;
 
 /** Draws one continuation per prompt, prompts of like length together. Deterministic in the seed. */
 export async function generate(
-  model: LocalModel,
+  model: BaseModel,
   generator: Generator,
   prompts: readonly Tokens[],
   params: SamplingParams,
@@ -48,33 +46,27 @@ export async function generate(
 
 /** Left-pads the prompts, reads them in one pass, then one token of each at a time until all have stopped. */
 async function continueAll(
-  model: LocalModel,
+  model: BaseModel,
   { decoder, head, feeds }: Generator,
   prompts: readonly Tokens[],
   { max_tokens, temperature = 1, stop = [] }: SamplingParams,
   randoms: readonly Random[],
 ): Promise<SampledSequence[]> {
-  const { config } = model;
+  const { config, runtime } = model;
   const batch = prompts.length;
   const width = Math.max(...prompts.map((prompt) => prompt.length));
   const starts = prompts.map((prompt) => width - prompt.length);
   const drawn = prompts.map(() => ({ tokens: [] as number[], logprobs: [] as number[], stopped: false }));
   let input = prompts.flatMap((prompt, b) => [...new Array<number>(starts[b]!).fill(0), ...prompt]);
-  let cache = emptyCache(config, batch);
+  let cache = emptyCache(model, batch);
   for (let past = 0, step = 0; step < max_tokens && !drawn.every(({ stopped }) => stopped); step++) {
     const length = input.length / batch;
-    const embeddings = model.embed(input);
-    const fed = new Map([
-      ["embeddings", floats(embeddings.data, embeddings.shape)],
-      ["positions", tokenPositions(starts, length, past)],
-      ["mask", cachedMask(config, starts, length, past)],
-      ...model.rotary(past + length),
-    ]);
-    const present = await decoder.run([fed, cache, feeds, model.feeds], decoderDims(config, batch, length, past));
+    const { feeds: fed, dims } = model.decoderFeeds(input, { starts, length, past });
+    const present = await decoder.run([fed, cache, feeds, model.feeds], dims);
     const last = Int32Array.from(prompts, (_, b) => (b + 1) * length - 1);
-    const rows = gatherRows(present.get("hidden")!.data as Float32Array, config.hiddenSize, last);
-    const hidden = new Map([["hidden", floats(rows, [batch, config.hiddenSize])]]);
-    const logprobs = (await head.run([hidden, model.feeds], { rows: batch })).get("logprobs")!.data as Float32Array;
+    const rows = gatherRows(present.get("hidden")!.data, config.hiddenSize, last);
+    const hidden = new Map([["hidden", runtime.floats(rows, [batch, config.hiddenSize])]]);
+    const logprobs = (await head.run([hidden, model.feeds], { rows: batch })).get("logprobs")!.data;
     input = drawn.map((sequence, b) => {
       if (sequence.stopped) return 0;
       const row = logprobs.subarray(b * config.vocabSize, (b + 1) * config.vocabSize);
@@ -127,8 +119,8 @@ function checkPrompt(
   }
 }
 
-function emptyCache(config: ModelConfig, batch: number): Feeds {
-  const empty = floats(new Float32Array(0), [batch, config.kvHeads, 0, config.headDim]);
+function emptyCache({ config, runtime }: BaseModel, batch: number): Feeds {
+  const empty = runtime.floats(new Float32Array(0), [batch, config.kvHeads, 0, config.headDim]);
   const layers = Array.from({ length: config.layers }, (_, layer) => layer);
   return new Map(layers.flatMap((layer) => ["key", "value"].map((what) => [`past.${layer}.${what}`, empty] as const)));
 }

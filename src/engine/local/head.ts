@@ -1,23 +1,20 @@
 import type { Tensor } from "../../divergence/tensor.ts";
-import type { LocalModel } from "./local-model.ts";
-import { floats } from "./program.ts";
+import type { BaseModel } from "./base-model.ts";
 import { openHead } from "./programs.ts";
 
 /**
  * The model's head alone: from final hidden states, which a store kept, to log-probabilities. LoRA leaves the head as it is,
  * so they are the base's.
- *
- * @example const reference = openStoredReference("./reference", identity, new HiddenHead(model));
  */
 export class HiddenHead {
-  readonly #model: LocalModel;
+  readonly #model: BaseModel;
   readonly #key: string;
   readonly #fresh: boolean;
   /** [rows, d] of all data of a call. */
   #rows = new Float32Array(0);
 
   /** @param name heads of different names do not share the memory of their results; without one, results are not shared. */
-  constructor(model: LocalModel, name?: string) {
+  constructor(model: BaseModel, name?: string) {
     this.#model = model;
     this.#key = name === undefined ? "head" : `head of ${name}`;
     this.#fresh = name === undefined;
@@ -30,14 +27,15 @@ export class HiddenHead {
   async fromHidden(hidden: readonly Tensor[]): Promise<Tensor[]> {
     const model = this.#model;
     const { vocabSize: size, hiddenSize: d } = model.config;
-    const head = await model.program(this.#key, () => openHead(model.config, model.threads));
+    const head = await model.program(this.#key, openHead);
     const counts = hidden.map(({ shape }) => shape[0]!);
     const total = counts.reduce((a, b) => a + b, 0);
     const run = async (row: number, rows: number) => {
-      const fed = new Map([["hidden", floats(this.#rows.subarray(row * d, (row + rows) * d), [rows, d])]]);
-      return (await head.run([fed, model.feeds], { rows })).get("logprobs")!.data as Float32Array;
+      const part = this.#rows.subarray(row * d, (row + rows) * d);
+      const fed = new Map([["hidden", model.runtime.floats(part, [rows, d])]]);
+      return (await head.run([fed, model.feeds], { rows })).get("logprobs")!.data;
     };
-    const logprobs = await model.alone(async () => {
+    const logprobs = await model.lock(async () => {
       if (this.#rows.length < total * d) this.#rows = new Float32Array(total * d);
       let at = 0;
       for (const { data } of hidden) {

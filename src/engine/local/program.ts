@@ -1,18 +1,15 @@
-import * as ort from "onnxruntime-node";
 import { type Compiled, compile, dimensionInput } from "../graph/onnx.ts";
 import { type Dim, topological, type Value } from "../graph/value.ts";
+import type { Feeds, FloatTensor, Runtime, RuntimeTensor, Session } from "./runtime.ts";
 
-/** Tensors by the names of graph inputs. */
-export type Feeds = ReadonlyMap<string, ort.Tensor>;
 /** Sizes of named dimensions. */
 export type Dims = Readonly<Record<string, number>>;
 
-export function floats(data: Float32Array, shape: readonly number[]): ort.Tensor {
-  return new ort.Tensor("float32", data, shape);
-}
-
-export function int64s(values: ArrayLike<number>, shape: readonly number[]): ort.Tensor {
-  return new ort.Tensor("int64", BigInt64Array.from(values as number[], BigInt), shape);
+/** What programs run on. */
+export interface Machine {
+  readonly runtime: Runtime;
+  /** Threads of one operator. */
+  readonly threads: number;
 }
 
 /**
@@ -20,7 +17,8 @@ export function int64s(values: ArrayLike<number>, shape: readonly number[]): ort
  * nothing is copied, nothing grows, no fresh page is touched.
  */
 export class Program {
-  readonly #session: ort.InferenceSession;
+  readonly #runtime: Runtime;
+  readonly #session: Session;
   readonly #compiled: Compiled;
   readonly #shapes: ReadonlyMap<string, readonly Dim[]>;
   readonly #dimensions: readonly string[];
@@ -28,12 +26,14 @@ export class Program {
   #turn = 0;
 
   private constructor(
-    session: ort.InferenceSession,
+    runtime: Runtime,
+    session: Session,
     compiled: Compiled,
     shapes: ReadonlyMap<string, readonly Dim[]>,
     dimensions: readonly string[],
     turns: number,
   ) {
+    this.#runtime = runtime;
     this.#session = session;
     this.#compiled = compiled;
     this.#shapes = shapes;
@@ -47,48 +47,41 @@ export class Program {
    * @param turns how many runs a result stays valid: 2 for a program that reads its own last outputs.
    */
   static async open(
+    { runtime, threads }: Machine,
     outputs: ReadonlyMap<string, Value>,
     options: {
-      readonly threads: number;
       readonly dimensions?: readonly string[];
       readonly given?: ReadonlyMap<Value, string>;
       readonly turns?: number;
-    },
+    } = {},
   ): Promise<Program> {
-    const { threads, dimensions = [], given = new Map(), turns = 1 } = options;
+    const { dimensions = [], given = new Map(), turns = 1 } = options;
     const compiled = compile(outputs, given, dimensions);
-    const session = await ort.InferenceSession.create(compiled.bytes, {
-      executionProviders: ["cpu"],
-      intraOpNumThreads: threads,
-      interOpNumThreads: 1,
-      graphOptimizationLevel: "all",
-      // Spinning takes the other core from whoever works on a busy machine.
-      extra: { session: { intra_op: { allow_spinning: "0" } } },
-    });
+    const session = await runtime.open(compiled.bytes, { threads });
     const shapes = new Map([...outputs].map(([name, { shape }]) => [name, shape]));
-    return new Program(session, compiled, shapes, dimensions, turns);
+    return new Program(runtime, session, compiled, shapes, dimensions, turns);
   }
 
   /** Runs the graph on the first of `feeds` that has each input. The results stay valid until the next run. */
-  async run(feeds: readonly Feeds[], dims: Dims): Promise<Map<string, ort.Tensor>> {
-    const inputs: Record<string, ort.Tensor> = {};
-    for (const name of this.#dimensions) inputs[dimensionInput(name)] = int64s([dims[name]!], [1]);
+  async run(feeds: readonly Feeds[], dims: Dims): Promise<Map<string, FloatTensor>> {
+    const inputs = new Map<string, RuntimeTensor>();
+    for (const name of this.#dimensions) inputs.set(dimensionInput(name), this.#runtime.int64s([dims[name]!], [1]));
     for (const name of this.#compiled.inputs) {
-      const tensor = inputs[name] ?? feeds.find((each) => each.has(name))?.get(name);
+      const tensor = inputs.get(name) ?? feeds.find((each) => each.has(name))?.get(name);
       if (!tensor) throw new Error(`graph input ${name} was not fed`);
-      inputs[name] = tensor;
+      inputs.set(name, tensor);
     }
     this.#turn = (this.#turn + 1) % this.#buffers.length;
     const outputs = new Map([...this.#shapes].map(([name, shape]) => [name, this.#buffer(name, shape, dims)]));
-    await this.#session.run(inputs, Object.fromEntries(outputs));
+    await this.#session.run(inputs, outputs);
     return outputs;
   }
 
   close(): Promise<void> {
-    return this.#session.release();
+    return this.#session.close();
   }
 
-  #buffer(name: string, shape: readonly Dim[], dims: Dims): ort.Tensor {
+  #buffer(name: string, shape: readonly Dim[], dims: Dims): FloatTensor {
     const sizes = shape.map((dim) => {
       const size = typeof dim === "number" ? dim : dims[dim];
       if (size === undefined) throw new Error(`dimension ${dim} of ${name} is not known`);
@@ -101,15 +94,15 @@ export class Program {
       buffer = new Float32Array(length);
       buffers.set(name, buffer);
     }
-    return floats(buffer.subarray(0, length), sizes);
+    return this.#runtime.floats(buffer.subarray(0, length), sizes);
   }
 }
 
-/** Names for values that one program hands to another: `kept.0`, `kept.1`, … */
-export function nameKept(values: readonly Value[]): Map<Value, string> {
+/** Names for values that one program hands to another: `residual.0`, `residual.1`, … */
+export function nameResiduals(values: readonly Value[]): Map<Value, string> {
   return new Map(
     topological(values)
       .filter((value) => values.includes(value))
-      .map((value, i) => [value, `kept.${i}`]),
+      .map((value, i) => [value, `residual.${i}`]),
   );
 }

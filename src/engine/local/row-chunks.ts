@@ -1,46 +1,35 @@
-/** @file The rows of a batch that are predicted, in parts of bounded size, and what their distributions are made into. */
-import { type Datum, rowCount, sliceRows } from "../../data/datum.ts";
+/** @file The positions of a batch that predict, as rows of matrices of bounded size. */
+import { type Datum, rowCount } from "../../data/datum.ts";
 import type { Tensor } from "../../divergence/tensor.ts";
-import { type Batch, rowPosition } from "./batch.ts";
+import type { Span } from "../../loss/contract.ts";
+import { type Batch, tokenOf } from "./batch.ts";
 
-/** Rows of a batch whose log-probabilities are held together: whole data, or some rows of one long datum. */
-export interface RowPart {
-  readonly data: readonly Datum[];
-  /** Per datum of the part: its place in the batch, and the first of its rows that is here. */
-  readonly from: readonly { readonly index: number; readonly row: number }[];
+/** Positions whose log-probabilities are held together: whole data, or some positions of a long datum. */
+export interface RowChunk {
+  /** Which positions; the index counts in the list that was split into batches. */
+  readonly spans: readonly Span[];
   /** Where each row sits among the batch's tokens. */
   readonly tokens: Int32Array;
 }
 
-/** Splits the rows of a batch into parts of at most so many. */
-export function* rowParts(batch: Batch, rowsAtOnce: number): Generator<RowPart> {
-  let pieces: { datum: Datum; index: number; row: number }[] = [];
-  let rows = 0;
-  for (const [index, datum] of batch.data.entries()) {
+/** Splits the positions of a batch into chunks of at most so many. */
+export function* rowChunks(batch: Batch, rowsAtOnce: number): Generator<RowChunk> {
+  let spans: Span[] = [];
+  let tokens: number[] = [];
+  for (const [i, datum] of batch.data.entries()) {
     const count = rowCount(datum);
-    for (let row = 0; row < count; row += rowsAtOnce) {
-      const piece = Math.min(rowsAtOnce, count - row);
-      if (rows + piece > rowsAtOnce) {
-        yield toPart(batch, pieces);
-        pieces = [];
-        rows = 0;
+    for (let from = 0; from < count; from += rowsAtOnce) {
+      const to = Math.min(from + rowsAtOnce, count);
+      if (tokens.length + to - from > rowsAtOnce) {
+        yield { spans, tokens: Int32Array.from(tokens) };
+        spans = [];
+        tokens = [];
       }
-      pieces.push({ datum: piece === count ? datum : sliceRows(datum, row, row + piece), index, row });
-      rows += piece;
+      spans.push({ index: batch.indices[i]!, from, to });
+      for (let position = from; position < to; position++) tokens.push(i * batch.length + tokenOf(datum, position));
     }
   }
-  if (pieces.length > 0) yield toPart(batch, pieces);
-}
-
-function toPart(batch: Batch, pieces: readonly { datum: Datum; index: number; row: number }[]): RowPart {
-  const tokens = pieces.flatMap(({ datum, index }) =>
-    Array.from({ length: rowCount(datum) }, (_, i) => index * batch.length + rowPosition(datum, i)),
-  );
-  return {
-    data: pieces.map(({ datum }) => datum),
-    from: pieces.map(({ index, row }) => ({ index, row })),
-    tokens: Int32Array.from(tokens),
-  };
+  if (spans.length > 0) yield { spans, tokens: Int32Array.from(tokens) };
 }
 
 /** Rows of `matrix` [tokens, width], gathered into [rows, width]. */
@@ -59,48 +48,40 @@ export function scatterAdd(matrix: Float32Array, width: number, tokens: ArrayLik
   }
 }
 
-/** Views of each datum's rows within a matrix of all of them. */
-export function perDatum(data: readonly Datum[], rows: Float32Array, width: number): Tensor[] {
-  let from = 0;
-  return data.map((datum) => {
-    const count = rowCount(datum);
-    const view = { data: rows.subarray(from * width, (from + count) * width), shape: [count, width] };
-    from += count;
+/** Views of each span's rows [n, …width] within the numbers of all of them. */
+export function perSpan(spans: readonly Span[], numbers: Float32Array, width: readonly number[]): Tensor[] {
+  const size = width[0] ?? 1;
+  let row = 0;
+  return spans.map(({ from, to }) => {
+    const end = row + to - from;
+    const view = { data: numbers.subarray(row * size, end * size), shape: [to - from, ...width] };
+    row = end;
     return view;
   });
 }
 
-/** [M] the log-probability of each row's target, out of [M, V]. */
-export function targetLogprobs({ lossInputs }: Datum, logprobs: Tensor): Tensor {
+/** [n] the log-probability of each position's target, out of [n, V]. */
+export function targetLogprobs({ lossInputs }: Datum, { from, to }: Span, logprobs: Tensor, into: Float32Array): void {
   const targets = lossInputs.target_tokens.data;
   const vocabulary = logprobs.shape[1]!;
-  return {
-    data: Float32Array.from(targets, (token, row) => logprobs.data[row * vocabulary + token]!),
-    shape: [targets.length],
-  };
+  for (let i = 0; i < to - from; i++) into[i] = logprobs.data[i * vocabulary + targets[from + i]!]!;
 }
 
-/** −Σ w·log p over all rows. */
-export function negativeLogLikelihood(data: readonly Datum[], logprobs: readonly Tensor[]): number {
-  let sum = 0;
-  for (const [i, { lossInputs }] of data.entries()) {
-    for (const [row, weight] of lossInputs.weights.data.entries()) {
-      if (weight !== 0) sum -= weight * logprobs[i]!.data[row]!;
+/**
+ * Replaces log-probabilities [n, V] by the gradient with respect to the logits of a loss whose gradient with respect to the
+ * log-probabilities of targets is g [n]: g·(onehot − p).
+ */
+export function throughLogSoftmax({ lossInputs }: Datum, { from, to }: Span, logprobs: Tensor, g: Tensor): void {
+  const targets = lossInputs.target_tokens.data;
+  const vocabulary = logprobs.shape[1]!;
+  const { data } = logprobs;
+  for (let i = 0; i < to - from; i++) {
+    const gradient = g.data[i]!;
+    const row = i * vocabulary;
+    if (gradient === 0) data.fill(0, row, row + vocabulary);
+    else {
+      for (let k = row; k < row + vocabulary; k++) data[k] = -gradient * Math.exp(data[k]!);
+      data[row + targets[from + i]!]! += gradient;
     }
   }
-  return sum;
-}
-
-/** The gradient with respect to the logits [M, V] of a loss whose gradient at the target log-probabilities is g [M]: g·(onehot − p). */
-export function throughLogSoftmax({ lossInputs }: Datum, logprobs: Tensor, g: Tensor): Tensor {
-  const vocabulary = logprobs.shape[1]!;
-  const data = new Float32Array(logprobs.data.length);
-  for (const [row, token] of lossInputs.target_tokens.data.entries()) {
-    const from = row * vocabulary;
-    const slope = g.data[row]!;
-    if (slope === 0) continue;
-    for (let i = from; i < from + vocabulary; i++) data[i] = -slope * Math.exp(logprobs.data[i]!);
-    data[from + token]! += slope;
-  }
-  return { data, shape: logprobs.shape };
 }

@@ -1,14 +1,15 @@
 import { type Datum, everyToken, rowCount } from "../../data/datum.ts";
 import type { Tensor } from "../../divergence/tensor.ts";
-import type { SampledSequence, SamplingClient, SamplingParams } from "../../model/legacy.ts";
-import type { Lora } from "../families/decoder.ts";
-import { type Batch, rowPosition, splitBatches } from "./batch.ts";
+import type { Span } from "../../loss/contract.ts";
+import type { PositionRun, SampledSequence, SamplingClient, SamplingParams, Tokens } from "../../model/contract.ts";
+import type { Lora } from "../families/lora.ts";
+import type { BaseModel } from "./base-model.ts";
+import { type Batch, splitBatches, tokenOf } from "./batch.ts";
 import { generate } from "./generate.ts";
 import { HiddenHead } from "./head.ts";
-import type { LocalModel } from "./local-model.ts";
-import { type Feeds, floats } from "./program.ts";
 import { openCached, openForward, openHead } from "./programs.ts";
-import { gatherRows, perDatum, type RowPart, rowParts, targetLogprobs } from "./row-chunks.ts";
+import { gatherRows, perSpan, type RowChunk, rowChunks, targetLogprobs } from "./row-chunks.ts";
+import type { Feeds } from "./runtime.ts";
 
 /** Which weights a sampler looks through: the base's alone, or with an adapter on top. */
 export interface Weights {
@@ -19,72 +20,59 @@ export interface Weights {
 
 /** Looks and samples, without changing anything. */
 export class LocalSamplingClient implements SamplingClient {
-  readonly #model: LocalModel;
+  readonly #model: BaseModel;
   readonly #weights: Weights;
   readonly #head: HiddenHead;
 
-  constructor(model: LocalModel, weights: Weights) {
+  constructor(model: BaseModel, weights: Weights) {
     this.#model = model;
     this.#weights = weights;
     this.#head = new HiddenHead(model);
   }
 
-  async sample(
-    prompts: readonly (readonly number[] | Int32Array)[],
-    params: SamplingParams,
-  ): Promise<SampledSequence[]> {
+  async sample(prompts: readonly Tokens[], params: SamplingParams): Promise<SampledSequence[]> {
     const { lora, feeds } = this.#weights;
-    const { config, threads } = this.#model;
-    const decoder = await this.#model.program(`cached ${key(lora)}`, () => openCached(config, lora, threads));
-    const head = await this.#model.program("head", () => openHead(config, threads));
-    return this.#model.alone(() => generate(this.#model, { decoder, head, feeds }, prompts, params));
+    const decoder = await this.#model.program(`cached ${key(lora)}`, (machine) => openCached(machine, lora));
+    const head = await this.#model.program("head", openHead);
+    return this.#model.lock(() => generate(this.#model, { decoder, head, feeds }, prompts, params));
   }
 
-  async computeLogprobs(tokens: readonly (readonly number[] | Int32Array)[]): Promise<Float32Array[]> {
+  async computeLogprobs(tokens: readonly Tokens[]): Promise<Float32Array[]> {
     // Of a token alone there is nothing to predict.
     const logprobs = await this.targets(tokens.filter(({ length }) => length !== 1).map((each) => everyToken(each)));
     let next = 0;
     return tokens.map(({ length }) => Float32Array.of(Number.NaN, ...(length === 1 ? [] : logprobs[next++]!.data)));
   }
 
-  distributions(data: readonly Datum[]): Promise<readonly Tensor[]> {
-    const width = this.#model.config.vocabSize;
-    return this.#rows(data, [width], (_, logprobs) => logprobs.data);
+  /** Per datum the log-probabilities of its positions over the whole vocabulary, [M, V]. */
+  distributions(data: readonly Datum[]): Promise<Tensor[]> {
+    return this.#positions(data, [this.#model.config.vocabSize], (_, logprobs, into) => into.set(logprobs.data));
   }
 
   /** Per datum the log-probabilities of its target tokens, [M]. */
   targets(data: readonly Datum[]): Promise<Tensor[]> {
-    return this.#rows(data, [], (datum, logprobs) => targetLogprobs(datum, logprobs).data);
+    return this.#positions(data, [], (span, logprobs, into) => targetLogprobs(data[span.index]!, span, logprobs, into));
   }
 
   /**
-   * Calls `visit` with all rows of all data, in runs of neighbouring rows of one datum: their final hidden states [n, d],
-   * after the last norm, and log-probabilities [n, V]. Both are valid during the call only.
+   * Calls `visit` with all positions of all data, in runs of neighbouring ones of one datum: their final hidden states
+   * [n, d], after the last norm, and log-probabilities [n, V]. Both are valid during the call only.
    */
-  eachRun(
-    data: readonly Datum[],
-    visit: (run: { index: number; row: number; hidden: Tensor; logprobs: Tensor }) => void,
-  ): Promise<void> {
-    return this.#look(data, (part, logprobs, hidden) => {
-      for (const [i, { index, row }] of part.from.entries()) {
-        visit({ index, row, hidden: hidden[i]!, logprobs: logprobs[i]! });
+  eachRun(data: readonly Datum[], visit: (run: PositionRun) => void): Promise<void> {
+    return this.#look(data, ({ spans }, logprobs, hidden) => {
+      for (const [i, { index, from }] of spans.entries()) {
+        visit({ index, row: from, hidden: hidden[i]!, logprobs: logprobs[i]! });
       }
     });
   }
 
-  /** Per datum the final hidden states of its rows, after the last norm, [M, d]: what `fromHidden` makes distributions of. */
+  /** Per datum the final hidden states of its positions, after the last norm, [M, d]: what `fromHidden` takes. */
   async hidden(data: readonly Datum[]): Promise<Tensor[]> {
     const { hiddenSize: d } = this.#model.config;
-    const results = data.map((datum) => ({
-      data: new Float32Array(rowCount(datum) * d),
-      shape: [rowCount(datum), d],
-    }));
+    const results = data.map((datum) => empty(datum, [d]));
     await this.#decode(data, async (batch, hidden) => {
       for (const [b, datum] of batch.data.entries()) {
-        const tokens = Int32Array.from(
-          { length: rowCount(datum) },
-          (_, row) => b * batch.length + rowPosition(datum, row),
-        );
+        const tokens = Int32Array.from({ length: rowCount(datum) }, (_, i) => b * batch.length + tokenOf(datum, i));
         results[batch.indices[b]!]!.data.set(gatherRows(hidden, d, tokens));
       }
     });
@@ -96,20 +84,17 @@ export class LocalSamplingClient implements SamplingClient {
     return this.#head.fromHidden(hidden);
   }
 
-  /** Per datum [M, …width]: what `pick` makes of its rows' log-probabilities, which are valid during the call only. */
-  async #rows(
+  /** Per datum [M, …width]: what `pick` makes of log-probabilities, which are valid during the call only. */
+  async #positions(
     data: readonly Datum[],
     width: readonly number[],
-    pick: (datum: Datum, logprobs: Tensor) => Float32Array,
-  ) {
+    pick: (span: Span, logprobs: Tensor, into: Float32Array) => void,
+  ): Promise<Tensor[]> {
     const size = width[0] ?? 1;
-    const results = data.map((datum) => ({
-      data: new Float32Array(rowCount(datum) * size),
-      shape: [rowCount(datum), ...width],
-    }));
-    await this.#look(data, (part, logprobs) => {
-      for (const [i, { index, row }] of part.from.entries()) {
-        results[index]!.data.set(pick(part.data[i]!, logprobs[i]!), row * size);
+    const results = data.map((datum) => empty(datum, width));
+    await this.#look(data, ({ spans }, logprobs) => {
+      for (const [i, span] of spans.entries()) {
+        pick(span, logprobs[i]!, results[span.index]!.data.subarray(span.from * size, span.to * size));
       }
     });
     return results;
@@ -117,23 +102,18 @@ export class LocalSamplingClient implements SamplingClient {
 
   async #look(
     data: readonly Datum[],
-    visit: (part: RowPart, logprobs: readonly Tensor[], hidden: readonly Tensor[]) => void,
+    visit: (chunk: RowChunk, logprobs: readonly Tensor[], hidden: readonly Tensor[]) => void,
   ): Promise<void> {
     const model = this.#model;
-    const { config, threads } = model;
-    const head = await model.program("head", () => openHead(config, threads));
+    const { hiddenSize: d, vocabSize } = model.config;
+    const head = await model.program("head", openHead);
     await this.#decode(data, async (batch, hidden) => {
-      for (const part of rowParts(batch, model.rowsAtOnce)) {
-        const rows = gatherRows(hidden, config.hiddenSize, part.tokens);
-        const fed = new Map([["hidden", floats(rows, [part.tokens.length, config.hiddenSize])]]);
-        const out = await head.run([fed, model.feeds], { rows: part.tokens.length });
-        const from = part.from.map(({ index, row }) => ({ index: batch.indices[index]!, row }));
-        const logprobs = out.get("logprobs")!.data as Float32Array;
-        visit(
-          { ...part, from },
-          perDatum(part.data, logprobs, config.vocabSize),
-          perDatum(part.data, rows, config.hiddenSize),
-        );
+      for (const chunk of rowChunks(batch, model.rowsAtOnce)) {
+        const rows = gatherRows(hidden, d, chunk.tokens);
+        const fed = new Map([["hidden", model.runtime.floats(rows, [chunk.tokens.length, d])]]);
+        const out = await head.run([fed, model.feeds], { rows: chunk.tokens.length });
+        const logprobs = perSpan(chunk.spans, out.get("logprobs")!.data, [vocabSize]);
+        visit(chunk, logprobs, perSpan(chunk.spans, rows, [d]));
       }
     });
   }
@@ -142,16 +122,20 @@ export class LocalSamplingClient implements SamplingClient {
   async #decode(data: readonly Datum[], visit: (batch: Batch, hidden: Float32Array) => Promise<void>): Promise<void> {
     const { lora, feeds } = this.#weights;
     const model = this.#model;
-    const { config, threads } = model;
-    const decoder = await model.program(`forward ${key(lora)}`, () => openForward(config, lora, threads));
-    await model.alone(async () => {
-      for (const batch of splitBatches(data, config, model.tokensAtOnce)) {
-        const { feeds: batchFeeds, dims } = model.batchFeeds(batch);
-        const { hidden } = Object.fromEntries(await decoder.run([batchFeeds, feeds, model.feeds], dims));
-        await visit(batch, hidden!.data as Float32Array);
+    const decoder = await model.program(`forward ${key(lora)}`, (machine) => openForward(machine, lora));
+    await model.lock(async () => {
+      for (const batch of splitBatches(data, model.config, model.tokensAtOnce)) {
+        const { feeds: fed, dims } = model.decoderFeeds(batch.tokens, batch);
+        const results = await decoder.run([fed, feeds, model.feeds], dims);
+        await visit(batch, results.get("hidden")!.data);
       }
     });
   }
+}
+
+function empty(datum: Datum, width: readonly number[]): Tensor {
+  const count = rowCount(datum);
+  return { data: new Float32Array(count * (width[0] ?? 1)), shape: [count, ...width] };
 }
 
 function key(lora: Lora | null): string {

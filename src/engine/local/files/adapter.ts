@@ -1,59 +1,15 @@
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { writeFileAtomic } from "../../../common/atomic-file.ts";
 import { UserError } from "../../../common/errors.ts";
-import { createRandom } from "../../../common/random.ts";
 import { openSafetensors, writeSafetensors } from "../../../data/safetensors.ts";
 import type { Tensor } from "../../../divergence/tensor.ts";
-import { PROJECTIONS, type Projection } from "../../../model/lora.ts";
-import { buildDecoder, type Lora } from "../../families/decoder.ts";
+import { type LoraSettings, PROJECTIONS } from "../../../model/lora.ts";
+import { type Adapter, matrixShapes } from "../../families/adapter.ts";
 import type { ModelConfig } from "../../families/model-config.ts";
-import { tensorsDigest } from "./digest.ts";
-
-/** What LoRA is in a run, as PEFT records it. */
-export interface LoraSettings {
-  readonly rank: number;
-  /** The factor on B·A is alpha / rank. */
-  readonly alpha: number;
-  readonly target_modules: readonly Projection[];
-  /** The factor is alpha / √rank instead (Kalajdzievski 2023, arXiv 2312.03732). */
-  readonly use_rslora: boolean;
-}
-
-/** LoRA matrices by their names in PEFT's layout, A [rank, in] and B [out, rank]. */
-export interface Adapter extends LoraSettings {
-  readonly matrices: ReadonlyMap<string, Tensor>;
-}
-
-/** `sha256:…` of all that an adapter does to a model. */
-export function adapterDigest({ rank, alpha, use_rslora, matrices }: Adapter): string {
-  return tensorsDigest(matrices, { rank, alpha, use_rslora });
-}
 
 const CONFIG_FILE = "adapter_config.json";
 const WEIGHTS_FILE = "adapter_model.safetensors";
-
-export function toLora({ rank, alpha, target_modules, use_rslora }: LoraSettings): Lora {
-  return { rank, scale: alpha / (use_rslora ? Math.sqrt(rank) : rank), modules: target_modules };
-}
-
-/** Whether both mean the same graph and the same factor. */
-export function sameSettings(one: LoraSettings, other: LoraSettings): boolean {
-  const key = ({ rank, alpha, target_modules, use_rslora }: LoraSettings) =>
-    JSON.stringify([rank, alpha, use_rslora, [...target_modules].sort()]);
-  return key(one) === key(other);
-}
-
-/** A fresh adapter as PEFT starts one: A uniform in ±1/√in, B zero, so that the model starts as its base. */
-export function newAdapter(config: ModelConfig, settings: LoraSettings, seed: number): Adapter {
-  const random = createRandom(seed);
-  const matrices = new Map<string, Tensor>();
-  for (const [name, shape] of matrixShapes(config, settings)) {
-    const bound = name.includes(".lora_A.") ? 1 / Math.sqrt(shape[1]!) : 0;
-    const data = Float32Array.from({ length: shape[0]! * shape[1]! }, () => (random() * 2 - 1) * bound);
-    matrices.set(name, { data, shape });
-  }
-  return { ...settings, matrices };
-}
 
 /**
  * Reads an adapter in PEFT's layout and checks it against the model.
@@ -105,14 +61,7 @@ export async function writeAdapter(folder: string, adapter: Adapter, baseModel: 
     inference_mode: true,
     init_lora_weights: true,
   };
-  const path = join(folder, CONFIG_FILE);
-  await writeFile(`${path}.tmp`, `${JSON.stringify(config, null, 2)}\n`);
-  await rename(`${path}.tmp`, path);
-}
-
-function matrixShapes(config: ModelConfig, settings: LoraSettings): Map<string, readonly number[]> {
-  const { adapter } = buildDecoder(config, toLora(settings));
-  return new Map([...adapter].map(([name, { shape }]) => [name, shape as number[]]));
+  writeFileAtomic(join(folder, CONFIG_FILE), `${JSON.stringify(config, null, 2)}\n`);
 }
 
 async function readSettings(folder: string): Promise<LoraSettings> {

@@ -4,19 +4,8 @@ import { join } from "node:path";
 import { UserError } from "../../../common/errors.ts";
 import { openSafetensors, type SafetensorsFile } from "../../../data/safetensors.ts";
 import type { Tensor } from "../../../divergence/tensor.ts";
-import { buildDecoder } from "../../families/decoder.ts";
 import type { ModelConfig } from "../../families/model-config.ts";
-
-export const EMBEDDINGS = "model.embed_tokens.weight";
-export const HEAD = "lm_head.weight";
-
-/** Names and shapes of all weights that a model of this shape has. */
-export function weightShapes(config: ModelConfig): Map<string, readonly number[]> {
-  const matrix = [config.vocabSize, config.hiddenSize];
-  const shapes = new Map<string, readonly number[]>([[EMBEDDINGS, matrix]]);
-  for (const [name, { shape }] of buildDecoder(config, null).weights) shapes.set(name, shape as number[]);
-  return config.tied ? shapes : shapes.set(HEAD, matrix);
-}
+import { weightShapes } from "../../families/weights.ts";
 
 /**
  * Reads the weights of a Hugging Face folder: `model.safetensors`, or the shards that `model.safetensors.index.json` names.

@@ -5,14 +5,10 @@ import { openSafetensors, writeSafetensors } from "../../../data/safetensors.ts"
 import type { Tensor } from "../../../divergence/tensor.ts";
 import type { Parameter } from "../optimizer.ts";
 
-export interface Moments {
-  readonly mean: Tensor;
-  readonly variance: Tensor;
-}
-
 const MOMENTS = ["mean", "variance"] as const;
 
-export async function saveMoments(
+/** Writes the moments of these parameters, and how many updates were made. */
+export async function writeMoments(
   path: string,
   parameters: ReadonlyMap<string, Parameter>,
   steps: number,
@@ -24,14 +20,14 @@ export async function saveMoments(
 }
 
 /**
- * Reads the moments of these parameters and how many steps were taken.
+ * Reads the moments of these parameters, by the names `mean.…` and `variance.…`, and how many updates were made.
  *
  * @throws UserError for a file that is missing or belongs to other parameters.
  */
-export async function loadMoments(
+export async function readMoments(
   path: string,
-  parameters: ReadonlyMap<string, Parameter>,
-): Promise<{ readonly moments: ReadonlyMap<string, Moments>; readonly steps: number }> {
+  parameters: ReadonlyMap<string, Tensor>,
+): Promise<{ readonly moments: ReadonlyMap<string, Tensor>; readonly steps: number }> {
   const file = await openSafetensors(path);
   try {
     const steps = Number(file.metadata.steps ?? Number.NaN);
@@ -40,7 +36,7 @@ export async function loadMoments(
         `${path} does not say after how many steps it was saved; give a folder that saveState wrote.`,
       );
     }
-    const moments = new Map<string, Moments>();
+    const moments = new Map<string, Tensor>();
     for (const [name, { shape }] of parameters) {
       for (const which of MOMENTS) {
         const found = file.shapes.get(`${which}.${name}`);
@@ -48,8 +44,8 @@ export async function loadMoments(
           const what = found ? `[${found.join(", ")}]` : "nothing";
           throw new UserError(`${path} holds ${what} as the ${which} of ${name}, expected [${shape.join(", ")}].`);
         }
+        moments.set(`${which}.${name}`, await file.read(`${which}.${name}`));
       }
-      moments.set(name, { mean: await file.read(`mean.${name}`), variance: await file.read(`variance.${name}`) });
     }
     return { moments, steps };
   } finally {

@@ -1,0 +1,31 @@
+import { UserError } from "../../common/errors.ts";
+import type { Family } from "./family.ts";
+import { llama } from "./llama.ts";
+import { type ModelConfig, RawConfig } from "./model-config.ts";
+
+/** All model families that klamp computes. */
+const FAMILIES: readonly Family[] = [llama];
+
+/** The family of a model. */
+export function familyOf({ architecture }: Pick<ModelConfig, "architecture">): Family {
+  const family = FAMILIES.find(({ architectures }) => architectures.includes(architecture));
+  if (!family) throw new Error(`no family has the architecture ${architecture}`);
+  return family;
+}
+
+/**
+ * Checks the parsed `config.json` of a model folder.
+ *
+ * @param path names the file in messages.
+ * @throws UserError for an unsupported architecture, an unsupported variant of it, or sizes that make no decoder.
+ */
+export function parseModelConfig(values: Readonly<Record<string, unknown>>, path: string): ModelConfig {
+  const raw = new RawConfig(values, path);
+  const known = FAMILIES.flatMap(({ architectures }) => architectures);
+  if (!known.includes(raw.architecture)) {
+    throw new UserError(
+      `${path} names the architecture ${raw.architecture}; klamp's local engine supports ${known.join(", ")}.`,
+    );
+  }
+  return familyOf(raw).config(raw);
+}
