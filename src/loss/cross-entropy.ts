@@ -64,21 +64,33 @@ interface AddTo {
 }
 
 /** From whole distributions [n, V], on the kernel. */
-function ofVocabulary(batch: readonly Item[], span: Span, logprobs: Tensor, totalWeight: number, addTo: AddTo) {
+function ofVocabulary(
+  batch: readonly Item[],
+  span: Span,
+  logprobs: Tensor,
+  totalWeight: number,
+  { gradient, scale }: AddTo,
+) {
   const [rows, size] = logprobs.shape as [number, number];
-  const targets = targetsOf(batch, span);
-  const { value, perRow } = namingDatum(batch, span, () =>
-    crossEntropy.withGradient(
-      logprobs,
-      { data: targets, shape: [rows] },
-      { weights: weightsOf(batch, span), totalWeight, addTo },
-    ),
-  );
   const weights = weightsOf(batch, span);
-  const values = perRow.data.map((loss, row) =>
-    weights[row] === 0 ? -logprobs.data[row * size + targets[row]!]! : loss,
-  );
+  const targets = { data: targetsOf(batch, span), shape: [rows] };
+  const values = Float32Array.from(targets.data, (token, row) => -logprobs.data[row * size + token]!);
+  let value = 0;
+  for (const [sign, own] of bySign(weights)) {
+    const addTo = { gradient, scale: sign * scale };
+    const part = namingDatum(batch, span, () =>
+      crossEntropy.withGradient(logprobs, targets, { weights: own, totalWeight, addTo }),
+    );
+    value += sign * part.value;
+    for (const [row, loss] of part.perRow.data.entries()) if (own[row] !== 0) values[row] = loss;
+  }
   return { value, values };
+}
+
+/** Weights of each sign by their size, 0 elsewhere: linearized losses have weights below 0. */
+function bySign(weights: Float32Array): (readonly [1 | -1, Float32Array])[] {
+  if (!weights.some((weight) => weight < 0)) return [[1, weights]];
+  return ([1, -1] as const).map((sign) => [sign, weights.map((weight) => Math.max(0, sign * weight))]);
 }
 
 /** From the log-probabilities of targets alone, [n]. */

@@ -1,7 +1,7 @@
 import { UserError } from "../common/errors.ts";
 import type { Datum } from "../data/datum.ts";
 import type { AddPart, Loss, Measured, Step } from "../loss/contract.ts";
-import { items } from "../loss/items.ts";
+import { itemsOf, SINGLE_STEP } from "../loss/items.ts";
 import type { TrainingClient } from "./contract.ts";
 
 /** Runs data forward and backward through an engine, with a loss in between. */
@@ -41,10 +41,10 @@ export async function backward(
   client: TrainingClient,
   data: readonly Datum[],
   loss: Loss,
-  step: Step = { number: 1, full: false },
+  step: Step = SINGLE_STEP,
 ): Promise<Measured> {
   const run = forwardBackwardFor(client, loss);
-  const open = await loss.begin(items(data), step);
+  const open = await loss.begin(itemsOf(data), step);
   await run(data, (part, into) => open.add(part, into));
   return open.end();
 }

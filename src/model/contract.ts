@@ -59,7 +59,10 @@ export interface TrainingClient {
   readonly state?:
     | { read(): Promise<ReadonlyMap<string, Tensor>>; write(tensors: ReadonlyMap<string, Tensor>): Promise<void> }
     | undefined;
-  /** Gives the weights the values that they had before the last `optimStep`: those that its gradients were measured with. */
+  /**
+   * Gives the weights the values that they had before the last update: those that its gradients were measured with. Moments
+   * and the number of updates stay. An `optimStep` that updated nothing is no update; without an update nothing changes.
+   */
   readonly revert?: (() => Promise<void>) | undefined;
   /** Folders on this machine: the adapter in PEFT's layout, alone or with the optimizer's state. */
   readonly folders?:
@@ -158,9 +161,9 @@ export interface PositionRun {
 /** A base model that is open somewhere: what runs train and sample. */
 export interface Engine {
   readonly model: ModelFacts;
-  /** A client that trains a LoRA adapter: a fresh one, or one that a PEFT folder holds. */
+  /** A client that trains a LoRA adapter: a fresh one, or one that a PEFT folder or a server's path holds. */
   trainingClient(start?: LoraOptions | { readonly adapter: string }): Promise<TrainingClient>;
-  /** A sampler over the base, or over the base with the adapter of a PEFT folder. */
+  /** A sampler over the base, or over the base with the adapter of a PEFT folder or a server's path. */
   sampler(adapter?: string): Promise<SamplingClient>;
   /** What a reference store needs of a model in this process. */
   readonly stores?: StoreSupport | undefined;
@@ -171,9 +174,9 @@ export interface Engine {
 export interface ModelFacts {
   /** What it is called: its folder, or its name on a server. */
   readonly name: string;
-  /** V. */
+  /** V; Infinity where a server does not tell. */
   readonly vocabSize: number;
-  /** The most tokens that it reads. */
+  /** The most tokens that it reads; Infinity where a server does not tell. */
   readonly maxPositions: number;
 }
 

@@ -1,3 +1,5 @@
+import { UserError } from "../common/errors.ts";
+
 /** The seven linear maps of a decoder layer, by their names in the checkpoint, each with the block that it is in. */
 const BLOCKS = {
   q_proj: "self_attn",
@@ -15,6 +17,11 @@ export type Projection = keyof typeof BLOCKS;
 /** All of them, in the decoder's order: what PEFT calls "all-linear" on these models. */
 export const PROJECTIONS = Object.keys(BLOCKS) as readonly Projection[];
 
+/** Those of attention alone, and of the MLP alone. */
+export const ATTENTION_PROJECTIONS = PROJECTIONS.filter((name) => BLOCKS[name] === "self_attn");
+export const MLP_PROJECTIONS = PROJECTIONS.filter((name) => BLOCKS[name] === "mlp");
+
+/** The name of a layer's projection in the checkpoint, without `.weight`. */
 export function projectionName(layer: number, projection: Projection): string {
   return `model.layers.${layer}.${BLOCKS[projection]}.${projection}`;
 }
@@ -55,12 +62,28 @@ export const TINKER_LORA_DEFAULTS = {
   train_unembed: true,
 } as const;
 
-/** The settings in force: what is given, and defaults for the rest. */
+/**
+ * The settings in force: what is given, and defaults for the rest.
+ *
+ * @throws UserError for a rank that is not a whole number above 0, an alpha that is not above 0, or unknown modules.
+ */
 export function loraSettings({
   rank = LORA_DEFAULTS.rank,
   alpha = 2 * rank,
   target_modules = LORA_DEFAULTS.target_modules,
   use_rslora = LORA_DEFAULTS.use_rslora,
 }: LoraOptions = {}): LoraSettings {
-  return { rank, alpha, target_modules: target_modules === "all-linear" ? PROJECTIONS : target_modules, use_rslora };
+  if (!(Number.isInteger(rank) && rank >= 1)) {
+    throw new UserError(`LoRA's rank is ${rank}, expected a whole number of at least 1.`);
+  }
+  if (!(alpha > 0 && alpha < Number.POSITIVE_INFINITY)) {
+    throw new UserError(`LoRA's alpha is ${alpha}, expected a finite number above 0.`);
+  }
+  const modules = target_modules === "all-linear" ? PROJECTIONS : target_modules;
+  if (modules.length === 0 || modules.some((name) => !PROJECTIONS.includes(name))) {
+    throw new UserError(
+      `LoRA's target_modules are ${JSON.stringify(target_modules)}, expected "all-linear" or some of ${PROJECTIONS.join(", ")}.`,
+    );
+  }
+  return { rank, alpha, target_modules: modules, use_rslora };
 }

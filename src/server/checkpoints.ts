@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { z } from "zod";
+import { writeFolderAtomic } from "../common/atomic-file.ts";
 import { UserError } from "../common/errors.ts";
 
 export type CheckpointKind = "weights" | "sampler_weights";
@@ -37,13 +38,11 @@ export class Checkpoints {
     const path = `tinker://${model}/${kind}/${name}`;
     if (existsSync(folder) && !overwrite)
       throw new UserError(`${path} is there already: choose another name, or ask to overwrite`);
-    const fresh = `${folder}.fresh`;
-    await rm(fresh, { recursive: true, force: true });
-    await mkdir(fresh, { recursive: true });
-    await write(fresh);
-    await writeFile(join(fresh, ABOUT_FILE), JSON.stringify(content));
-    await rm(folder, { recursive: true, force: true });
-    await rename(fresh, folder);
+    await mkdir(dirname(folder), { recursive: true });
+    await writeFolderAtomic(folder, async (fresh) => {
+      await write(fresh);
+      await writeFile(join(fresh, ABOUT_FILE), JSON.stringify(content));
+    });
     return path;
   }
 

@@ -1,3 +1,3 @@
-export type { ServedClient, ServedEngine, TrainingOptions } from "./engine.ts";
-export { type LocalServedOptions, localEngine } from "./local-engine.ts";
+/** @file `klamp/server`: the Tinker API over any engine. */
+
 export { createServer, type RunningServer, type ServerOptions } from "./server.ts";

@@ -1,5 +1,6 @@
-import { type InTurn, inTurn } from "../common/serial.ts";
-import type { ServedClient, ServedEngine, TrainingOptions } from "./engine.ts";
+import { type Lock, serialize } from "../common/serial.ts";
+import type { Engine, TrainingClient } from "../model/contract.ts";
+import type { LoraOptions } from "../model/lora.ts";
 import type { Futures, Result } from "./futures.ts";
 import { HttpError } from "./http.ts";
 import { Once, Sequence } from "./numbered.ts";
@@ -7,30 +8,32 @@ import { Once, Sequence } from "./numbered.ts";
 /** A model under training, and the order of the work on it. */
 export interface Model {
   readonly id: string;
-  readonly options: TrainingOptions;
-  client: Promise<ServedClient>;
-  readonly alone: InTurn;
+  /** Its LoRA rank, as it was asked for. */
+  readonly rank: number;
+  client: Promise<TrainingClient>;
+  readonly lock: Lock;
   readonly sequence: Sequence;
   readonly once: Once<number>;
 }
 
 /** The models that clients train. Work on one model runs in the order of its numbers, one piece at a time. */
 export class Models {
-  readonly #engine: ServedEngine;
+  readonly #engine: Engine;
   readonly #futures: Futures;
   readonly #models = new Map<string, Model>();
   #isClosed = false;
 
-  constructor(engine: ServedEngine, futures: Futures) {
+  constructor(engine: Engine, futures: Futures) {
     this.#engine = engine;
     this.#futures = futures;
   }
 
   /** Opens a model under `id`; gives the id of the promise. */
-  create(id: string, options: TrainingOptions): string {
-    const client = this.#engine.createTrainingClient(options);
-    const alone = inTurn();
-    this.#models.set(id, { id, options, client, alone, sequence: new Sequence(alone), once: new Once() });
+  create(id: string, options: LoraOptions & { readonly rank: number }): string {
+    const client = this.#engine.trainingClient(options);
+    const lock = serialize();
+    const { rank } = options;
+    this.#models.set(id, { id, rank, client, lock, sequence: new Sequence(lock), once: new Once() });
     return this.#futures.add(client.then(() => ({ model_id: id, type: "create_model" })));
   }
 
@@ -44,7 +47,7 @@ export class Models {
   submit(
     head: { model_id: string; seq_id: number },
     body: Uint8Array,
-    work: (client: ServedClient, model: Model) => Promise<Result>,
+    work: (client: TrainingClient, model: Model) => Promise<Result>,
   ): Result {
     const model = this.get(head.model_id);
     const run = async () => {
@@ -60,8 +63,8 @@ export class Models {
   /** Lets what is running end, and frees the models. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    const free = async ({ alone, client }: Model) => {
-      await alone(async () => undefined);
+    const free = async ({ lock, client }: Model) => {
+      await lock(async () => undefined);
       await (await client.catch(() => undefined))?.close?.();
     };
     await Promise.all([...this.#models.values()].map(free));

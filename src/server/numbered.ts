@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { InTurn } from "../common/serial.ts";
+import type { Lock } from "../common/serial.ts";
 import { HttpError } from "./http.ts";
 
 /** Accepts each number once: sent again with the same body it is the same request, with another one a conflict. */
@@ -22,17 +22,17 @@ export class Once<Id> {
  * part of a batch last. Each piece is accepted at once and waits for the numbers before it.
  */
 export class Sequence {
-  readonly #inTurn: InTurn;
+  readonly #lock: Lock;
   readonly #waiting = new Map<number, () => void>();
   #next = 1;
 
-  constructor(inTurn: InTurn) {
-    this.#inTurn = inTurn;
+  constructor(lock: Lock) {
+    this.#lock = lock;
   }
 
   run<T>(number: number, work: () => Promise<T>): Promise<T> {
     return new Promise((resolve) => {
-      this.#waiting.set(number, () => resolve(this.#inTurn(work)));
+      this.#waiting.set(number, () => resolve(this.#lock(work)));
       for (let start = this.#waiting.get(this.#next); start; start = this.#waiting.get(this.#next)) {
         this.#waiting.delete(this.#next++);
         start();

@@ -1,7 +1,8 @@
 import { z } from "zod";
+import { TINKER_LORA_DEFAULTS } from "../model/lora.ts";
 import { HttpError, type HttpRequest } from "./http.ts";
 
-/* What clients may send. Keys that mean nothing here are let through: newer clients send more. */
+/* What clients may send. Unknown keys are let through: newer clients send more. */
 
 export const sequenced = z.object({ model_id: z.string(), seq_id: z.int().min(1) });
 
@@ -10,10 +11,10 @@ export const createModel = z.object({
   model_seq_id: z.int().min(0),
   base_model: z.string(),
   lora_config: z.object({
-    rank: z.int().min(1).max(1024).default(32),
+    rank: z.int().min(1).max(1024).default(TINKER_LORA_DEFAULTS.rank),
     seed: z.int().nullish(),
-    train_mlp: z.boolean().default(true),
-    train_attn: z.boolean().default(true),
+    train_mlp: z.boolean().default(TINKER_LORA_DEFAULTS.train_mlp),
+    train_attn: z.boolean().default(TINKER_LORA_DEFAULTS.train_attn),
   }),
 });
 

@@ -1,9 +1,9 @@
 import { UserError } from "../common/errors.ts";
-import { type InTurn, inTurn } from "../common/serial.ts";
+import { type Lock, serialize } from "../common/serial.ts";
 import { everyToken } from "../data/datum.ts";
 import { selectTopK } from "../divergence/supports/top-k.ts";
 import { encodeSampleResponse, type TopkPromptLogprobs } from "../engine/tinker/wire/sample.ts";
-import type { SamplingClient } from "../model/legacy.ts";
+import type { SamplingClient } from "../model/contract.ts";
 import type { Futures, Result } from "./futures.ts";
 import { HttpError, type HttpRequest } from "./http.ts";
 import { Once } from "./numbered.ts";
@@ -11,7 +11,7 @@ import { parseBody, sample, sampleContent } from "./requests.ts";
 
 interface Session {
   readonly sampler: SamplingClient;
-  readonly alone: InTurn;
+  readonly lock: Lock;
   readonly once: Once<number>;
 }
 
@@ -31,7 +31,7 @@ export class Samplers {
   }
 
   add(id: string, sampler: SamplingClient): string {
-    if (!this.#sessions.has(id)) this.#sessions.set(id, { sampler, alone: inTurn(), once: new Once() });
+    if (!this.#sessions.has(id)) this.#sessions.set(id, { sampler, lock: serialize(), once: new Once() });
     return id;
   }
 
@@ -50,18 +50,18 @@ export class Samplers {
     const session = this.#sessions.get(sampling_session_id);
     if (!session)
       throw new HttpError(404, `there is no sampling session ${sampling_session_id} here (any more): create one first`);
-    const { sampler, alone, once } = session;
+    const { sampler, lock, once } = session;
     const work = async () => {
       if (this.#isClosed) throw new Error("the server is closing");
       return draw(sampler, request);
     };
-    return { request_id: once.answer(seq_id, request.body, () => this.#futures.add(alone(work))) };
+    return { request_id: once.answer(seq_id, request.body, () => this.#futures.add(lock(work))) };
   }
 
   /** Lets what is running end. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    await Promise.all([...this.#sessions.values()].map(({ alone }) => alone(async () => undefined)));
+    await Promise.all([...this.#sessions.values()].map(({ lock }) => lock(async () => undefined)));
   }
 }
 
@@ -94,6 +94,7 @@ async function topkOf(sampler: SamplingClient, tokens: readonly number[], k: num
   const token_ids = new Int32Array(tokens.length * k);
   const logprobs = new Float32Array(tokens.length * k).fill(-99999);
   if (tokens.length > 1) {
+    if (!sampler.distributions) throw new UserError("topk_prompt_logprobs is not supported here: leave it at 0");
     const [whole] = await sampler.distributions([everyToken(tokens)]);
     const size = whole!.shape[1]!;
     const known = Math.min(k, size);

@@ -1,11 +1,14 @@
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
+import { basename } from "node:path";
 import { z } from "zod";
 import { UserError } from "../common/errors.ts";
+import type { Engine } from "../model/contract.ts";
+import { TINKER_LORA_DEFAULTS } from "../model/lora.ts";
 import { Checkpoints } from "./checkpoints.ts";
-import type { ServedEngine } from "./engine.ts";
 import { Futures } from "./futures.ts";
 import { HttpError, type ListenOptions, listen, type Routes } from "./http.ts";
+import { toLoraOptions } from "./lora-options.ts";
 import { Models } from "./models.ts";
 import { Once } from "./numbered.ts";
 import { createModel, createSamplingSession, parseBody } from "./requests.ts";
@@ -15,8 +18,12 @@ import { trainingRoutes } from "./training-routes.ts";
 export interface ServerOptions extends ListenOptions {
   /** Folder for the checkpoints that clients save. */
   readonly checkpoints: string;
+  /** What clients call the base model. Default: its own name, without the folders before it. */
+  readonly name?: string | undefined;
+  /** LoRA's alpha, which the wire does not carry. Default 32, as on Tinker's own service. */
+  readonly alpha?: number | undefined;
   /** How long a poll without a result is held. Default 30 seconds, less than any client waits. */
-  readonly holdMs?: number;
+  readonly holdMs?: number | undefined;
 }
 
 export interface RunningServer {
@@ -28,17 +35,18 @@ export interface RunningServer {
 const session = z.object({ session_id: z.string() });
 
 /**
- * Serves an engine over the Tinker API, protobuf and JSON as Tinker's client 0.25 speaks them.
+ * Serves an engine over the Tinker API, protobuf and JSON as Tinker's client 0.25 speaks them. The head never gets an
+ * adapter, whatever `train_unembed` says. The engine is the caller's to close.
  *
  * @throws UserError when it would listen beyond this machine without an API key.
  * @example
- * const model = await LocalModel.open("./models/small-world");
- * const server = await createServer(localEngine(model, { name: "small-world" }), { checkpoints: "./checkpoints" });
+ * const engine = await openEngine({ type: "local", model: "./models/small-world" });
+ * const server = await createServer(engine, { checkpoints: "./checkpoints" });
  */
-export async function createServer(
-  engine: ServedEngine,
-  { checkpoints: folder, holdMs = 30_000, ...where }: ServerOptions,
-): Promise<RunningServer> {
+export async function createServer(engine: Engine, options: ServerOptions): Promise<RunningServer> {
+  const { checkpoints: folder, alpha = TINKER_LORA_DEFAULTS.alpha, holdMs = 30_000, ...where } = options;
+  const { name = basename(engine.model.name) } = options;
+  const { maxPositions } = engine.model;
   const futures = new Futures();
   const models = new Models(engine, futures);
   const samplers = new Samplers(futures);
@@ -50,16 +58,17 @@ export async function createServer(
   const known = ({ session_id }: { session_id: string }) => {
     if (!sessions.has(session_id)) throw new HttpError(404, `there is no session ${session_id} here: create one first`);
   };
-  const served = (name: string) => {
-    const names = engine.models.map(({ model_name }) => model_name);
-    if (!names.includes(name))
-      throw new UserError(`the base model ${name} is not served here, expected ${names.join(" or ")}`);
-    return name;
+  const checkServed = (model: string) => {
+    if (model !== name) throw new UserError(`the base model ${model} is not served here, expected ${name}`);
   };
 
   const routes: Routes = {
     "GET healthz": () => ({ status: "ok" }),
-    "GET get_server_capabilities": () => ({ supported_models: engine.models }),
+    "GET get_server_capabilities": () => ({
+      supported_models: [
+        { model_name: name, ...(Number.isFinite(maxPositions) && { max_context_length: maxPositions }) },
+      ],
+    }),
     "POST client/config": () => ({
       pjwt_auth_enabled: false,
       use_pyqwest_transport: false,
@@ -79,30 +88,30 @@ export async function createServer(
     "POST create_model": (request) => {
       const { session_id, model_seq_id, base_model, lora_config } = parseBody(request, createModel);
       known({ session_id });
-      const { seed, ...lora } = lora_config;
-      const options = { base_model: served(base_model), ...lora, ...(typeof seed === "number" && { seed }) };
+      checkServed(base_model);
+      const options = toLoraOptions(lora_config, alpha);
       const model_id = `${session_id}:train:${model_seq_id}`;
       return { model_id, request_id: created.answer(model_id, request.body, () => models.create(model_id, options)) };
     },
     "POST get_info": (request) => {
-      const { id, options } = models.get(parseBody(request, z.object({ model_id: z.string() })).model_id);
-      const model_name = options.base_model;
+      const { id, rank } = models.get(parseBody(request, z.object({ model_id: z.string() })).model_id);
       return {
         model_id: id,
-        model_data: { model_name },
-        model_name,
+        model_data: { model_name: name },
+        model_name: name,
         is_lora: true,
-        lora_rank: options.rank,
+        lora_rank: rank,
         type: "get_info",
       };
     },
-    ...trainingRoutes({ engine, models, checkpoints, samplers }),
+    ...trainingRoutes({ engine, name, models, checkpoints, samplers }),
     "POST create_sampling_session": async (request) => {
       const { session_id, sampling_session_seq_id, base_model, model_path } = parseBody(request, createSamplingSession);
       known({ session_id });
       if (!base_model === !model_path) throw new HttpError(400, "give one of base_model and model_path");
       const saved = model_path ? await checkpoints.find(model_path) : undefined;
-      const sampler = await engine.createSampler(served(saved?.about.base_model ?? base_model ?? ""), saved?.folder);
+      checkServed(saved?.about.base_model ?? base_model ?? "");
+      const sampler = await engine.sampler(saved?.folder);
       return {
         sampling_session_id: samplers.add(`${session_id}:sample:${sampling_session_seq_id}`, sampler),
         type: "create_sampling_session",

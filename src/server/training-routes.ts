@@ -1,4 +1,3 @@
-import { rm } from "node:fs/promises";
 import { UserError } from "../common/errors.ts";
 import { fromWire } from "../engine/tinker/rows.ts";
 import {
@@ -6,16 +5,19 @@ import {
   encodeForwardBackwardOutput,
   peekForwardBackwardRequest,
 } from "../engine/tinker/wire/forward-backward.ts";
+import type { Engine, TrainingClient } from "../model/contract.ts";
 import type { Checkpoints } from "./checkpoints.ts";
-import type { ServedClient, ServedEngine } from "./engine.ts";
 import type { Result } from "./futures.ts";
 import { HttpError, type HttpRequest, type Routes } from "./http.ts";
+import { backwardLikelihood, forwardLikelihood } from "./likelihood.ts";
 import type { Model, Models } from "./models.ts";
 import { loadWeights, optimStep, parseBody, saveForSampler, saveWeights, sequenced } from "./requests.ts";
 import type { Samplers } from "./samplers.ts";
 
 export interface TrainingParts {
-  readonly engine: ServedEngine;
+  readonly engine: Engine;
+  /** What clients call the base model. */
+  readonly name: string;
   readonly models: Models;
   readonly checkpoints: Checkpoints;
   readonly samplers: Samplers;
@@ -25,11 +27,14 @@ export interface TrainingParts {
  * The numbered operations on a model. A request is queued before its content is checked: a number that was refused would
  * leave all later ones waiting.
  */
-export function trainingRoutes({ engine, models, checkpoints, samplers }: TrainingParts): Routes {
+export function trainingRoutes({ engine, name, models, checkpoints, samplers }: TrainingParts): Routes {
   const queued =
-    (work: (request: HttpRequest, client: ServedClient, model: Model) => Promise<Result>) => (request: HttpRequest) =>
+    (work: (request: HttpRequest, client: TrainingClient, model: Model) => Promise<Result>) => (request: HttpRequest) =>
       models.submit(parseBody(request, sequenced), request.body, (client, model) => work(request, client, model));
-  const about = ({ options }: Model) => ({ base_model: options.base_model, lora_rank: options.rank });
+  const about = (client: TrainingClient, { rank }: Model) => ({
+    base_model: name,
+    lora_rank: client.lora?.rank ?? rank,
+  });
 
   return {
     "POST forward_backward": ({ body, headers }) => {
@@ -45,41 +50,46 @@ export function trainingRoutes({ engine, models, checkpoints, samplers }: Traini
       return { metrics: grad_norm === null ? {} : { grad_norm } };
     }),
     "POST save_weights": queued(async (request, client, model) => {
-      const { path: name, overwrite } = parseBody(request, saveWeights);
-      const path = await checkpoints.save(model.id, "weights", name, overwrite, about(model), (folder) =>
-        client.saveState(folder),
+      const { path: as, overwrite } = parseBody(request, saveWeights);
+      const folders = foldersOf(client);
+      const path = await checkpoints.save(model.id, "weights", as, overwrite, about(client, model), (folder) =>
+        folders.saveState(folder),
       );
       return { path, type: "save_weights" };
     }),
     "POST load_weights": queued(async (request, client, model) => {
       const { path, optimizer } = parseBody(request, loadWeights);
       const { folder } = await checkpoints.find(path);
-      if (optimizer) await client.loadState(folder);
+      if (optimizer) await foldersOf(client).loadState(folder);
       else {
         // Weights without the optimizer's memory of them: a new client that starts there.
-        model.client = Promise.resolve(await engine.createTrainingClient({ ...model.options, adapter: folder }));
+        model.client = Promise.resolve(await engine.trainingClient({ adapter: folder }));
         await client.close?.();
       }
       return { path, model_id: model.id, type: "load_weights" };
     }),
     "POST save_weights_for_sampler": queued(async (request, client, model) => {
-      const { path: name } = parseBody(request, saveForSampler);
-      const write = (folder: string) => client.saveAdapter(folder);
-      if (name)
-        return {
-          path: await checkpoints.save(model.id, "sampler_weights", name, true, about(model), write),
-          type: "save_weights_for_sampler",
-        };
-      const path = await checkpoints.save(model.id, "sampler_weights", "unnamed", true, about(model), write);
-      const { folder } = await checkpoints.find(path);
-      const sampler = await engine.createSampler(model.options.base_model, folder);
-      await rm(folder, { recursive: true });
-      return { sampling_session_id: samplers.addSnapshot(model.id, sampler), type: "save_weights_for_sampler" };
+      const { path: as } = parseBody(request, saveForSampler);
+      const type = "save_weights_for_sampler";
+      if (as) {
+        const folders = foldersOf(client);
+        const path = await checkpoints.save(model.id, "sampler_weights", as, true, about(client, model), (folder) =>
+          folders.saveAdapter(folder),
+        );
+        return { path, type };
+      }
+      if (!client.snapshots) throw new UserError("this server takes no snapshots: give a path to save weights under");
+      return { sampling_session_id: samplers.addSnapshot(model.id, client.snapshots.take()), type };
     }),
   };
 }
 
-async function forwardBackward(client: ServedClient, body: Uint8Array): Promise<Uint8Array> {
+function foldersOf({ folders }: TrainingClient): NonNullable<TrainingClient["folders"]> {
+  if (!folders) throw new UserError("the engine behind this server saves no checkpoints");
+  return folders;
+}
+
+async function forwardBackward(client: TrainingClient, body: Uint8Array): Promise<Uint8Array> {
   const { data, loss_fn, forward_only, seq_id } = decodeForwardBackwardRequest(body);
   if (loss_fn !== "cross_entropy") {
     throw new UserError(
@@ -87,9 +97,9 @@ async function forwardBackward(client: ServedClient, body: Uint8Array): Promise<
     );
   }
   const datums = data.map((datum, i) => fromWire(datum, `datum ${i} of request ${seq_id}`));
-  const { logprobs, metrics } = await (forward_only ? client.forward(datums) : client.forwardBackward(datums));
+  const { loss, logprobs } = await (forward_only ? forwardLikelihood : backwardLikelihood)(client, datums);
   const outputs = logprobs.map((tensor, i) => ({
-    logprobs: { data: tensor.data, shape: data[i]!.lossInputs.target_tokens!.shape },
+    logprobs: { data: tensor, shape: data[i]!.lossInputs.target_tokens!.shape },
   }));
-  return encodeForwardBackwardOutput({ outputs, metrics });
+  return encodeForwardBackwardOutput({ outputs, metrics: { "loss:sum": loss } });
 }

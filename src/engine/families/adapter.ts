@@ -1,7 +1,7 @@
 import { createRandom } from "../../common/random.ts";
 import type { Tensor } from "../../divergence/tensor.ts";
 import type { LoraSettings } from "../../model/lora.ts";
-import { familyOf } from "./families.ts";
+import { familyOf } from "./index.ts";
 import { loraShapes, toLora } from "./lora.ts";
 import type { ModelConfig } from "./model-config.ts";
 

@@ -1,7 +1,7 @@
 import type { Value } from "../graph/value.ts";
 import { DecoderInputs } from "./decoder-inputs.ts";
-import { familyOf } from "./families.ts";
 import type { Family } from "./family.ts";
+import { familyOf } from "./index.ts";
 import type { Lora } from "./lora.ts";
 import type { ModelConfig } from "./model-config.ts";
 

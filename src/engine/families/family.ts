@@ -5,7 +5,7 @@ import type { ModelConfig, RawConfig } from "./model-config.ts";
 
 /**
  * A model family: how its `config.json` is read, which weights it has, and its graph. A further one is a file with one of
- * these and a line in `families.ts`.
+ * these and a line in `index.ts`.
  */
 export interface Family<Config extends ModelConfig = ModelConfig> {
   /** The names by which `architectures` in config.json calls it. */

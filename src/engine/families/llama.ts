@@ -1,9 +1,6 @@
-import { projectionName } from "../../model/lora.ts";
+import { ATTENTION_PROJECTIONS, MLP_PROJECTIONS, projectionName } from "../../model/lora.ts";
 import type { Family } from "./family.ts";
 import { attention, mlp, norm, projectionShape } from "./layers.ts";
-
-const ATTENTION = ["q_proj", "k_proj", "v_proj", "o_proj"] as const;
-const MLP = ["gate_proj", "up_proj", "down_proj"] as const;
 
 /**
  * Llama 2 and 3, and what shares their decoder: two RMS norms a layer, grouped-query attention, a SwiGLU MLP.
@@ -27,8 +24,8 @@ export const llama: Family = {
     const shapes = new Map<string, readonly number[]>();
     for (let layer = 0; layer < config.layers; layer++) {
       for (const [before, projections] of [
-        ["input_layernorm", ATTENTION],
-        ["post_attention_layernorm", MLP],
+        ["input_layernorm", ATTENTION_PROJECTIONS],
+        ["post_attention_layernorm", MLP_PROJECTIONS],
       ] as const) {
         shapes.set(`model.layers.${layer}.${before}.weight`, [config.hiddenSize]);
         for (const each of projections)

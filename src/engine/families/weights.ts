@@ -1,4 +1,4 @@
-import { familyOf } from "./families.ts";
+import { familyOf } from "./index.ts";
 import type { ModelConfig } from "./model-config.ts";
 
 /** The embedding matrix and the output head, as checkpoints of all families name them. */

@@ -5,7 +5,7 @@ import { serialize } from "../../common/serial.ts";
 import type { Tensor } from "../../divergence/tensor.ts";
 import { attentionInput } from "../families/attention.ts";
 import { attentionMask, type Columns, decoderDims, tokenPositions } from "../families/columns.ts";
-import { familyOf } from "../families/families.ts";
+import { familyOf } from "../families/index.ts";
 import type { ModelConfig } from "../families/model-config.ts";
 import { rotaryTables } from "../families/rotary.ts";
 import { EMBEDDINGS, HEAD } from "../families/weights.ts";

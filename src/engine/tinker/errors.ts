@@ -1,13 +1,17 @@
 import { UserError } from "../../common/errors.ts";
 
-/** Whatever goes wrong between klamp and a Tinker server. One child class per cause; `detail` is what the server said. */
+/** Whatever goes wrong between klamp and a Tinker server. One child class per cause. */
 export class TinkerError extends UserError {
   override readonly name: string = "TinkerError";
+  /** What the server said. */
   readonly detail: string;
+  /** The HTTP status of the answer; `"connection"` when there was none, undefined when it was 200. */
+  readonly status: number | "connection" | undefined;
 
-  constructor(message: string, detail: string, options?: ErrorOptions) {
-    super(message, options);
+  constructor(message: string, detail: string, status?: number | "connection") {
+    super(message);
     this.detail = detail;
+    this.status = status;
   }
 }
 
@@ -41,11 +45,11 @@ export class UnexpectedAnswerError extends TinkerError {
   override readonly name = "UnexpectedAnswerError";
 }
 
-/** The error for a final HTTP status. */
+/** The error for an HTTP status. */
 export function errorOfStatus(status: number, url: string, detail: string): TinkerError {
   const said = `${url} answered ${status}${detail && `: ${detail}`}`;
-  if (status === 401 || status === 403) return new AuthenticationError(`${said}; check the API key`, detail);
+  if (status === 401 || status === 403) return new AuthenticationError(`${said}; check the API key`, detail, status);
   if (status === 429 || status >= 500)
-    return new ServerError(`${said}; the server is overloaded or broken, try again later`, detail);
-  return new RequestRefusedError(said, detail);
+    return new ServerError(`${said}; the server is overloaded or broken, try again later`, detail, status);
+  return new RequestRefusedError(said, detail, status);
 }

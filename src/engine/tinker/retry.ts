@@ -3,9 +3,8 @@ const MOST_FAILURES = 14;
 const MOST_BAD_REQUESTS = 3;
 
 /**
- * How long to wait before a failed request is sent again, in milliseconds; undefined when that is of no use.
+ * How long to wait before a failed request is sent again, in milliseconds; undefined: not again.
  *
- * - 408 is no failure: the server ends a long poll. At once, without end.
  * - 5xx: at once, then as below: servers restart.
  * - 429 and no connection: 1, 2, 4, … 30 seconds.
  * - 400: at once, a few times. Proxies answer so when a connection breaks.
@@ -15,7 +14,6 @@ const MOST_BAD_REQUESTS = 3;
  * @param failures how many times in a row it failed, from 1.
  */
 export function retryDelay(status: number | "connection", failures: number): number | undefined {
-  if (status === 408) return 0;
   if (status === 400) return failures <= MOST_BAD_REQUESTS ? 0 : undefined;
   const isBroken = status !== "connection" && status >= 500;
   if (!isBroken && status !== 429 && status !== "connection") return undefined;

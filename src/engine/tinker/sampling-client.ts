@@ -1,14 +1,11 @@
 import { z } from "zod";
 import { UserError } from "../../common/errors.ts";
+import { inParallel } from "../../common/parallel.ts";
 import { createRandom, randomInteger } from "../../common/random.ts";
-import type { Datum } from "../../data/datum.ts";
-import type { Tensor } from "../../divergence/tensor.ts";
-import type { SampledSequence, SamplingClient, SamplingParams } from "../../model/legacy.ts";
+import type { PromptTopK, SampledSequence, SamplingClient, SamplingParams, Tokens } from "../../model/contract.ts";
 import { UnexpectedAnswerError } from "./errors.ts";
 import type { Http } from "./http.ts";
 import { decodeSampleResponse, type SampleResponse } from "./wire/sample.ts";
-
-type Tokens = readonly number[] | Int32Array;
 
 /** Requests under way at once; more would gain nothing and cost a connection each. */
 const REQUESTS_AT_ONCE = 64;
@@ -27,6 +24,7 @@ export const sessionAnswer = z.object({ sampling_session_id: z.string() });
 
 /** Draws from whatever weights `session` gives when a call begins. */
 export class RemoteSamplingClient implements SamplingClient {
+  /** For messages. */
   readonly description = "a sampler on a server";
   readonly #http: Http;
   readonly #session: () => Promise<SamplingSession>;
@@ -73,9 +71,10 @@ export class RemoteSamplingClient implements SamplingClient {
   async promptTopK(
     prompts: readonly Tokens[],
     k: number,
-  ): Promise<readonly { readonly tokens: Int32Array; readonly logprobs: Float32Array }[]> {
+    { signal }: { readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<readonly PromptTopK[]> {
     const settings = { sampling_params: { max_tokens: 1 }, prompt_logprobs: true, topk_prompt_logprobs: k };
-    const responses = await this.#ask(prompts, () => settings);
+    const responses = await this.#ask(prompts, () => settings, signal);
     return responses.map(({ topk_prompt_logprobs: found }, i) => {
       const places = prompts[i]!.length;
       if (found?.prompt_length !== places || found.k !== k) {
@@ -94,31 +93,23 @@ export class RemoteSamplingClient implements SamplingClient {
     });
   }
 
-  async distributions(_data: readonly Datum[]): Promise<readonly Tensor[]> {
-    throw new UserError(
-      "a remote engine has no whole-vocabulary distributions: use computeLogprobs for the log-probabilities of given tokens, or an embedded engine",
-    );
-  }
-
-  async #ask(prompts: readonly Tokens[], settings: (index: number) => object): Promise<SampleResponse[]> {
+  async #ask(
+    prompts: readonly Tokens[],
+    settings: (index: number) => object,
+    signal?: AbortSignal,
+  ): Promise<SampleResponse[]> {
     const session = await this.#session();
-    const responses = new Array<SampleResponse>(prompts.length);
-    let next = 0;
-    const work = async () => {
-      for (let i = next++; i < prompts.length; i = next++) {
-        const id = await this.#http.submit("asample", {
-          sampling_session_id: session.id,
-          seq_id: session.next++,
-          num_samples: 1,
-          prompt: { chunks: [{ type: "encoded_text", tokens: [...prompts[i]!] }] },
-          topk_prompt_logprobs: 0,
-          ...settings(i),
-          type: "sample",
-        });
-        responses[i] = await this.#http.message(id, decodeSampleResponse);
-      }
-    };
-    await Promise.all(Array.from({ length: Math.min(REQUESTS_AT_ONCE, prompts.length) }, work));
-    return responses;
+    return inParallel(prompts, REQUESTS_AT_ONCE, signal, async (tokens, signal, i) => {
+      const body = {
+        sampling_session_id: session.id,
+        seq_id: session.next++,
+        num_samples: 1,
+        prompt: { chunks: [{ type: "encoded_text", tokens: [...tokens] }] },
+        topk_prompt_logprobs: 0,
+        ...settings(i),
+        type: "sample",
+      };
+      return this.#http.message(await this.#http.submit("asample", body, signal), decodeSampleResponse, signal);
+    });
   }
 }

@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { withDefaults } from "../../common/defaults.ts";
+import { TINKER_LORA_DEFAULTS } from "../../model/lora.ts";
 import { type ConnectOptions, Http } from "./http.ts";
 import { RemoteSamplingClient, type SamplingSession, sessionAnswer } from "./sampling-client.ts";
 import { RemoteTrainingClient } from "./training-client.ts";
@@ -6,19 +8,23 @@ import { RemoteTrainingClient } from "./training-client.ts";
 export interface RemoteModelOptions {
   /** A name that the server knows. */
   readonly base_model: string;
-  /** LoRA rank. Default 32, as in Tinker's own client. */
-  readonly rank?: number;
+  /** LoRA's rank. Default 32, as in Tinker's own client. */
+  readonly rank?: number | undefined;
   /** Seed of the adapter's random start. Default: the server's choice. */
-  readonly seed?: number;
+  readonly seed?: number | undefined;
   /** Which layers get an adapter. Default true, all three. */
-  readonly train_mlp?: boolean;
-  readonly train_attn?: boolean;
-  readonly train_unembed?: boolean;
+  readonly train_mlp?: boolean | undefined;
+  readonly train_attn?: boolean | undefined;
+  readonly train_unembed?: boolean | undefined;
 }
 
 /** Of the client whose protocol this one speaks; servers may go by it. */
 const SDK_VERSION = "0.25.0";
 const HEARTBEAT_MS = 10_000;
+
+const capabilities = z.object({
+  supported_models: z.array(z.object({ model_name: z.string(), max_context_length: z.number().nullish() })),
+});
 
 /**
  * Opens a session with a server that speaks the Tinker API.
@@ -54,18 +60,19 @@ export class ServiceClient {
     this.#heartbeat = setInterval(beat, HEARTBEAT_MS).unref();
   }
 
-  async createTrainingClient({
-    base_model,
-    rank = 32,
-    seed,
-    ...layers
-  }: RemoteModelOptions): Promise<RemoteTrainingClient> {
-    const lora = { train_mlp: true, train_attn: true, train_unembed: true, ...layers };
+  /** The base models that the server has. */
+  async models(): Promise<z.infer<typeof capabilities>["supported_models"]> {
+    return (await this.#http.get("get_server_capabilities", capabilities)).supported_models;
+  }
+
+  async createTrainingClient(options: RemoteModelOptions): Promise<RemoteTrainingClient> {
+    const { base_model, seed } = options;
+    const { rank, train_mlp, train_attn, train_unembed } = withDefaults(TINKER_LORA_DEFAULTS, options);
     const id = await this.#http.submit("create_model", {
       session_id: this.#session,
       model_seq_id: this.#models++,
       base_model,
-      lora_config: { rank, ...(seed !== undefined && { seed }), ...lora },
+      lora_config: { rank, ...(seed !== undefined && { seed }), train_mlp, train_attn, train_unembed },
       type: "create_model",
     });
     const { model_id } = await this.#http.result(id, z.object({ model_id: z.string() }));

@@ -1,13 +1,20 @@
 import { z } from "zod";
 import { UserError } from "../../common/errors.ts";
-import { type Datum, rowCount } from "../../data/datum.ts";
-import { formatShape, type Tensor } from "../../divergence/tensor.ts";
-import type { AdamParams, CustomLoss, CustomOutput, ForwardOutput, TrainingClient } from "../../model/legacy.ts";
+import { serialize } from "../../common/serial.ts";
+import type { Datum } from "../../data/datum.ts";
+import type { Tensor } from "../../divergence/tensor.ts";
+import type { AddPart } from "../../loss/contract.ts";
+import { itemsOf, wholeSpans } from "../../loss/items.ts";
+import type { AdamParams, TrainingClient } from "../../model/contract.ts";
 import { chunked, joined } from "./chunks.ts";
 import type { Http } from "./http.ts";
 import { rowsOf, toWire } from "./rows.ts";
 import { RemoteSamplingClient, type SamplingSession, sessionAnswer } from "./sampling-client.ts";
-import { decodeForwardBackwardOutput, encodeForwardBackwardRequest } from "./wire/forward-backward.ts";
+import {
+  decodeForwardBackwardOutput,
+  encodeForwardBackwardRequest,
+  type ForwardBackwardOutput,
+} from "./wire/forward-backward.ts";
 
 const savedAnswer = z.object({ path: z.string() });
 const stepAnswer = z.object({ metrics: z.record(z.string(), z.number()).nullish() });
@@ -15,11 +22,13 @@ const stepAnswer = z.object({ metrics: z.record(z.string(), z.number()).nullish(
 /** A model under training on a server. Calls take effect in the order they are made, awaited or not. */
 export class RemoteTrainingClient implements TrainingClient {
   readonly modelId: string;
+  readonly manyTargets = true;
   readonly #http: Http;
   readonly #openBase: () => Promise<SamplingSession>;
-  /** Where each name that `saveState` was given ended up. */
+  /** Where each name that a checkpoint was saved under ended up. */
   readonly #saved = new Map<string, string>();
-  #turn: Promise<unknown> = Promise.resolve();
+  /** Held by each call until its last request is sent. */
+  readonly #inOrder = serialize();
   #sequence = 0;
   #snapshots = 0;
   /** Sampling sessions: over the base, and over the weights as they are until the next change. */
@@ -31,37 +40,25 @@ export class RemoteTrainingClient implements TrainingClient {
     this.#openBase = openBase;
   }
 
-  forward(data: readonly Datum[]): Promise<ForwardOutput> {
-    return this.#pass(data, true);
-  }
-
-  forwardBackward(data: readonly Datum[]): Promise<ForwardOutput> {
-    return this.#pass(data, false);
+  async forward(data: readonly Datum[]): Promise<readonly Tensor[]> {
+    return targetsOf(data, await this.#awaited(() => this.#send(data, true)));
   }
 
   /**
-   * The loss is linearized: with weights −∂loss/∂logprob, cross-entropy has the loss's own gradient. Costs a forward pass
-   * on top, and sees log-probabilities of target tokens alone.
-   *
-   * @throws UserError for a loss over the whole vocabulary, which no remote engine hands out.
+   * The loss is linearized: with weights −∂loss/∂logprob, the server's cross-entropy has the loss's own gradient. Costs a
+   * forward pass on top.
    */
-  async forwardBackwardCustom(data: readonly Datum[], loss: CustomLoss): Promise<CustomOutput> {
-    if (loss.support === "vocabulary") {
-      throw new UserError(
-        'a remote engine has no whole-vocabulary distributions: use a loss with support "sampled", over the log-probabilities of target tokens, or an embedded engine',
+  async forwardBackward(data: readonly Datum[], add: AddPart): Promise<void> {
+    if (data.length === 0) return;
+    await this.#awaited(async () => {
+      const logprobs = targetsOf(data, await (await this.#send(data, true))());
+      const gradient = logprobs.map(({ shape }) => ({ data: new Float32Array(shape[0]!), shape }));
+      await add({ spans: wholeSpans(itemsOf(data)), logprobs }, { gradient, scale: 1 });
+      return this.#send(
+        data.map((datum, i) => weighted(datum, gradient[i]!)),
+        false,
       );
-    }
-    const { logprobs } = await this.forward(data);
-    const penalty = await loss.compute(data, logprobs);
-    await this.forwardBackward(data.map((datum, i) => weighted(datum, penalty.gradient[i], i)));
-    return { loss: penalty.loss, metrics: penalty.metrics };
-  }
-
-  /** @throws UserError always. */
-  async backwardAdapter(): Promise<never> {
-    throw new UserError(
-      "a remote engine keeps the adapter's matrices on its server, so penalties on them (l1, l2, elastic_net, orthogonality) need an embedded engine; weight_decay in optimStep is the server's own",
-    );
+    });
   }
 
   async optimStep(adam_params: AdamParams): Promise<{ readonly grad_norm: number | null }> {
@@ -72,26 +69,30 @@ export class RemoteTrainingClient implements TrainingClient {
     return { grad_norm: told?.[1] ?? null };
   }
 
-  /** Saves adapter and optimizer on the server under a name, not a folder; an earlier one of that name is replaced. */
-  async saveState(name: string): Promise<void> {
-    const id = await this.#submit("save_weights", { path: name, overwrite: true, type: "save_weights" });
-    this.#saved.set(name, (await this.#http.result(id, savedAnswer)).path);
-  }
+  readonly checkpoints = {
+    /** Adapter and optimizer; an earlier checkpoint of the name is replaced. Gives the path on the server. */
+    save: async (name: string): Promise<string> => {
+      const id = await this.#submit("save_weights", { path: name, overwrite: true, type: "save_weights" });
+      const { path } = await this.#http.result(id, savedAnswer);
+      this.#saved.set(name, path);
+      return path;
+    },
+    /** Takes a name that this client saved, or a `tinker://` path. */
+    load: async (name: string): Promise<void> => {
+      const path = name.startsWith("tinker://") ? name : this.#saved.get(name);
+      if (!path)
+        throw new UserError(
+          `this client saved no checkpoint named ${name}: give one of its names, or a tinker:// path`,
+        );
+      await this.load(path, { optimizer: true });
+    },
+  };
 
-  /** Takes a name that this client saved, or a `tinker://` path. */
-  async loadState(name: string): Promise<void> {
-    const path = name.startsWith("tinker://") ? name : this.#saved.get(name);
-    if (!path)
-      throw new UserError(`this client saved no state named ${name}: give one of its names, or a tinker:// path`);
+  /** Loads weights from a path on the server, with the optimizer's state or without. */
+  async load(path: string, { optimizer }: { readonly optimizer: boolean }): Promise<void> {
     delete this.#sessions.current;
-    await this.#http.result(
-      await this.#submit("load_weights", { path, optimizer: true, type: "load_weights" }),
-      z.unknown(),
-    );
-  }
-
-  async saveAdapter(): Promise<void> {
-    throw new UserError("a remote engine keeps its adapter on the server: use saveState(name) to keep it there");
+    const id = await this.#submit("load_weights", { path, optimizer, type: "load_weights" });
+    await this.#http.result(id, z.unknown());
   }
 
   sampler(weights: "current" | "base"): RemoteSamplingClient {
@@ -110,48 +111,41 @@ export class RemoteTrainingClient implements TrainingClient {
     return { id: (await this.#http.result(id, sessionAnswer)).sampling_session_id, next: 0 };
   }
 
-  async #pass(data: readonly Datum[], forward_only: boolean): Promise<ForwardOutput> {
-    if (data.length === 0) return { logprobs: [], metrics: {} };
-    const submitted = chunked(data.map(toWire)).map((chunk) =>
-      this.#inTurn((seq_id) => {
-        const head = { model_id: this.modelId, seq_id, loss_fn: "cross_entropy", loss_fn_config: {}, forward_only };
-        return this.#http.submit("forward_backward", encodeForwardBackwardRequest({ ...head, data: chunk }));
-      }),
-    );
-    const parts = await Promise.all(
-      submitted.map(async (id) => this.#http.message(await id, decodeForwardBackwardOutput)),
-    );
-    const { outputs, metrics } = joined(parts);
-    return { logprobs: data.map((datum, i) => rowsOf(datum, outputs[i]?.logprobs)), metrics };
+  /** Sends a pass over data in as many requests as it takes; gives what waits for the result. */
+  async #send(data: readonly Datum[], forward_only: boolean): Promise<() => Promise<ForwardBackwardOutput>> {
+    const ids: string[] = [];
+    for (const chunk of chunked(data.map(toWire))) {
+      const head = { model_id: this.modelId, loss_fn: "cross_entropy", loss_fn_config: {}, forward_only };
+      const body = (seq_id: number) => encodeForwardBackwardRequest({ ...head, seq_id, data: chunk });
+      ids.push(await this.#numbered((seq_id) => this.#http.submit("forward_backward", body(seq_id))));
+    }
+    return async () => joined(await Promise.all(ids.map((id) => this.#http.message(id, decodeForwardBackwardOutput))));
+  }
+
+  /** Sends requests when those of earlier calls are sent; waits for their result while later calls send theirs. */
+  async #awaited<T>(send: () => Promise<() => Promise<T>>): Promise<T> {
+    return (await this.#inOrder(send))();
   }
 
   #submit(path: string, body: object): Promise<string> {
-    return this.#inTurn((seq_id) => this.#http.submit(path, { model_id: this.modelId, seq_id, ...body }));
+    return this.#inOrder(() =>
+      this.#numbered((seq_id) => this.#http.submit(path, { model_id: this.modelId, seq_id, ...body })),
+    );
   }
 
-  /**
-   * Sends one request after the other. The server runs them by number and would wait for ever for a number left out, so
-   * one that it refused passes its number on.
-   */
-  #inTurn(send: (seq_id: number) => Promise<string>): Promise<string> {
-    const sent = this.#turn.then(async () => {
-      const id = await send(this.#sequence + 1);
-      this.#sequence++;
-      return id;
-    });
-    this.#turn = sent.catch(() => undefined);
-    return sent;
+  /** The server runs requests by number and would wait for ever for one left out: what it refused passes its number on. */
+  async #numbered(send: (seq_id: number) => Promise<string>): Promise<string> {
+    const id = await send(this.#sequence + 1);
+    this.#sequence++;
+    return id;
   }
 }
 
-function weighted(datum: Datum, gradient: Tensor | undefined, index: number): Datum {
-  const rows = rowCount(datum);
-  if (gradient?.data.length !== rows) {
-    const found = gradient ? formatShape(gradient.shape) : "none";
-    throw new UserError(
-      `the loss has a gradient of shape ${found} for datum ${index}, expected [${rows}], one entry a target token`,
-    );
-  }
-  const weights = { data: gradient.data.map((slope) => -slope), shape: [rows] };
-  return { ...datum, lossInputs: { ...datum.lossInputs, weights } };
+function targetsOf(data: readonly Datum[], { outputs }: ForwardBackwardOutput): Tensor[] {
+  return data.map((datum, i) => rowsOf(datum, outputs[i]?.logprobs));
+}
+
+/** The datum with weights whose cross-entropy has this gradient. */
+function weighted(datum: Datum, { data, shape }: Tensor): Datum {
+  return { ...datum, lossInputs: { ...datum.lossInputs, weights: { data: data.map((g) => -g), shape } } };
 }

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { UserError } from "../../../common/errors.ts";
-import { parseModelConfig } from "../../families/families.ts";
+import { parseModelConfig } from "../../families/index.ts";
 import type { ModelConfig } from "../../families/model-config.ts";
 
 /**

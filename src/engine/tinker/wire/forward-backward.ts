@@ -1,6 +1,5 @@
 import { UserError } from "../../../common/errors.ts";
 import {
-  Message,
   writeBytes,
   writeDouble,
   writeInteger,
@@ -8,7 +7,8 @@ import {
   writeMap,
   writeMessage,
   writeText,
-} from "./message.ts";
+} from "../../../common/protobuf.ts";
+import { Message } from "./message.ts";
 import {
   bytesOf,
   decodeNumbers,

@@ -1,4 +1,4 @@
-import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { UserError } from "../../../common/errors.ts";
 
 /** The fields of one protobuf message by number, as its bytes hold them. Unknown ones do no harm: newer peers send more. */
@@ -71,49 +71,4 @@ function readValue(reader: BinaryReader, type: WireType, field: number): number 
   if (type === WireType.LengthDelimited) return reader.bytes();
   reader.skip(type, field);
   return undefined;
-}
-
-export function writeMessage(write: (writer: BinaryWriter) => void): Uint8Array<ArrayBuffer> {
-  const writer = new BinaryWriter();
-  write(writer);
-  return writer.finish();
-}
-
-export function writeBytes(writer: BinaryWriter, field: number, bytes: Uint8Array): void {
-  writer.tag(field, WireType.LengthDelimited).bytes(bytes);
-}
-
-export function writeText(writer: BinaryWriter, field: number, text: string): void {
-  writer.tag(field, WireType.LengthDelimited).string(text);
-}
-
-export function writeInteger(writer: BinaryWriter, field: number, value: number): void {
-  writer.tag(field, WireType.Varint).int64(value);
-}
-
-export function writeDouble(writer: BinaryWriter, field: number, value: number): void {
-  writer.tag(field, WireType.Bit64).double(value);
-}
-
-/** `repeated int64`, packed. */
-export function writeIntegers(writer: BinaryWriter, field: number, values: readonly number[]): void {
-  if (values.length === 0) return;
-  writer.tag(field, WireType.LengthDelimited).fork();
-  for (const value of values) writer.int64(value);
-  writer.join();
-}
-
-export function writeMap<T>(
-  writer: BinaryWriter,
-  field: number,
-  entries: Readonly<Record<string, T>>,
-  writeValue: (writer: BinaryWriter, field: number, value: T) => void,
-): void {
-  for (const [key, value] of Object.entries(entries)) {
-    const entry = writeMessage((inner) => {
-      writeText(inner, 1, key);
-      writeValue(inner, 2, value);
-    });
-    writeBytes(writer, field, entry);
-  }
 }

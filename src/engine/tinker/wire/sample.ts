@@ -1,6 +1,7 @@
 import { UserError } from "../../../common/errors.ts";
-import type { SampledSequence } from "../../../model/legacy.ts";
-import { Message, writeBytes, writeInteger, writeMessage } from "./message.ts";
+import { writeBytes, writeInteger, writeMessage } from "../../../common/protobuf.ts";
+import type { SampledSequence } from "../../../model/contract.ts";
+import { Message } from "./message.ts";
 import { bytesOf, floats, integers } from "./tensor.ts";
 
 /** The k likeliest tokens at each position of a prompt, row-major [prompt_length, k]. */

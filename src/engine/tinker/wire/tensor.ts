@@ -1,7 +1,8 @@
 import { UserError } from "../../../common/errors.ts";
+import { writeBytes, writeInteger, writeIntegers, writeMessage } from "../../../common/protobuf.ts";
 import type { IntTensor } from "../../../divergence/tensor.ts";
 import { formatShape, type Tensor } from "../../../divergence/tensor.ts";
-import { Message, writeBytes, writeInteger, writeIntegers, writeMessage } from "./message.ts";
+import { Message } from "./message.ts";
 
 /** Float32 numbers, or integers (int64 on the wire, int32 here: token ids and positions are small). */
 export type WireTensor = Tensor | IntTensor;
