@@ -184,6 +184,18 @@ export const CASES: Readonly<Record<keyof typeof operators, Cases>> = {
           operators.gemm(a, b, { ...options, c: inputs.tensor("c", [inputs.d.m, inputs.d.n]) }),
       ),
     ),
+    ...withPrefix(
+      "plus a bias",
+      products(
+        () => [],
+        (a, b, options, inputs) => operators.gemm(a, b, { ...options, c: inputs.tensor("c", [inputs.d.n]) }),
+      ),
+    ),
+    "plus a column": (inputs) => {
+      const { m, n, k } = inputs.d;
+      const c = inputs.tensor("c", [m, 1]);
+      return operators.gemm(inputs.tensor("a", [m, k]), inputs.tensor("b", [k, n]), { c });
+    },
     "by default": (inputs) =>
       operators.gemm(inputs.tensor("a", [inputs.d.m, inputs.d.k]), inputs.tensor("b", [inputs.d.k, inputs.d.n])),
     "of a matrix with itself": (inputs) => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { gradients, keptValues } from "../../../src/engine/graph/gradient.ts";
+import { gradients, residuals } from "../../../src/engine/graph/gradient.ts";
 import { add, gemm, logSoftmax, mul, scale, silu, softmax } from "../../../src/engine/graph/operators.ts";
 import { input, topological } from "../../../src/engine/graph/value.ts";
 import { evaluate } from "./interpreter.ts";
@@ -59,25 +59,25 @@ describe("gradients", () => {
   });
 });
 
-describe("kept values", () => {
+describe("residuals", () => {
   const w = input("w", [2, 2]);
   const rows = input("rows", ["m", 2]);
   const dz = input("dz", ["m", 2]);
 
-  test("are the ends of what is dear to compute; the cheap values between are left out", () => {
+  test("are the results of costly operators; the cheap values between are left out", () => {
     const product = gemm(rows, w);
     const z = softmax(silu(product));
-    expect(keptValues([z], gradients(z, dz, [w]))).toEqual([product, z]);
+    expect(residuals([z], gradients(z, dz, [w]))).toEqual([product, z]);
   });
 
-  test("leave out a dear value that only kept values are computed from", () => {
+  test("leave out a costly value that only residuals are computed from", () => {
     const product = gemm(rows, w);
     const z = softmax(product);
-    expect(keptValues([z], gradients(z, dz, [w]))).toEqual([z]);
+    expect(residuals([z], gradients(z, dz, [w]))).toEqual([z]);
   });
 
   test("leave out what the forward graph does not compute", () => {
     const z = softmax(gemm(rows, w));
-    expect(keptValues([rows], gradients(z, dz, [w]))).toEqual([]);
+    expect(residuals([rows], gradients(z, dz, [w]))).toEqual([]);
   });
 });

@@ -2,18 +2,15 @@ import { cpSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { openSafetensors, writeSafetensors } from "../../../src/data/safetensors.ts";
-import { readModelConfig } from "../../../src/engine/families/model-config.ts";
-import {
-  type LoraSettings,
-  newAdapter,
-  readAdapter,
-  toLora,
-  writeAdapter,
-} from "../../../src/engine/local/files/adapter.ts";
+import { newAdapter } from "../../../src/engine/families/adapter.ts";
+import { toLora } from "../../../src/engine/families/lora.ts";
+import { readAdapter, writeAdapter } from "../../../src/engine/local/files/adapter.ts";
+import { readModelConfig } from "../../../src/engine/local/files/model-config.ts";
 import { LocalModel } from "../../../src/engine/local/local-model.ts";
+import type { LoraSettings } from "../../../src/model/lora.ts";
 import { complaint, temporaryFolder } from "../../data/folders.ts";
 import { FIXTURE, MODEL } from "./fixture.ts";
-import { norm, randomData, TINY, tinyModel, worstDifference, writeJson } from "./models.ts";
+import { addLikelihood, norm, randomData, TINY, tinyModel, worstDifference, writeJson } from "./models.ts";
 
 const PEFT = `${FIXTURE}adapter-init`;
 const SETTINGS: LoraSettings = { rank: 3, alpha: 6, target_modules: ["q_proj", "down_proj"], use_rslora: false };
@@ -62,20 +59,20 @@ describe("an adapter's folder", () => {
   });
 
   it("of part of the projections, with rslora, makes the same model where it is read again", async () => {
-    const model = tinyModel();
+    const model = await tinyModel();
     const client = await model.trainingClient({ ...SETTINGS, use_rslora: true, seed: 4 });
     const data = randomData([5, 8], 12);
-    await client.forwardBackward(data);
+    await addLikelihood(client, data);
     const params = { beta1: 0.9, beta2: 0.99, eps: 1e-8, weight_decay: 0, grad_clip_norm: 0 };
     await client.optimStep({ ...params, learning_rate: 0.1 });
     const folder = temporaryFolder();
-    await client.saveAdapter(folder);
+    await client.folders.saveAdapter(folder);
     const again = await model.trainingClient({ adapter: folder });
     expect([...again.parameters.keys()]).toEqual([...client.parameters.keys()]);
     expect(again.parameters.size).toBe(2 * 2 * 2);
     const [expected, found] = [await client.forward(data), await again.forward(data)];
     expect(found).toEqual(expected);
-    const [base] = await model.sampler().distributions(data);
+    const [base] = await client.sampler("base").distributions(data);
     const [tuned] = await again.sampler("current").distributions(data);
     expect(worstDifference(tuned!.data, base!.data)).toBeGreaterThan(0.1);
     expect((await again.sampler("base").distributions(data))[0]).toEqual(base);
@@ -109,10 +106,12 @@ describe("a fresh adapter", () => {
     expect(newAdapter(TINY, settings, 1)).toEqual(newAdapter(TINY, settings, 1));
     expect(newAdapter(TINY, settings, 2)).not.toEqual(newAdapter(TINY, settings, 1));
 
-    const model = tinyModel();
+    const model = await tinyModel();
     const client = await model.trainingClient({ rank: 2 });
     const data = randomData([6], 12);
-    expect(await client.sampler("current").distributions(data)).toEqual(await model.sampler().distributions(data));
+    expect(await client.sampler("current").distributions(data)).toEqual(
+      await (await model.sampler()).distributions(data),
+    );
     await client.close();
     await model.close();
   });

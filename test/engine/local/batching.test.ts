@@ -1,11 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { type Datum, rowCount, sliceRows } from "../../../src/data/datum.ts";
+import type { Datum } from "../../../src/data/datum.ts";
 import { splitBatches } from "../../../src/engine/local/batch.ts";
 import { LocalModel } from "../../../src/engine/local/local-model.ts";
-import type { CustomLoss } from "../../../src/model/legacy.ts";
+import { backward } from "../../../src/model/backward.ts";
 import { complaint } from "../../data/folders.ts";
 import { FIXTURE, MODEL, openFixture, plainLoss } from "./fixture.ts";
 import {
+  addLikelihood,
   clearGradient,
   gradientOf,
   norm,
@@ -21,12 +22,12 @@ const LOGPROB_TOLERANCE = 1e-5;
 const GRADIENT_TOLERANCE = 1e-5;
 const DATA = randomData([3, 30, 9, 17, 1, 9], 320);
 
-const { model, client } = await openFixture();
+const { model, base, client } = await openFixture();
 
 async function pass(data: readonly Datum[], on = client) {
   clearGradient(on);
-  const { logprobs, metrics } = await on.forwardBackward(data);
-  return { logprobs, loss: metrics["loss:sum"]!, gradient: gradientOf(on) };
+  const { loss, logprobs } = await addLikelihood(on, data);
+  return { loss, logprobs, gradient: gradientOf(on) };
 }
 
 describe("company and padding change nothing", () => {
@@ -46,9 +47,7 @@ describe("company and padding change nothing", () => {
     ]) {
       const together = await pass(order.map((i) => DATA[i]!));
       for (const [place, i] of order.entries()) {
-        expect(worstDifference(together.logprobs[place]!.data, alone[i]!.logprobs[0]!.data)).toBeLessThan(
-          LOGPROB_TOLERANCE,
-        );
+        expect(worstDifference(together.logprobs[place]!, alone[i]!.logprobs[0]!)).toBeLessThan(LOGPROB_TOLERANCE);
       }
       expect(together.loss / loss).toBeCloseTo(1, 6);
       expect(relativeDistance(together.gradient, gradient)).toBeLessThan(GRADIENT_TOLERANCE);
@@ -66,11 +65,10 @@ describe("company and padding change nothing", () => {
     ).toBeLessThan(GRADIENT_TOLERANCE);
   });
 
-  it("whatever is on the way at once: rows in chunks, a datum cut into slices, few tokens", async () => {
+  it("however much is computed at once: positions in chunks, a datum in several spans, few tokens", async () => {
     const whole = await pass(DATA);
-    const [base, kl] = [model.sampler(), (on: LocalModel) => plainLoss(on.sampler(), DATA, "forward")];
     clearGradient(client);
-    const custom = await client.forwardBackwardCustom(DATA, kl(model));
+    const custom = await backward(client, DATA, plainLoss(base, "model||reference"));
     const customGradient = gradientOf(client);
     const distributions = await base.distributions(DATA);
     for (const limits of [
@@ -83,19 +81,20 @@ describe("company and padding change nothing", () => {
     ]) {
       const other = await LocalModel.open(MODEL, { threads: 1, ...limits });
       const otherClient = await other.trainingClient({ adapter: `${FIXTURE}adapter-init` });
+      const otherBase = otherClient.sampler("base");
       const found = await pass(DATA, otherClient);
-      for (const [i, { data }] of found.logprobs.entries()) {
-        expect(worstDifference(data, whole.logprobs[i]!.data)).toBeLessThan(LOGPROB_TOLERANCE);
+      for (const [i, logprobs] of found.logprobs.entries()) {
+        expect(worstDifference(logprobs, whole.logprobs[i]!)).toBeLessThan(LOGPROB_TOLERANCE);
       }
       expect(found.loss / whole.loss).toBeCloseTo(1, 6);
       expect(relativeDistance(found.gradient, whole.gradient)).toBeLessThan(GRADIENT_TOLERANCE);
 
       clearGradient(otherClient);
-      const { loss, metrics } = await otherClient.forwardBackwardCustom(DATA, kl(other));
-      expect(loss / custom.loss).toBeCloseTo(1, 5);
+      const { value, metrics } = await backward(otherClient, DATA, plainLoss(otherBase, "model||reference"));
+      expect(value / custom.value).toBeCloseTo(1, 5);
       expect(metrics.kl_divergence! / custom.metrics.kl_divergence!).toBeCloseTo(1, 5);
       expect(relativeDistance(gradientOf(otherClient), customGradient)).toBeLessThan(GRADIENT_TOLERANCE);
-      for (const [i, { data, shape }] of (await other.sampler().distributions(DATA)).entries()) {
+      for (const [i, { data, shape }] of (await otherBase.distributions(DATA)).entries()) {
         expect(shape).toEqual(distributions[i]!.shape);
         expect(worstDifference(data, distributions[i]!.data)).toBeLessThan(LOGPROB_TOLERANCE);
       }
@@ -118,44 +117,44 @@ describe("company and padding change nothing", () => {
     expect(splitBatches(DATA, model.config, 1000)).toHaveLength(1);
   });
 
-  it("a loss sees every row once, never more at once than allowed, each with what belongs to it", async () => {
-    const small = tinyModel({}, { rowsAtOnce: 5, tokensAtOnce: 24 });
-    const smallClient = await small.trainingClient();
-    const data = randomData([3, 12, 7, 5], 12).map((datum) => ({
-      ...datum,
-      lossInputs: {
-        ...datum.lossInputs,
-        mark: { data: Float32Array.from(datum.modelInput, (_, row) => row), shape: [datum.modelInput.length] },
-      },
-    }));
-    const seen = new Map<string, number[]>();
-    const watch: CustomLoss = {
-      support: "sampled",
-      compute: (part, logprobs) => {
-        expect(part.reduce((rows, datum) => rows + rowCount(datum), 0)).toBeLessThanOrEqual(5);
-        for (const [i, { source, lossInputs }] of part.entries()) {
-          const whole = data.find((datum) => datum.source === source)!;
-          const rows = [...lossInputs.mark!.data];
-          expect(logprobs[i]!.shape).toEqual([rows.length]);
-          expect([...lossInputs.target_tokens.data]).toEqual(
-            rows.map((row) => whole.lossInputs.target_tokens.data[row]),
-          );
-          expect([...lossInputs.weights.data]).toEqual(rows.map((row) => whole.lossInputs.weights.data[row]));
-          seen.set(source!, [...(seen.get(source!) ?? []), ...rows]);
+  it.each(["targets", "vocabulary"] as const)(
+    "a loss gets every position once, in zeroed memory, never more at once than allowed: %s",
+    async (support) => {
+      const small = await tinyModel({}, { rowsAtOnce: 5, tokensAtOnce: 24 });
+      const smallClient = await small.trainingClient();
+      // One text twice: spans tell the two apart.
+      const [first, ...others] = randomData([3, 12, 7, 5], 12);
+      const data = [first!, ...others, first!];
+      const expected = await smallClient.forward(data);
+      const seen = data.map(() => [] as number[]);
+      let parts = 0;
+      const on = support === "targets" ? smallClient : smallClient.vocabulary;
+      await on.forwardBackward(data, ({ spans, logprobs }, { gradient, scale }) => {
+        parts++;
+        expect(scale).toBe(1);
+        expect(spans.reduce((rows, { from, to }) => rows + to - from, 0)).toBeLessThanOrEqual(5);
+        for (const [i, { index, from, to }] of spans.entries()) {
+          expect(logprobs[i]!.shape).toEqual(support === "targets" ? [to - from] : [to - from, 12]);
+          expect(gradient[i]!.shape).toEqual(logprobs[i]!.shape);
+          expect(gradient[i]!.data.every((g) => g === 0)).toBe(true);
+          gradient[i]!.data.fill(1e-3);
+          for (let position = from; position < to; position++) {
+            const target = data[index]!.lossInputs.target_tokens.data[position]!;
+            const at = support === "targets" ? position - from : (position - from) * 12 + target;
+            expect(logprobs[i]!.data[at]).toBeCloseTo(expected[index]!.data[position]!, 5);
+            seen[index]!.push(position);
+          }
         }
-        return { loss: 1, gradient: logprobs, metrics: { parts: 1, rows_max: part.length } };
-      },
-    };
-    const { loss, metrics } = await smallClient.forwardBackwardCustom(data, watch);
-    expect(loss).toBe(metrics.parts);
-    expect(loss).toBeGreaterThanOrEqual(6);
-    for (const { source, modelInput } of data) expect(seen.get(source!)).toEqual([...modelInput.keys()]);
-    await smallClient.close();
-    await small.close();
-  });
+      });
+      expect(parts).toBeGreaterThanOrEqual(6);
+      for (const [i, { modelInput }] of data.entries()) expect(seen[i]).toEqual([...modelInput.keys()]);
+      await smallClient.close();
+      await small.close();
+    },
+  );
 });
 
-describe("rows", () => {
+describe("positions", () => {
   const long = DATA[1]!;
 
   it("of weight 0 contribute nothing, whatever their targets; nor does what comes after the last that counts", async () => {
@@ -170,7 +169,7 @@ describe("rows", () => {
     const found = await pass([masked]);
     expect(found.loss).toBe(expected.loss);
     expect(found.gradient).toEqual(expected.gradient);
-    expect(expected.loss).toBeCloseTo(-expected.logprobs[0]!.data[4]! - expected.logprobs[0]!.data[11]!, 5);
+    expect(expected.loss).toBeCloseTo(-expected.logprobs[0]![4]! - expected.logprobs[0]![11]!, 5);
   });
 
   it("all of weight 0: a loss and a gradient of exactly 0", async () => {
@@ -179,24 +178,17 @@ describe("rows", () => {
     expect(loss).toBe(0);
     expect(gradient.every((g) => g === 0)).toBe(true);
     clearGradient(client);
-    await client.forwardBackwardCustom(masked, {
-      support: "vocabulary",
-      compute: (_, logprobs) => ({
-        loss: 0,
-        gradient: logprobs.map(({ data, shape }) => ({ data: new Float32Array(data.length), shape })),
-        metrics: {},
-      }),
-    });
+    await client.vocabulary.forwardBackward(masked, () => {});
     expect(norm(gradientOf(client))).toBe(0);
   });
 
   it("no data at all: nothing", async () => {
     const { loss, gradient, logprobs } = await pass([]);
     expect([loss, norm(gradient), logprobs]).toEqual([0, 0, []]);
-    expect(await model.sampler().distributions([])).toEqual([]);
+    expect(await base.distributions([])).toEqual([]);
   });
 
-  it("at positions are those rows of the whole datum, in any order, also the same one twice", async () => {
+  it("that are given are those of the whole datum, in any order, also the same one twice", async () => {
     const positions = [20, 4, 4, 11];
     const targets = [7, 8, 9, 10];
     const weights = [1, 0.5, -2, 1.5];
@@ -222,25 +214,19 @@ describe("rows", () => {
       const alone = await pass([
         { ...one, lossInputs: { ...one.lossInputs, target_tokens: { data: ids, shape: [ids.length] } } },
       ]);
-      expect(found.logprobs[1]!.data[i]).toBeCloseTo(alone.logprobs[0]!.data[at]!, 5);
+      expect(found.logprobs[1]![i]).toBeCloseTo(alone.logprobs[0]![at]!, 5);
       add(alone);
     }
     expect(found.loss).toBeCloseTo(expected.loss, 4);
     // A weight below 0, as linearized losses have it, counts as it is.
-    const likelihood = found.logprobs[1]!.data.reduce((sum, logprob, i) => sum + weights[i]! * logprob, 0);
+    const likelihood = found.logprobs[1]!.reduce((sum, logprob, i) => sum + weights[i]! * logprob, 0);
     expect(found.loss - (await pass([DATA[2]!])).loss).toBeCloseTo(-likelihood, 4);
     expect(relativeDistance(found.gradient, expected.gradient)).toBeLessThan(GRADIENT_TOLERANCE);
-    const [rows] = await model.sampler().distributions([datum]);
-    const [all] = await model.sampler().distributions([long]);
+    const [rows] = await base.distributions([datum]);
+    const [all] = await base.distributions([long]);
     const picked = positions.flatMap((at) => [...all!.data.subarray(at * 320, (at + 1) * 320)]);
     expect(rows!.shape).toEqual([4, 320]);
     expect(worstDifference(rows!.data, picked)).toBeLessThan(LOGPROB_TOLERANCE);
-  });
-
-  it("of a datum's slice are the datum's own", async () => {
-    const [whole] = await model.sampler().distributions([long]);
-    const [part] = await model.sampler().distributions([sliceRows(long, 5, 9)]);
-    expect(worstDifference(part!.data, whole!.data.subarray(5 * 320, 9 * 320))).toBeLessThan(LOGPROB_TOLERANCE);
   });
 });
 
@@ -282,8 +268,8 @@ describe("data that the model cannot read", () => {
       "test.jsonl:1 holds token -1, the model's vocabulary has 320; was it tokenized for another model?",
     ],
   ])("%s", async (_, bad, expected) => {
-    expect(await complaint(() => client.forwardBackward([DATA[1]!, bad]))).toContain(expected);
-    expect(await complaint(() => model.sampler().distributions([bad]))).toContain(expected);
+    expect(await complaint(() => addLikelihood(client, [DATA[1]!, bad]))).toContain(expected);
+    expect(await complaint(() => base.distributions([bad]))).toContain(expected);
   });
 
   it("names a datum without a source by its place", async () => {

@@ -1,65 +1,73 @@
 import { readFileSync } from "node:fs";
 import { afterAll } from "vitest";
-import { type Datum, everyToken, totalWeight } from "../../../src/data/datum.ts";
-import type { Tensor } from "../../../src/divergence/tensor.ts";
+import { type Datum, everyToken } from "../../../src/data/datum.ts";
 import { LocalModel } from "../../../src/engine/local/local-model.ts";
+import type { LocalSamplingClient } from "../../../src/engine/local/sampling-client.ts";
 import type { LocalTrainingClient } from "../../../src/engine/local/training-client.ts";
-import type { CustomLoss, SamplingClient } from "../../../src/model/legacy.ts";
+import type { Item, Loss } from "../../../src/loss/contract.ts";
+import type { VocabularyModel } from "../../../src/model/contract.ts";
 
 /** @file A small model trained by PyTorch, transformers and PEFT: what klamp's engine is measured against. */
 
 export const FIXTURE = new URL("../../fixtures/llama/", import.meta.url).pathname;
 export const MODEL = `${FIXTURE}model`;
 
-/** The model, and a client that trains the adapter that PyTorch started from; both are closed after the file's tests. */
-export async function openFixture(): Promise<{ model: LocalModel; client: LocalTrainingClient }> {
+/**
+ * The model, a sampler over it, and a client that trains the adapter that PyTorch started from; all are closed after the
+ * file's tests.
+ */
+export async function openFixture(): Promise<{
+  model: LocalModel;
+  base: LocalSamplingClient;
+  client: LocalTrainingClient;
+}> {
   const model = await LocalModel.open(MODEL, { threads: 1 });
   const client = await model.trainingClient({ adapter: `${FIXTURE}adapter-init` });
   afterAll(async () => {
     await client.close();
     await model.close();
   });
-  return { model, client };
+  return { model, base: await model.sampler(), client };
 }
 
 /** Σ w·x / Σ w of cross-entropy + beta · KL, written out plainly in float64. */
 export function plainLoss(
-  base: SamplingClient,
-  batch: readonly Datum[],
-  direction: "forward" | "reverse",
+  base: Pick<VocabularyModel, "distributions">,
+  direction: "model||reference" | "reference||model",
   beta = 0.1,
-): CustomLoss {
-  const total = totalWeight(batch);
+): Loss {
   return {
-    support: "vocabulary",
-    compute: async (data, logprobs) => {
-      const reference = await base.distributions(data);
+    begin: async (batch: readonly Item[]) => {
+      const total = batch.reduce((sum, { weights }) => sum + weights.reduce((a, b) => a + b, 0), 0);
+      const reference = await base.distributions(batch.map(({ datum }) => datum));
       const metrics = { cross_entropy: 0, kl_divergence: 0 };
-      const gradient = data.map((datum, i) => slopes(datum, logprobs[i]!, reference[i]!));
-      return { loss: metrics.cross_entropy + beta * metrics.kl_divergence, gradient, metrics };
-
-      function slopes({ lossInputs }: Datum, p: Tensor, q: Tensor): Tensor {
-        const [rows, size] = p.shape as [number, number];
-        const out = new Float32Array(p.data.length);
-        for (let row = 0; row < rows; row++) {
-          const weight = lossInputs.weights.data[row]! / total;
-          const target = lossInputs.target_tokens.data[row]!;
-          const at = (tensor: Tensor, v: number) => tensor.data[row * size + v]!;
-          let kl = 0;
-          for (let v = 0; v < size; v++) {
-            const ratio = at(p, v) - at(q, v);
-            kl += direction === "forward" ? Math.exp(at(p, v)) * ratio : -Math.exp(at(q, v)) * ratio;
+      return {
+        add: ({ spans, logprobs }, { gradient, scale }) => {
+          for (const [i, { index, from, to }] of spans.entries()) {
+            const { datum, weights } = batch[index]!;
+            const size = logprobs[i]!.shape[1]!;
+            for (let position = from; position < to; position++) {
+              const weight = weights[position]! / total;
+              const target = datum.lossInputs.target_tokens.data[position]!;
+              const row = (position - from) * size;
+              const p = (v: number) => logprobs[i]!.data[row + v]!;
+              const q = (v: number) => reference[index]!.data[position * size + v]!;
+              const forward = direction === "model||reference";
+              let kl = 0;
+              for (let v = 0; v < size; v++)
+                kl += Math.exp(forward ? p(v) : q(v)) * (forward ? p(v) - q(v) : q(v) - p(v));
+              for (let v = 0; v < size; v++) {
+                const prob = Math.exp(p(v));
+                const ofKl = forward ? prob * (p(v) - q(v) - kl) : prob - Math.exp(q(v));
+                gradient[i]!.data[row + v]! += scale * weight * (prob - (v === target ? 1 : 0) + beta * ofKl);
+              }
+              metrics.cross_entropy -= weight * p(target);
+              metrics.kl_divergence += weight * kl;
+            }
           }
-          for (let v = 0; v < size; v++) {
-            const prob = Math.exp(at(p, v));
-            const ofKl = direction === "forward" ? prob * (at(p, v) - at(q, v) - kl) : prob - Math.exp(at(q, v));
-            out[row * size + v] = weight * (prob - (v === target ? 1 : 0) + beta * ofKl);
-          }
-          metrics.cross_entropy -= weight * at(p, target);
-          metrics.kl_divergence += weight * kl;
-        }
-        return { data: out, shape: p.shape };
-      }
+        },
+        end: () => ({ value: metrics.cross_entropy + beta * metrics.kl_divergence, metrics }),
+      };
     },
   };
 }

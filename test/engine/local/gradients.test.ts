@@ -68,10 +68,10 @@ describe("log-probabilities", () => {
   });
 
   it("of a token alone: nothing to predict, also between others", async () => {
-    const found = await model.sampler().computeLogprobs([[5], [5, 6, 7], Int32Array.of(9)]);
+    const found = await (await model.sampler()).computeLogprobs([[5], [5, 6, 7], Int32Array.of(9)]);
     expect(found.map(({ length }) => length)).toEqual([1, 3, 1]);
     expect(found[0]![0]).toBeNaN();
-    const [expected] = await model.sampler().computeLogprobs([[5, 6, 7]]);
+    const [expected] = await (await model.sampler()).computeLogprobs([[5, 6, 7]]);
     expect(found[1]).toEqual(expected);
   });
 });
@@ -218,7 +218,7 @@ describe("the KL to the base", () => {
   it.each(ways)(
     "%s away from it: positive, and its gradient on every LoRA matrix is that of finite differences",
     async (_, options) => {
-      const base = model.sampler();
+      const base = await model.sampler();
       const { loss, metrics } = await backward(client, options, base);
       expect(loss).toBeGreaterThan(1e-3);
       expect(metrics.kl_max!).toBeGreaterThan(metrics.kl_min!);
@@ -229,17 +229,17 @@ describe("the KL to the base", () => {
 
   it.each(ways)("%s at the base, B = 0: exactly 0, and so is its gradient", async (_, options) => {
     const fresh = await model.trainingClient({ adapter: `${FIXTURE}adapter-zero` });
-    const { loss, metrics } = await backward(fresh, options, model.sampler());
+    const { loss, metrics } = await backward(fresh, options, await model.sampler());
     expect([loss, metrics.kl_max, metrics.kl_min]).toEqual([0, 0, 0]);
     expect(norm(gradientOf(fresh))).toBe(0);
-    expect(await value(fresh, options, model.sampler())).toBe(0);
+    expect(await value(fresh, options, await model.sampler())).toBe(0);
     await fresh.close();
   });
 
   it("in a composition, in parts: the weighted sum of both gradients", async () => {
     const small = await LocalModel.open(MODEL, { threads: 1, rowsAtOnce: 4 });
     const on = await small.trainingClient({ adapter: `${FIXTURE}adapter-init` });
-    const reference = baseReference(small.sampler());
+    const reference = baseReference(await small.sampler());
     const members = [
       { regularizer: new KLDivergence({ name: "there", direction: "forward", reference }), weight: 0.3 },
       { regularizer: new KLDivergence({ name: "back", direction: "reverse", reference }), weight: 2 },
@@ -251,9 +251,9 @@ describe("the KL to the base", () => {
       support: "vocabulary",
       compute: (data, logprobs) => both.compute(data, logprobs, options),
     });
-    const there = await backward(client, { direction: "forward" }, model.sampler());
+    const there = await backward(client, { direction: "forward" }, await model.sampler());
     const forward = gradientOf(client);
-    const back = await backward(client, { direction: "reverse" }, model.sampler());
+    const back = await backward(client, { direction: "reverse" }, await model.sampler());
     const reverse = gradientOf(client);
     expect(
       relativeDistance(
@@ -275,7 +275,7 @@ describe("training every weight", () => {
   const data = randomData([5, 9], 12, 3);
 
   it.each([true, false])("tied head %s: the gradient of each is that of finite differences", async (tied) => {
-    const tiny = tinyModel({ tied });
+    const tiny = await tinyModel({ tied });
     const all = await tiny.pretrainingClient();
     expect(all.parameters.has("lm_head.weight")).toBe(!tied);
     await all.forwardBackward(data);
@@ -290,7 +290,7 @@ describe("training every weight", () => {
   });
 
   it("a tied head's gradient is the sum of the head's and the embeddings'", async () => {
-    const [tied, apart] = [tinyModel({ tied: true }), tinyModel({ tied: false })];
+    const [tied, apart] = [await tinyModel({ tied: true }), await tinyModel({ tied: false })];
     const [one, two] = [await tied.pretrainingClient(), await apart.pretrainingClient()];
     for (const [name, { data: weights }] of two.parameters) {
       weights.set(one.parameters.get(name === "lm_head.weight" ? "model.embed_tokens.weight" : name)!.data);
@@ -306,7 +306,7 @@ describe("training every weight", () => {
   });
 
   it("learns a text by heart, and there is no adapter to save", async () => {
-    const tiny = tinyModel({ tied: true });
+    const tiny = await tinyModel({ tied: true });
     const all = await tiny.pretrainingClient();
     const before = (await all.forward(data)).metrics["loss:sum"]!;
     for (let step = 0; step < 30; step++) {
@@ -323,7 +323,7 @@ describe("training every weight", () => {
     // The model itself has changed: its own sampler sees it.
     const { logprobs, metrics } = await all.forward(data);
     expect(metrics["loss:sum"]!).toBeLessThan(before / 3);
-    const rows = await tiny.sampler().distributions(data);
+    const rows = await (await tiny.sampler()).distributions(data);
     expect(rows[0]!.data[data[0]!.lossInputs.target_tokens.data[0]!]).toBe(logprobs[0]!.data[0]);
     expect(await complaint(() => all.saveAdapter("/nowhere"))).toContain("there is no adapter to save");
     await all.close();

@@ -5,9 +5,11 @@ import { createRandom, randomInteger } from "../../../src/common/random.ts";
 import { type Datum, rowCount } from "../../../src/data/datum.ts";
 import type { Tensor } from "../../../src/divergence/tensor.ts";
 import type { ModelConfig } from "../../../src/engine/families/model-config.ts";
-import { weightShapes } from "../../../src/engine/local/files/model-weights.ts";
-import { LocalModel, type LocalModelOptions } from "../../../src/engine/local/local-model.ts";
-import type { LocalTrainingClient } from "../../../src/engine/local/training-client.ts";
+import { weightShapes } from "../../../src/engine/families/weights.ts";
+import type { LocalModelOptions } from "../../../src/engine/local/base-model.ts";
+import type { LocalClient } from "../../../src/engine/local/client.ts";
+import { LocalModel } from "../../../src/engine/local/local-model.ts";
+import type { TrainingClient } from "../../../src/model/contract.ts";
 
 export const TINY: ModelConfig = {
   vocabSize: 12,
@@ -21,6 +23,7 @@ export const TINY: ModelConfig = {
   normEpsilon: 1e-5,
   maxPositions: 32,
   tied: false,
+  architecture: "LlamaForCausalLM",
 };
 
 export function randomWeights(config: ModelConfig, seed = 1): Map<string, Tensor> {
@@ -35,15 +38,15 @@ export function randomWeights(config: ModelConfig, seed = 1): Map<string, Tensor
 }
 
 /** A model of twelve tokens whose distributions are far from even. */
-export function tinyModel(changes: Partial<ModelConfig> = {}, options: LocalModelOptions = {}): LocalModel {
+export function tinyModel(changes: Partial<ModelConfig> = {}, options: LocalModelOptions = {}): Promise<LocalModel> {
   const config = { ...TINY, ...changes };
-  return new LocalModel("tiny", config, randomWeights(config), { threads: 1, ...options });
+  return LocalModel.of("tiny", config, randomWeights(config), { threads: 1, ...options });
 }
 
 /** The config.json of such a model. */
 export function configJson(config: ModelConfig, changes: Record<string, unknown> = {}): Record<string, unknown> {
   return {
-    architectures: ["LlamaForCausalLM"],
+    architectures: [config.architecture],
     vocab_size: config.vocabSize,
     hidden_size: config.hiddenSize,
     intermediate_size: config.intermediateSize,
@@ -87,12 +90,40 @@ export function reweighted(datum: Datum, weights: (row: number) => number): Datu
   return { ...datum, lossInputs: { ...datum.lossInputs, weights: { data, shape: [data.length] } } };
 }
 
+/** Adds the gradient of −Σ w·log p, by the log-probabilities of targets alone. Gives the loss, and them, [M] per datum. */
+export async function addLikelihood(
+  client: Pick<TrainingClient, "forwardBackward">,
+  data: readonly Datum[],
+): Promise<{ loss: number; logprobs: Float32Array[] }> {
+  const logprobs = data.map((datum) => new Float32Array(rowCount(datum)).fill(Number.NaN));
+  let loss = 0;
+  await client.forwardBackward(data, (part, { gradient, scale }) => {
+    for (const [i, { index, from, to }] of part.spans.entries()) {
+      logprobs[index]!.set(part.logprobs[i]!.data, from);
+      for (let position = from; position < to; position++) {
+        const weight = data[index]!.lossInputs.weights.data[position]!;
+        if (weight !== 0) loss -= weight * logprobs[index]![position]!;
+        gradient[i]!.data[position - from]! -= scale * weight;
+      }
+    }
+  });
+  return { loss, logprobs };
+}
+
+/** −Σ w·log p of log-probabilities of targets. */
+export function likelihoodOf(data: readonly Datum[], logprobs: readonly Tensor[]): number {
+  const terms = data.flatMap(({ lossInputs: { weights } }, i) =>
+    [...weights.data].map((w, m) => -w * logprobs[i]!.data[m]!),
+  );
+  return terms.reduce((sum, term) => sum + term, 0);
+}
+
 /** A copy of everything that a client has accumulated, one after the other. */
-export function gradientOf({ parameters }: LocalTrainingClient): Float64Array {
+export function gradientOf({ parameters }: LocalClient): Float64Array {
   return Float64Array.from([...parameters.values()].flatMap(({ gradient }) => [...gradient]));
 }
 
-export function clearGradient({ parameters }: LocalTrainingClient): void {
+export function clearGradient({ parameters }: LocalClient): void {
   for (const { gradient } of parameters.values()) gradient.fill(0);
 }
 
@@ -115,7 +146,7 @@ export function worstDifference(found: ArrayLike<number>, expected: ArrayLike<nu
 /**
  * d loss / dt of data + t·direction at 0: central differences of two widths, combined so that the error is of order h⁴.
  */
-export async function slopeAlong(
+export async function derivativeAlong(
   data: Float32Array,
   direction: ArrayLike<number>,
   h: number,
@@ -127,9 +158,9 @@ export async function slopeAlong(
     return loss();
   };
   const central = async (width: number) => ((await at(width)) - (await at(-width))) / (2 * width);
-  const slope = (4 * (await central(h)) - (await central(2 * h))) / 3;
+  const derivative = (4 * (await central(h)) - (await central(2 * h))) / 3;
   data.set(start);
-  return slope;
+  return derivative;
 }
 
 /**
@@ -150,7 +181,7 @@ export async function gradientError(
     const noise = Array.from(gradient, () => random() * 2 - 1);
     const direction = trial === 0 ? self : noise.map((x) => x / norm(noise));
     const expected = direction.reduce((sum, x, i) => sum + x * gradient[i]!, 0);
-    worst = Math.max(worst, Math.abs((await slopeAlong(data, direction, h, loss)) - expected) / length);
+    worst = Math.max(worst, Math.abs((await derivativeAlong(data, direction, h, loss)) - expected) / length);
   }
   return worst;
 }

@@ -2,11 +2,11 @@ import { cpSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { openSafetensors, writeSafetensors } from "../../../src/data/safetensors.ts";
-import type { NewAdapterOptions } from "../../../src/engine/local/local-model.ts";
 import type { LocalTrainingClient } from "../../../src/engine/local/training-client.ts";
-import type { AdamParams } from "../../../src/model/legacy.ts";
+import type { AdamParams } from "../../../src/model/contract.ts";
+import type { LoraOptions } from "../../../src/model/lora.ts";
 import { complaint, temporaryFolder } from "../../data/folders.ts";
-import { gradientOf, norm, randomData, tinyModel, worstDifference } from "./models.ts";
+import { addLikelihood, gradientOf, norm, randomData, tinyModel, worstDifference } from "./models.ts";
 
 const ADAM: AdamParams = {
   learning_rate: 0.01,
@@ -57,11 +57,11 @@ describe("optimStep", () => {
     ["with clipping that does not", { grad_clip_norm: 1e6 }],
     ["with everything, and a large eps", { weight_decay: 0.1, grad_clip_norm: 2, eps: 1e-2, beta1: 0.5, beta2: 0.9 }],
   ])("is AdamW %s, at changing learning rates", async (_, changes) => {
-    const model = tinyModel();
+    const model = await tinyModel();
     const client = await model.trainingClient({ rank: 2 });
     const plain = new PlainAdamW(weightsOf(client));
     for (let step = 0; step < 8; step++) {
-      await client.forwardBackward(DATA);
+      await addLikelihood(client, DATA);
       const params = { ...ADAM, ...changes, learning_rate: 0.01 * (1 + (step % 3)) };
       const gradient = gradientOf(client);
       plain.step(gradient, params);
@@ -76,9 +76,9 @@ describe("optimStep", () => {
   });
 
   it("clips to exactly the norm asked for: a step of twice the limit is a step of half the gradient", async () => {
-    const model = tinyModel();
+    const model = await tinyModel();
     const [clipped, halved] = [await model.trainingClient(), await model.trainingClient()];
-    for (const client of [clipped, halved]) await client.forwardBackward(DATA);
+    for (const client of [clipped, halved]) await addLikelihood(client, DATA);
     const length = norm(gradientOf(clipped));
     for (const { gradient } of halved.parameters.values()) for (let i = 0; i < gradient.length; i++) gradient[i]! /= 2;
     // An eps this large makes AdamW feel the gradient's size.
@@ -92,20 +92,20 @@ describe("optimStep", () => {
   it.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])(
     "leaves everything as it is when a gradient is %s, and goes on from there",
     async (bad) => {
-      const model = tinyModel();
+      const model = await tinyModel();
       const [client, witness] = [await model.trainingClient(), await model.trainingClient()];
       for (const each of [client, witness]) {
-        await each.forwardBackward(DATA);
+        await addLikelihood(each, DATA);
         await each.optimStep(ADAM);
       }
       const before = weightsOf(client);
-      await client.forwardBackward(DATA);
+      await addLikelihood(client, DATA);
       [...client.parameters.values()][3]!.gradient[1] = bad;
       const { grad_norm } = await client.optimStep(ADAM);
       expect(Number.isFinite(grad_norm)).toBe(false);
       expect(weightsOf(client)).toEqual(before);
       for (const each of [client, witness]) {
-        await each.forwardBackward(DATA);
+        await addLikelihood(each, DATA);
         await each.optimStep(ADAM);
       }
       expect(weightsOf(client)).toEqual(weightsOf(witness));
@@ -115,7 +115,7 @@ describe("optimStep", () => {
   );
 
   it("with no gradient moves nothing", async () => {
-    const model = tinyModel();
+    const model = await tinyModel();
     const client = await model.trainingClient();
     const before = weightsOf(client);
     expect(await client.optimStep(ADAM)).toEqual({ grad_norm: 0 });
@@ -125,22 +125,22 @@ describe("optimStep", () => {
   });
 });
 
-describe("state", () => {
-  const SETTINGS: NewAdapterOptions = { rank: 2, alpha: 8, seed: 3 };
+describe("a state in a folder", () => {
+  const SETTINGS: LoraOptions = { rank: 2, alpha: 8, seed: 3 };
 
   async function train(client: LocalTrainingClient, steps: number): Promise<void> {
     for (let step = 0; step < steps; step++) {
-      await client.forwardBackward(DATA);
+      await addLikelihood(client, DATA);
       await client.optimStep({ ...ADAM, weight_decay: 0.1, grad_clip_norm: 1 });
     }
   }
 
   async function saved() {
-    const model = tinyModel();
+    const model = await tinyModel();
     const client = await model.trainingClient(SETTINGS);
     await train(client, 3);
     const folder = join(temporaryFolder(), "state");
-    await client.saveState(folder);
+    await client.folders.saveState(folder);
     return { model, client, folder };
   }
 
@@ -155,8 +155,8 @@ describe("state", () => {
     // A client of another start, in the middle of something.
     const resumed = await model.trainingClient({ ...SETTINGS, seed: 99 });
     await train(resumed, 2);
-    await resumed.forwardBackward(DATA);
-    await resumed.loadState(folder);
+    await addLikelihood(resumed, DATA);
+    await resumed.folders.loadState(folder);
     await train(resumed, 4);
     expect(weightsOf(resumed)).toEqual(weightsOf(client));
     // The moments matter: with the adapter alone it is another run.
@@ -171,10 +171,10 @@ describe("state", () => {
     const { model, client, folder } = await saved();
     const expected = weightsOf(client);
     const again = join(temporaryFolder(), "again");
-    await client.forwardBackward(DATA);
-    await Promise.all([client.saveState(again), client.optimStep(ADAM)]);
+    await addLikelihood(client, DATA);
+    await Promise.all([client.folders.saveState(again), client.optimStep(ADAM)]);
     expect(weightsOf(client)).not.toEqual(expected);
-    await client.loadState(again);
+    await client.folders.loadState(again);
     expect(weightsOf(client)).toEqual(expected);
     const [one, other] = await Promise.all(
       [folder, again].map((each) => openSafetensors(join(each, "optimizer.safetensors"))),
@@ -199,7 +199,7 @@ describe("state", () => {
     ] as const) {
       const other = await model.trainingClient({ ...SETTINGS, ...changes });
       const before = weightsOf(other);
-      expect(await complaint(() => other.loadState(folder))).toBe(
+      expect(await complaint(() => other.folders.loadState(folder))).toBe(
         `${folder} was saved by training rank 2, alpha 8 on ${all}, here it is ${here}; load it with the settings it was saved with.`,
       );
       expect(weightsOf(other)).toEqual(before);
@@ -236,13 +236,15 @@ describe("state", () => {
     expect(after).not.toEqual(before);
     for (const [what, damage, expected] of damages) {
       await damage();
-      expect(await complaint(() => client.loadState(folder)), what).toMatch(expected);
+      expect(await complaint(() => client.folders.loadState(folder)), what).toMatch(expected);
       expect(weightsOf(client), what).toEqual(after);
     }
     const bare = temporaryFolder();
     cpSync(join(folder, "adapter_config.json"), join(bare, "adapter_config.json"));
     cpSync(join(folder, "adapter_model.safetensors"), join(bare, "adapter_model.safetensors"));
-    expect(await complaint(() => client.loadState(bare), bare)).toMatch(/^optimizer\.safetensors does not exist/);
+    expect(await complaint(() => client.folders.loadState(bare), bare)).toMatch(
+      /^optimizer\.safetensors does not exist/,
+    );
     expect(weightsOf(client)).toEqual(after);
     await client.close();
     await model.close();

@@ -4,7 +4,7 @@ import { everyToken } from "../../../src/data/datum.ts";
 import { LocalModel } from "../../../src/engine/local/local-model.ts";
 import { complaint } from "../../data/folders.ts";
 import { FIXTURE, MODEL, openFixture } from "./fixture.ts";
-import { randomData, tinyModel, worstDifference } from "./models.ts";
+import { addLikelihood, randomData, tinyModel, worstDifference } from "./models.ts";
 
 const LOGPROB_TOLERANCE = 1e-5;
 const random = createRandom(8);
@@ -80,14 +80,15 @@ describe("at a temperature", () => {
   );
 
   it.each([0.6, 1, 2])("%d draws pairs of tokens as often as the model says (χ², p = 0.001)", async (temperature) => {
-    const tiny = tinyModel();
+    const tiny = await tinyModel();
+    const sampler = await tiny.sampler();
     const [prompt, size, draws] = [[3, 1, 4], 12, 6000];
     const counts = new Float64Array(size * size);
-    const drawn = await tiny.sampler().sample(new Array(draws).fill(prompt), { max_tokens: 2, temperature, seed: 11 });
+    const drawn = await sampler.sample(new Array(draws).fill(prompt), { max_tokens: 2, temperature, seed: 11 });
     for (const { tokens } of drawn) counts[tokens[0]! * size + tokens[1]!]!++;
 
     const texts = Array.from({ length: size }, (_, first) => everyToken([...prompt, first, 0]));
-    const rows = await tiny.sampler().distributions(texts);
+    const rows = await sampler.distributions(texts);
     const tempered = (row: Float32Array, t: number) => {
       const powers = Array.from(row, (logprob) => Math.exp(logprob / t));
       const sum = powers.reduce((a, b) => a + b, 0);
@@ -128,11 +129,12 @@ describe("at a temperature", () => {
 
 describe("an end", () => {
   it("comes with the first stop token, which is returned, or after max_tokens; the others go on undisturbed", async () => {
-    const tiny = tinyModel();
+    const tiny = await tinyModel();
+    const sampler = await tiny.sampler();
     const prompts = Array.from({ length: 40 }, (_, i) => [i % 12, (i * 5) % 12]);
-    const free = await tiny.sampler().sample(prompts, { max_tokens: 10, seed: 6 });
+    const free = await sampler.sample(prompts, { max_tokens: 10, seed: 6 });
     const stop = [2, 7];
-    const stopped = await tiny.sampler().sample(prompts, { max_tokens: 10, seed: 6, stop });
+    const stopped = await sampler.sample(prompts, { max_tokens: 10, seed: 6, stop });
     const reasons = new Set<string>();
     for (const [i, { tokens, logprobs, stop_reason }] of stopped.entries()) {
       const whole = free[i]!;
@@ -154,12 +156,13 @@ describe("an end", () => {
   });
 
   it("lies where the model reads no further: the last token drawn need not be read", async () => {
-    const tiny = tinyModel();
+    const tiny = await tinyModel();
+    const sampler = await tiny.sampler();
     const prompt = Array.from({ length: 30 }, (_, i) => i % 12);
-    const [drawn] = await tiny.sampler().sample([prompt, [1]], { max_tokens: 3, seed: 1 });
-    const [logprobs] = await tiny.sampler().computeLogprobs([[...prompt, ...drawn!.tokens]]);
+    const [drawn] = await sampler.sample([prompt, [1]], { max_tokens: 3, seed: 1 });
+    const [logprobs] = await sampler.computeLogprobs([[...prompt, ...drawn!.tokens]]);
     expect(worstDifference(drawn!.logprobs, logprobs!.subarray(-3))).toBeLessThan(LOGPROB_TOLERANCE);
-    expect(await complaint(() => tiny.sampler().sample([[1], prompt], { max_tokens: 4 }))).toBe(
+    expect(await complaint(() => sampler.sample([[1], prompt], { max_tokens: 4 }))).toBe(
       "prompt 1 has 30 tokens and max_tokens is 4, the model reads at most 32; ask for fewer.",
     );
     await tiny.close();
@@ -192,7 +195,7 @@ describe("calls at once", () => {
     const client = await model.trainingClient({ adapter: `${FIXTURE}adapter-init` });
     const other = await model.trainingClient({ adapter: `${FIXTURE}adapter-final-mr` });
     const sampler = client.sampler("current");
-    const samplers = [sampler, model.sampler(), other.sampler("current"), client.sampler("base")];
+    const samplers = [sampler, await model.sampler(), other.sampler("current"), client.sampler("base")];
     const data = randomData([12, 5, 20], 320);
     const texts = PROMPTS.slice(1);
     const work = samplers.flatMap((each, seed) => [
@@ -204,12 +207,12 @@ describe("calls at once", () => {
     for (const each of work) expected.push(structuredClone(await each()));
     const [atOnce, training] = await Promise.all([
       Promise.all(work.map((each) => each())),
-      client.forwardBackward(data),
+      addLikelihood(client, data),
     ]);
     expect(atOnce).toEqual(expected);
-    const { logprobs } = await client.forward(data);
-    for (const [i, { data }] of training.logprobs.entries()) {
-      expect(worstDifference(data, logprobs[i]!.data)).toBeLessThan(LOGPROB_TOLERANCE);
+    const logprobs = await client.forward(data);
+    for (const [i, found] of training.logprobs.entries()) {
+      expect(worstDifference(found, logprobs[i]!.data)).toBeLessThan(LOGPROB_TOLERANCE);
     }
     // More work over the same memory does not reach into what was handed out.
     await sampler.distributions(randomData([30, 30], 320, 2));
@@ -223,7 +226,7 @@ describe("calls at once", () => {
     const current = fresh.sampler("current");
     const params = { max_tokens: 20, seed: 4 };
     const before = await current.sample(PROMPTS, params);
-    await fresh.forwardBackward(randomData([9, 4], 320));
+    await addLikelihood(fresh, randomData([9, 4], 320));
     const adam = { learning_rate: 0.5, beta1: 0.9, beta2: 0.99, eps: 1e-8, weight_decay: 0, grad_clip_norm: 0 };
     const drawing = current.sample(PROMPTS, params);
     // So that the drawing has begun.

@@ -1,15 +1,14 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { createRandom } from "../../../src/common/random.ts";
-import {
-  buildDecoder,
-  DECODER_DIMENSIONS,
-  type Decoder,
-  type Lora,
-  loraNames,
-} from "../../../src/engine/families/decoder.ts";
-import { gradients, keptValues } from "../../../src/engine/graph/gradient.ts";
+import { buildDecoder, DECODER_DIMENSIONS, type Decoder } from "../../../src/engine/families/decoder.ts";
+import { type Lora, loraNames } from "../../../src/engine/families/lora.ts";
+import { gradients, residuals } from "../../../src/engine/graph/gradient.ts";
 import { input, topological, type Value } from "../../../src/engine/graph/value.ts";
 import { projectionName } from "../../../src/model/lora.ts";
+import { expectGradient } from "../graph/finite-differences.ts";
+import { evaluate } from "../graph/interpreter.ts";
+import { run } from "../graph/onnx-runtime.ts";
+import { at, dot, noise, type Tensor64, tabulate } from "../graph/tensor64.ts";
 import {
   CONFIG,
   cachedInputs,
@@ -21,10 +20,6 @@ import {
   slice,
   stack,
 } from "./decoder-inputs.ts";
-import { expectGradient } from "./finite-differences.ts";
-import { evaluate } from "./interpreter.ts";
-import { run } from "./onnx-runtime.ts";
-import { at, dot, noise, type Tensor64, tabulate } from "./tensor64.ts";
 
 type Feeds = Map<string, Tensor64>;
 type Results = Map<string, Tensor64>;
@@ -178,11 +173,11 @@ describe("what the decoder means", () => {
 
 describe("forward and backward as two graphs", () => {
   const { decoder, gradients } = differentiated();
-  const kept = keptValues([decoder.hidden], [...gradients.values()]);
-  const names = new Map(kept.map((value, i) => [value, `kept.${i}`]));
+  const saved = residuals([decoder.hidden], [...gradients.values()]);
+  const names = new Map(saved.map((value, i) => [value, `residual.${i}`]));
 
-  test.each(ENGINES)("joined by the kept values give the gradients of one graph: $name", async ({ compute, name }) => {
-    const forward = new Map([["hidden", decoder.hidden], ...kept.map((value, i) => [`kept.${i}`, value] as const)]);
+  test.each(ENGINES)("joined by the residuals give the gradients of one graph: $name", async ({ compute, name }) => {
+    const forward = new Map([["hidden", decoder.hidden], ...[...names].map(([value, name]) => [name, value] as const)]);
     const whole = await compute(gradients, FEEDS);
     const first = await compute(forward, FEEDS);
     const split = await compute(gradients, new Map([...FEEDS, ...first]), names);
@@ -193,16 +188,16 @@ describe("forward and backward as two graphs", () => {
 
   test("no matrix product, softmax or rotation of the forward graph is computed twice", () => {
     const forward = new Set(topological([decoder.hidden]));
-    const again = topological([...gradients.values()], new Set(kept)).filter(
+    const again = topological([...gradients.values()], new Set(saved)).filter(
       (value) => forward.has(value) && value.operator && !names.has(value),
     );
     expect(again.length).toBeGreaterThan(0);
-    expect(again.filter(({ operator }) => operator!.keep)).toEqual([]);
+    expect(again.filter(({ operator }) => operator!.isResidual)).toEqual([]);
   });
 
-  test("nothing is kept that the backward graph does not read", () => {
-    const read = new Set(topological([...gradients.values()], new Set(kept)));
-    expect(kept.filter((value) => !read.has(value))).toEqual([]);
+  test("nothing is a residual that the backward graph does not read", () => {
+    const read = new Set(topological([...gradients.values()], new Set(saved)));
+    expect(saved.filter((value) => !read.has(value))).toEqual([]);
   });
 });
 

@@ -1,7 +1,8 @@
 import type { Random } from "../../../src/common/random.ts";
-import { buildDecoder, type Decoder, type Lora } from "../../../src/engine/families/decoder.ts";
+import { buildDecoder, type Decoder } from "../../../src/engine/families/decoder.ts";
+import type { Lora } from "../../../src/engine/families/lora.ts";
 import type { ModelConfig } from "../../../src/engine/families/model-config.ts";
-import { noise, type Tensor64, tabulate } from "./tensor64.ts";
+import { noise, type Tensor64, tabulate } from "../graph/tensor64.ts";
 
 /** Small, and no two of its sizes are equal that could be confused. */
 export const CONFIG: ModelConfig = {
@@ -16,6 +17,7 @@ export const CONFIG: ModelConfig = {
   normEpsilon: 1e-5,
   maxPositions: 16,
   tied: true,
+  architecture: "LlamaForCausalLM",
 };
 
 export const LORA: Lora = {

@@ -1,7 +1,6 @@
 import { expect, test } from "vitest";
 import type { Datum } from "../../../src/data/datum.ts";
 import type { Tensor } from "../../../src/divergence/tensor.ts";
-import { HiddenHead } from "../../../src/engine/local/head.ts";
 import { LocalModel } from "../../../src/engine/local/local-model.ts";
 import { fixtureBatches, MODEL } from "./fixture.ts";
 
@@ -10,10 +9,10 @@ const copy = ({ data, shape }: Tensor): Tensor => ({ data: data.slice(), shape }
 
 test.each([4096, 7])("of final hidden states it makes what the model says, %d rows at once", async (rowsAtOnce) => {
   const model = await LocalModel.open(MODEL, { threads: 1, rowsAtOnce });
-  const sampler = model.sampler();
+  const sampler = await model.sampler();
   const expected = await sampler.distributions(DATA);
   const hidden = await sampler.hidden(DATA);
-  for (const head of [new HiddenHead(model, "mine"), sampler]) {
+  for (const head of [model.stores.head("mine"), sampler]) {
     const found = await head.fromHidden(hidden);
     expect(found.map(({ shape }) => shape)).toEqual(expected.map(({ shape }) => shape));
     for (const [i, { data }] of found.entries()) {
@@ -25,10 +24,11 @@ test.each([4096, 7])("of final hidden states it makes what the model says, %d ro
 
 test("runs of rows say which they are, and add up to all rows", async () => {
   const model = await LocalModel.open(MODEL, { threads: 1, rowsAtOnce: 7 });
-  const expected = await model.sampler().distributions(DATA);
-  const hidden = await model.sampler().hidden(DATA);
+  const sampler = await model.sampler();
+  const expected = await sampler.distributions(DATA);
+  const hidden = await sampler.hidden(DATA);
   const seen = expected.map(({ shape }) => new Array<number>(shape[0]!).fill(0));
-  await model.sampler().eachRun(DATA, ({ index, row, ...run }) => {
+  await sampler.eachRun(DATA, ({ index, row, ...run }) => {
     for (let i = 0; i < run.logprobs.shape[0]!; i++) {
       seen[index]![row + i]!++;
       for (const [name, whole] of [
@@ -47,8 +47,8 @@ test("runs of rows say which they are, and add up to all rows", async () => {
 
 test("a head with a name writes over its last answer, a sampler does not, and neither over the other's", async () => {
   const model = await LocalModel.open(MODEL, { threads: 1 });
-  const [one, other] = (await model.sampler().hidden(DATA.slice(0, 2))).map(copy) as [Tensor, Tensor];
-  const [named, second, sampler] = [new HiddenHead(model, "a"), new HiddenHead(model, "b"), model.sampler()];
+  const [named, second, sampler] = [model.stores.head("a"), model.stores.head("b"), await model.sampler()];
+  const [one, other] = (await sampler.hidden(DATA.slice(0, 2))).map(copy) as [Tensor, Tensor];
   const [first] = await named.fromHidden([one]);
   const kept = copy(first!);
   const [own] = await sampler.fromHidden([one]);
