@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { rowCount } from "../../src/data/datum.ts";
+import { type Datum, rowCount } from "../../src/data/datum.ts";
 import { type Tensor, tensor } from "../../src/divergence/tensor.ts";
 import { fieldReference, type GivenLogprobs, givenReference } from "../../src/reference/index.ts";
 import { logprobs } from "../divergence/oracle.ts";
@@ -85,7 +85,10 @@ describe("rows that were given before", () => {
   test("are made a distribution of their own for each datum where they are of its target tokens", async () => {
     const shared = tensor([Math.log(0.25)], [1]);
     const data = [datumOf([1], { targets: [0] }), datumOf([1], { targets: [1] })];
-    const found = await rowsOf(givenReference([shared, shared], { targets: true }), data);
-    expect(found.map((rows) => ("support" in rows ? [...rows.tokens.data] : rows))).toEqual([[0], [1]]);
+    const reference = givenReference([shared, shared], { targets: true });
+    const tokens = async (data: readonly Datum[]) =>
+      (await rowsOf(reference, data)).map((rows) => ("support" in rows ? [...rows.tokens.data] : rows));
+    expect(await tokens(data)).toEqual([[0], [1]]);
+    expect(await tokens(data.toReversed())).toEqual([[1], [0]]);
   });
 });
