@@ -81,7 +81,7 @@ async function withinTime<T>(
 /** The promise, unless the signal is aborted first: then a rejection with its reason. */
 export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return promise;
-  // Whoever stopped waiting is not told of a later failure, and nobody else may be.
+  // After the abort nobody handles a later failure.
   promise.catch(() => undefined);
   return new Promise((resolve, reject) => {
     const stop = () => reject(signal.reason);

@@ -9,16 +9,16 @@ import { namingReference, sharedReference } from "./shared-reference.ts";
 /** A model as a reference needs it: any `SamplingClient` that has `distributions`. */
 export type ReferenceModel = Pick<Partial<VocabularyModel>, "distributions" | "hidden" | "fromHidden">;
 
-/** Bytes of final hidden states, or of distributions where a model tells no states, that stay from step to step. */
+/** Bytes of final hidden states, or of distributions where a model has no states to offer, kept from step to step. */
 const CACHE_BYTES = 256 << 20;
 
 /**
  * A model that does not change, such as the base with the adapter switched off: exact over the whole vocabulary.
  *
- * A batch is read in one pass when a step begins. Of a model that tells its final hidden states these are kept, d numbers a
+ * A batch is read in one pass when a step begins. If the model has `hidden`, its final hidden states are cached, d numbers per
  * position instead of V, up to 256 MB: a text that training comes back to costs no pass of the decoder. Distributions are
- * made of them for the spans that are asked for, never for the whole batch. A pass under way is not aborted, since a model
- * must not be closed under it.
+ * computed from them for the spans asked for, never for the whole batch. A pass under way is not aborted, since a model must
+ * not be closed during it.
  *
  * @param description for messages and the record of a run. Default `base`.
  * @throws UserError for a model without `distributions`, such as one on a server.
@@ -29,8 +29,8 @@ export function baseReference(model: ReferenceModel, description = "base"): Refe
 }
 
 /**
- * A model that changes from step to step, such as the one that is trained: as `baseReference`, but every step reads its data
- * anew.
+ * A model that changes from step to step, such as the one under training: as `baseReference`, but nothing is cached across
+ * steps.
  *
  * @param description for messages. Default `the model itself`.
  * @throws UserError for a model without `distributions`, such as one on a server.
@@ -47,7 +47,7 @@ function modelReference(
 ): Reference<Tensor> {
   if (!model.distributions) {
     throw new UserError(
-      `the reference (${description}) needs the distributions of its model over the whole vocabulary, which this one does not tell: ` +
+      `the reference (${description}) needs a model with distributions over the whole vocabulary, which this one does not have: ` +
         "use an embedded engine, or promptReference (its k likeliest tokens) or targetsReference (its target tokens)",
     );
   }

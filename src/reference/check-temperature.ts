@@ -9,8 +9,8 @@ import { isTopK, type Reference, type ReferenceRows } from "./contract.ts";
 const TOLERANCE = 0.02;
 
 /**
- * Refuses a reference that is the base itself at another temperature, as from a server that tempers what it tells: held to
- * it, training would sharpen or flatten the model. A normalized distribution does not show that, but comparison with the base
+ * Refuses a reference that is the base itself at another temperature, as from a server that applies one: training would
+ * sharpen or flatten the model. A normalized distribution does not show that, but comparison with the base
  * does: log-probabilities at temperature T differ from each other by 1/T of what the base's do. Compares once, at the first
  * datum of the first step.
  *
@@ -21,7 +21,7 @@ export function checkTemperature(reference: Reference, base: Pick<ReferenceModel
   const { description, state } = reference;
   if (!base.distributions) {
     throw new UserError(
-      `the temperature of the reference (${description}) is found by the base's distributions over the whole vocabulary, which this model does not tell: use an embedded engine, or leave the check out`,
+      `the temperature of the reference (${description}) is checked against the base's distributions over the whole vocabulary, which this model does not have: use an embedded engine, or omit the check`,
     );
   }
   let compared: Promise<void> | undefined;

@@ -28,8 +28,8 @@ export interface PromptReferenceOptions {
 const CACHE_BYTES = 256 << 20;
 
 /**
- * A reference that scores prompts and tells its k likeliest tokens at each position, with 1 − Σ for all others together. It is
- * taken not to change: answers are kept, up to 256 MB, and each datum is asked about once.
+ * A reference that scores prompts and returns its k likeliest tokens at each position, with 1 − Σ for all others together. It
+ * is assumed not to change: answers are cached, up to 256 MB, and each datum is asked about once.
  *
  * @throws UserError for a client that does not score prompts; from `begin`, naming the datum, for token ids beyond the model's
  * vocabulary or rows that are not log-probabilities, and whatever the scorer throws.
@@ -42,7 +42,7 @@ export function promptReference(
   const { description = "a model that scores prompts" } = scorer;
   if (!scorer.promptTopK) {
     throw new UserError(
-      `the reference (${description}) needs the likeliest tokens of prompts, which this client does not tell: use baseReference for an embedded model, or targetsReference (its target tokens)`,
+      `the reference (${description}) needs a client with promptTopK, which this one does not have: use baseReference for an embedded model, or targetsReference (its target tokens)`,
     );
   }
   const read = async ({ data, indices, step: { signal } }: Asked): Promise<readonly TopK[]> => {

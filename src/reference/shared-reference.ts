@@ -23,7 +23,7 @@ export interface RowSource<Rows extends ReferenceRows> {
   readonly normalizeRows?: NormalizeRows | undefined;
   /** What the rows of spans become before they are handed out. Default: nothing else. */
   readonly finish?: Finish<Rows> | undefined;
-  /** Keeps rows that do not change from step to step. Default: every step asks anew. */
+  /** Keeps rows that do not change from step to step. Default: every step asks again. */
   readonly cache?: RowCache<Datum, Rows> | undefined;
 }
 

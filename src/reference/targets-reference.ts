@@ -7,8 +7,8 @@ import type { InputFormat } from "./normalize-rows.ts";
 import { promptOf } from "./prompt-reference.ts";
 
 /**
- * A reference that tells the log-probability of each target token, and no other: two outcomes at each position, the target and
- * any other token. A divergence over them is a lower bound, and a loose one; ask for the k likeliest tokens where you can.
+ * A reference that knows the log-probability of each target token alone: two outcomes at each position, the target and any
+ * other token. A divergence over them is a lower bound, and a loose one; ask for the k likeliest tokens where you can.
  *
  * @throws UserError from `begin`, naming the datum, where a target is not the next token of the text.
  * @example new KLDivergence({ reference: targetsReference(await service.sampler({ base_model: "small-world" })) })

@@ -30,7 +30,7 @@ describe("retries", () => {
     expect(tries()).toBe(RETRY_DEFAULTS.retries + 1);
   });
 
-  test("what a user has to mend is not tried again", async () => {
+  test("a UserError is not tried again", async () => {
     const { work, sleep, tries } = failing(1, () => new UserError("no such model"));
     await expect(withRetries(work, { sleep })).rejects.toThrow("no such model");
     expect(tries()).toBe(1);

@@ -133,7 +133,7 @@ describe("the base", () => {
     expect(events).toEqual(["read"]);
   });
 
-  test("that tells no hidden states is asked for distributions, once for each datum, and again after a failure", async () => {
+  test("without hidden states is asked for distributions, once for each datum, and again after a failure", async () => {
     const rows = tensor([0.5, 0.5].map(Math.log), [1, 2]);
     const [one, other] = [datumOf([1]), datumOf([1])];
     const asked: (readonly Datum[])[] = [];
@@ -154,7 +154,7 @@ describe("the base", () => {
 });
 
 describe("a live model", () => {
-  test("is read anew in each step, once for all who share the step", async () => {
+  test("is read again in each step, once for all who share the step", async () => {
     const { watched: base, passes } = watched();
     const reference = liveReference(base);
     for (let number = 1; number <= 2; number++) {
@@ -192,7 +192,7 @@ test.each([
   };
   expect(() => make(remote)).toThrow(UserError);
   expect(() => make(remote)).toThrow(
-    `the reference (${name}) needs the distributions of its model over the whole vocabulary, which this one does not tell: use an embedded engine, or promptReference`,
+    `the reference (${name}) needs a model with distributions over the whole vocabulary, which this one does not have: use an embedded engine, or promptReference`,
   );
 });
 

@@ -105,7 +105,7 @@ describe("the answer to the same spans", () => {
     return { opener, calls: () => calls };
   };
 
-  test("is computed once for all who have the same rows, and anew for other spans or rows", async () => {
+  test("is computed once for all who have the same rows, and again for other spans or rows", async () => {
     const { opener, calls } = counted();
     const spans = wholeSpans(DATA);
     const [one, other] = [opener(DATA, ROWS), opener([...DATA], [...ROWS])];

@@ -37,7 +37,7 @@ describe("refused", () => {
     const make = () => promptReference({}, { vocabSize: 30 });
     expect(make).toThrow(UserError);
     expect(make).toThrow(
-      "the reference (a model that scores prompts) needs the likeliest tokens of prompts, which this client does not tell: use baseReference",
+      "the reference (a model that scores prompts) needs a client with promptTopK, which this one does not have: use baseReference",
     );
   });
 

@@ -15,7 +15,7 @@ describe("exactly one reference", () => {
     reference: givenReference([A]),
   };
 
-  test("none: the error names all ways", () => {
+  test("none: the error lists all options", () => {
     for (const options of [{}, { referenceLogprobs: undefined }]) {
       expect(() => resolveReference(options)).toThrow(UserError);
       for (const name of Object.keys(given)) expect(() => resolveReference(options)).toThrow(`${name} (`);

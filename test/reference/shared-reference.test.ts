@@ -99,7 +99,7 @@ describe("within a step", () => {
 });
 
 describe("from step to step", () => {
-  test("without a cache every step asks anew", async () => {
+  test("without a cache every step asks again", async () => {
     const { asked, reference } = watched();
     for (let i = 0; i < 2; i++) await reference.begin([A, B], newStep());
     expect(dataOf(asked)).toEqual(["ab", "ab"]);

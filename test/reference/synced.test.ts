@@ -72,7 +72,7 @@ async function trained(table: Table, reference: ReturnType<typeof syncedReferenc
 }
 
 describe("a synced reference", () => {
-  test("is a copy of the model, taken anew every so many steps: the divergence begins at 0 each time and grows", async () => {
+  test("is a copy of the model, taken again every so many steps: the divergence begins at 0 each time and grows", async () => {
     const table = new Table();
     const kl = await trained(table, syncedReference(table, { every: 4 }), 0.1);
     expect(table.copies).toBe(3);

@@ -74,7 +74,7 @@ describe("a sampler on a server", () => {
     expect(targets).toBeGreaterThan(0);
   });
 
-  test("that knows fewer tokens than asked for says so", async () => {
+  test("with fewer tokens than asked for is refused", async () => {
     const there = await service.sampler({ base_model: "bigram" });
     const reference = promptReference(there, { k: VOCABULARY + 1, vocabSize: VOCABULARY });
     await expect(reference.begin(DATA, newStep())).rejects.toThrow(
@@ -82,7 +82,7 @@ describe("a sampler on a server", () => {
     );
   });
 
-  test("knows nothing of targets that are not the text's own", async () => {
+  test("has no log-probability of a target that is not the next token", async () => {
     const there = await service.sampler({ base_model: "bigram" });
     const other = everyToken([0, 3, 1], "other.jsonl:1");
     other.lossInputs.target_tokens.data[0] = 5;

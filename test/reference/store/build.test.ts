@@ -154,7 +154,7 @@ test("a text of which more rows are asked for is stored again, and both are foun
   larger.close();
 });
 
-test("two builds at once: the second to write is told", async () => {
+test("two builds at once: the second to write is refused", async () => {
   const folder = newFolder();
   let other: Promise<unknown> | undefined;
   const first = build(folder, "top-k", DATA, {

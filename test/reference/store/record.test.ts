@@ -105,7 +105,7 @@ describe("hidden states", () => {
     }
   });
 
-  test("some rows, in the order asked for; none when one of them is not there", () => {
+  test("some rows, in the order asked for; undefined when one of them is missing", () => {
     const bytes = encodeRows(record, hidden);
     const whole = (decodeRows(bytes, hidden)!.kept as Tensor).data;
     const { positions, kept, entropy } = decodeRows(bytes, hidden, Int32Array.of(300, 0))!;
