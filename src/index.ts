@@ -21,5 +21,5 @@ export { TrainingDivergedError } from "./train/diverged.ts";
 export type { RegularizerEvent, StepEvent } from "./train/events.ts";
 export { METRIC_NAMES, renameMetrics } from "./train/metric-names.ts";
 export type { StepMetrics } from "./train/metrics.ts";
-export type { Held } from "./train/objective.ts";
+export type { Term } from "./train/objective.ts";
 export { type TrainOptions, type TrainResult, train } from "./train/train.ts";

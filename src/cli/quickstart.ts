@@ -72,7 +72,7 @@ export function registerQuickstart(program: Command, shell: Shell): void {
         );
       } finally {
         follow.done();
-        await runs[0]?.result.model.close();
+        await runs[0]?.result.engine.close();
       }
     });
 }

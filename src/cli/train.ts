@@ -59,7 +59,7 @@ export function registerTrain(program: Command, shell: Shell): void {
             `\n${formatSummary(summary)}${summary.conclusion}\n\nadapter  ${folder}/adapter\nreport   ${folder}/report.html\n`,
           );
         }
-        await result.model.close();
+        await result.engine.close();
       } finally {
         follow.done();
       }

@@ -57,7 +57,7 @@ export function instrument({ tracerProvider, meterProvider }: InstrumentOptions 
       tracer
         .startSpan("klamp.regularizer", { startTime: from, attributes: own }, inside)
         .end(from + 1000 * (event.seconds ?? 0));
-      for (const [name, value] of Object.entries(event.metrics))
+      for (const [name, value] of numbersOf(event))
         record(`klamp.regularizer.${name}`, value, { "klamp.regularizer": event.name });
     }
     span.end(started + 1000 * seconds);
@@ -88,9 +88,18 @@ export function instrument({ tracerProvider, meterProvider }: InstrumentOptions 
 
 const STEP_METRICS = ["loss", "cross_entropy", "grad_norm", "learning_rate", "tokens_per_second"] as const;
 
-function attributesOf({ step, name, metrics }: RegularizerEvent): Attributes {
-  const told = Object.entries(metrics).map(([metric, value]) => [`klamp.${metric}`, value] as const);
-  return { "klamp.step": step, "klamp.regularizer": name, ...Object.fromEntries(told) };
+function attributesOf(event: RegularizerEvent): Attributes {
+  const numbers = numbersOf(event).map(([metric, value]) => [`klamp.${metric}`, value] as const);
+  return { "klamp.step": event.step, "klamp.regularizer": event.name, ...Object.fromEntries(numbers) };
+}
+
+/** What a regularizer measured, and what it counted, by name. */
+function numbersOf({ measured }: RegularizerEvent): (readonly [string, number])[] {
+  if (!measured) return [];
+  const { metrics, ...counted } = measured;
+  return Object.entries({ ...metrics, ...counted }).filter(
+    (each): each is [string, number] => typeof each[1] === "number",
+  );
 }
 
 /** In the notation of UCUM. */

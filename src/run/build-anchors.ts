@@ -4,9 +4,9 @@ import { loadDataset } from "../data/dataset.ts";
 import type { Datum } from "../data/datum.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import { drawBaseSamples } from "../model/base-samples.ts";
-import type { SamplingClient } from "../model/legacy.ts";
+import type { SamplingClient } from "../model/contract.ts";
 import type { Anchor } from "../train/anchor.ts";
-import type { Held } from "../train/objective.ts";
+import type { Term } from "../train/objective.ts";
 
 /** Samples that were drawn for a regularizer, and the step that they are first used in. */
 export interface Drawn {
@@ -23,9 +23,9 @@ export interface AnchorMaterial {
   readonly maxLength: number;
   /** `train.seed`. */
   readonly seed: number;
-  /** Hears of work that takes a while. */
+  /** Called with what takes a while. */
   readonly note: (text: string) => void;
-  /** Hears of samples, so that they can be kept with the run. */
+  /** Called with samples that were drawn, so that they can be kept with the run. */
   readonly onDrawn: (drawn: Drawn) => void;
 }
 
@@ -35,7 +35,7 @@ export async function buildTexts(
   regularizer: string,
   fields: readonly string[],
   material: AnchorMaterial,
-): Promise<Pick<Held, "anchors" | "completions">> {
+): Promise<Pick<Term, "anchors" | "completions">> {
   const sources = sourcesOf(text);
   const anchors: Anchor[] = [];
   for (const [i, source] of sources.entries()) {
@@ -51,9 +51,9 @@ async function buildAnchor(
   fields: readonly string[],
   { base, tokenizer, vocabSize, maxLength, seed, note, onDrawn }: AnchorMaterial,
 ): Promise<Anchor> {
-  const { batch_size: rows } = source;
+  const { batch_size: batchSize } = source;
   if ("file" in source) {
-    return { data: await loadDataset(source.file, tokenizer, { maxLength, vocabSize, fields }), rows, seed };
+    return { data: await loadDataset(source.file, tokenizer, { maxLength, vocabSize, fields }), batchSize, seed };
   }
   const { samples, max_tokens, temperature, refresh_every } = source;
   if (max_tokens > maxLength) {
@@ -70,7 +70,7 @@ async function buildAnchor(
     return data;
   };
   const refresh = refresh_every === null ? undefined : { every: refresh_every, draw };
-  return { data: await draw(1), rows, seed, refresh };
+  return { data: await draw(1), batchSize, seed, refresh };
 }
 
 /** Samples as lines of a file that `{ file: PATH }` reads as the same texts. */

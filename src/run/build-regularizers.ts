@@ -5,10 +5,10 @@ import { makeAdapterPenalty, makeRegularizer, namesOf } from "../config/regulari
 import type { Config, TextRegularizerConfig } from "../config/schema.ts";
 import { sourcesOf } from "../config/text.ts";
 import type { Datum } from "../data/datum.ts";
-import type { SamplingClient } from "../model/legacy.ts";
+import type { SamplingClient } from "../model/contract.ts";
 import type { WeightedPenalty } from "../regularizer/adapter/compose.ts";
 import { excludeTokens } from "../regularizer/exclude-tokens.ts";
-import type { Held } from "../train/objective.ts";
+import type { Term } from "../train/objective.ts";
 import { type AnchorMaterial, buildTexts } from "./build-anchors.ts";
 import { type ReferenceMaterial, referenceBuilder } from "./build-references.ts";
 
@@ -24,11 +24,11 @@ export async function buildRegularizers(
   config: Config,
   data: readonly Datum[],
   surroundings: Surroundings,
-): Promise<{ held: Held[]; adapterPenalties: WeightedPenalty[]; data: readonly Datum[] }> {
+): Promise<{ terms: Term[]; adapterPenalties: WeightedPenalty[]; data: readonly Datum[] }> {
   const { seed } = config.train;
   const buildReference = referenceBuilder(surroundings);
   const names = namesOf(config.regularizers);
-  const held: Held[] = [];
+  const terms: Term[] = [];
   const adapterPenalties: WeightedPenalty[] = [];
   for (const [i, settings] of config.regularizers.entries()) {
     const name = names[i]!;
@@ -44,14 +44,14 @@ export async function buildRegularizers(
     const { anchors = [], completions } = await buildTexts(settings.text, name, fields, { ...surroundings, seed });
     if (completions) data = await attach(data);
     const regularizer = makeRegularizer(settings, { name, model: surroundings.model, seed, reference });
-    held.push({
+    terms.push({
       regularizer: excludeTokens(regularizer, settings.exclude_tokens),
       weight: makeCoefficient(settings.weight),
       anchors: await Promise.all(anchors.map(async (each) => ({ ...each, data: await attach(each.data) }))),
       completions,
     });
   }
-  return { held, adapterPenalties, data };
+  return { terms, adapterPenalties, data };
 }
 
 /** Names of loss inputs that lines of the training data must carry. */

@@ -6,16 +6,13 @@ import { loadDataset } from "../data/dataset.ts";
 import type { Datum } from "../data/datum.ts";
 import { loadQuestions, type Question } from "../data/questions.ts";
 import { checkTokenizer, loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
-import { type Adapter, readAdapter } from "../engine/local/files/adapter.ts";
-import type { LocalModel } from "../engine/local/local-model.ts";
+import type { EngineSettings } from "../engine/open.ts";
+import type { ModelFacts } from "../model/contract.ts";
+import type { LoraSettings } from "../model/lora.ts";
 import { dataFields } from "./build-regularizers.ts";
 
 /** What a run reads from files before it begins. */
 export interface Input {
-  /** With everything decided. */
-  readonly config: Config;
-  /** The adapter that training starts from, if it is not a fresh one. */
-  readonly start: Adapter | undefined;
   readonly tokenizer: Tokenizer;
   readonly data: readonly Datum[];
   readonly validation: readonly Datum[] | null;
@@ -23,16 +20,18 @@ export interface Input {
   readonly skills: ReadonlyMap<string, readonly Question[]>;
 }
 
+/** Which engine a configuration asks for. */
+export function engineSettings({ model, engine: { threads } }: Config): EngineSettings {
+  return { type: "local", model, threads };
+}
+
 /**
  * Reads all that a configuration names but its references and anchors.
  *
  * @throws UserError for whatever is missing, malformed, or more than the model can read.
  */
-export async function readInput(asked: Config, model: LocalModel): Promise<Input> {
-  const start = await startAdapter(asked, model);
-  const config = resolveAdapter(asked, start);
+export async function readInput(config: Config, { vocabSize, maxPositions }: ModelFacts): Promise<Input> {
   const tokenizer = loadTokenizer(config.model);
-  const { vocabSize, maxPositions } = model.config;
   checkTokenizer(tokenizer, vocabSize);
   const { train, validation, max_length } = config.data;
   const limits = { maxLength: Math.min(max_length ?? maxPositions, maxPositions), vocabSize };
@@ -54,8 +53,6 @@ export async function readInput(asked: Config, model: LocalModel): Promise<Input
     skills.set(name, await questions(path));
   }
   return {
-    config,
-    start,
     tokenizer,
     data: await loadDataset(train, tokenizer, { ...limits, fields: dataFields(config) }),
     validation: validation === null ? null : await loadDataset(validation, tokenizer, limits),
@@ -64,22 +61,19 @@ export async function readInput(asked: Config, model: LocalModel): Promise<Input
   };
 }
 
-/** The adapter that training starts from, if the configuration names one. */
-export async function startAdapter({ train: { adapter } }: Config, model: LocalModel): Promise<Adapter | undefined> {
-  if (adapter === null) return undefined;
-  if (!existsSync(adapter)) {
-    throw new UserError(
-      `train.adapter names the folder ${adapter}, which does not exist; give a PEFT adapter folder, or null for a fresh one.`,
-    );
-  }
-  return readAdapter(adapter, model.config);
+/** @throws UserError when the adapter that training starts from does not exist. */
+export function checkStart({ train: { adapter } }: Config): void {
+  if (adapter === null || existsSync(adapter)) return;
+  throw new UserError(
+    `train.adapter names the folder ${adapter}, which does not exist; give a PEFT adapter folder, or null for a fresh one.`,
+  );
 }
 
-/** With an adapter to start from, its settings stand in the configuration. */
-function resolveAdapter(asked: Config, start: Adapter | undefined): Config {
-  const { rank, alpha, target_modules, use_rslora } = resolveLora(asked.lora, start);
+/** The configuration with LoRA's settings in force: those of the adapter that training starts from, if there is one. */
+export function withLora(config: Config, start: LoraSettings | undefined): Config {
+  const { target_modules, ...lora } = resolveLora(config.lora, start);
   const modules = target_modules === "all-linear" ? target_modules : [...target_modules];
-  return { ...asked, lora: { rank, alpha, target_modules: modules, use_rslora } };
+  return { ...config, lora: { ...lora, target_modules: modules } };
 }
 
 /** Refuses a question that the model cannot read, or could never answer right. */

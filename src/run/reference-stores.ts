@@ -3,56 +3,73 @@ import type { StoreConfig } from "../config/references/index.ts";
 import type { Config } from "../config/schema.ts";
 import { loadDataset } from "../data/dataset.ts";
 import type { Datum } from "../data/datum.ts";
-import { checkTokenizer, loadTokenizer } from "../data/tokenizer.ts";
-import { type Adapter, adapterDigest } from "../engine/local/files/adapter.ts";
-import { HiddenHead } from "../engine/local/head.ts";
-import { LocalModel } from "../engine/local/local-model.ts";
-import { type BuildProgress, type BuildResult, buildStore } from "../reference/store/build.ts";
+import { checkTokenizer, loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
+import { openEngine } from "../engine/open.ts";
+import type { Engine, SamplingClient, StoreSupport } from "../model/contract.ts";
+import { type BuildProgress, type BuildResult, buildStore, type StoreSource } from "../reference/store/build.ts";
 import type { StoreIdentity } from "../reference/store/identity.ts";
 import { openStoredReference, type StoredReference } from "../reference/store/store-reference.ts";
 import { tokenizerDigest } from "../reference/store/tokenizer-digest.ts";
 import { buildTexts } from "./build-anchors.ts";
-import { startAdapter } from "./read-input.ts";
+import { checkStart, engineSettings } from "./read-input.ts";
 
-/** What a store must be, of this model's base or with an adapter. @throws UserError when k is larger than the vocabulary. */
-function storeIdentity(model: LocalModel, settings: StoreConfig, start: Adapter | undefined): StoreIdentity {
-  const { vocabSize, hiddenSize } = model.config;
-  if (settings.kind === "top-k" && settings.k > vocabSize) {
-    throw new UserError(
-      `the reference store ${settings.store} is to keep k = ${settings.k} tokens, the model's vocabulary has ${vocabSize}: lower k`,
-    );
-  }
-  return {
-    kind: settings.kind,
-    k: settings.kind === "top-k" ? settings.k : null,
-    vocabulary: vocabSize,
-    hidden_size: settings.kind === "hidden" ? hiddenSize : null,
-    temperature: 1,
-    model: model.digest(),
-    adapter: settings.of === "start" ? adapterDigest(start!) : "none",
-    tokenizer: tokenizerDigest(model.folder),
-  };
-}
-
-/** Opens stores for a model, and closes them all. */
+/** The stores of a model, opened and closed together. */
 export class Stores {
-  readonly #model: LocalModel;
+  readonly #engine: Engine;
+  readonly #tokenizer: Tokenizer;
+  /** `sha256:…` of the adapter that training starts from. */
+  readonly #startDigest: string | undefined;
   readonly #opened: StoredReference[] = [];
 
-  constructor(model: LocalModel) {
-    this.#model = model;
+  private constructor(engine: Engine, tokenizer: Tokenizer, startDigest: string | undefined) {
+    this.#engine = engine;
+    this.#tokenizer = tokenizer;
+    this.#startDigest = startDigest;
   }
 
-  /** @param start the adapter that training starts from. */
-  open(settings: StoreConfig, start: Adapter | undefined): StoredReference {
-    const identity = storeIdentity(this.#model, settings, start);
-    const store = openStoredReference(settings.store, identity, new HiddenHead(this.#model, settings.store));
+  /** @param start the folder of the adapter that training starts from. */
+  static async of(engine: Engine, tokenizer: Tokenizer, start: string | null): Promise<Stores> {
+    return new Stores(engine, tokenizer, start === null ? undefined : await engine.stores?.adapterDigest(start));
+  }
+
+  /** What a store must be, of this model's base or with an adapter. @throws UserError when k is larger than the vocabulary. */
+  identity(settings: StoreConfig): StoreIdentity {
+    const { vocabSize } = this.#engine.model;
+    if (settings.kind === "top-k" && settings.k > vocabSize) {
+      throw new UserError(
+        `the reference store ${settings.store} is to keep k = ${settings.k} tokens, the model's vocabulary has ${vocabSize}: lower k`,
+      );
+    }
+    const support = this.#support(settings);
+    return {
+      kind: settings.kind,
+      k: settings.kind === "top-k" ? settings.k : null,
+      vocabulary: vocabSize,
+      hidden_size: settings.kind === "hidden" ? support.hiddenSize : null,
+      temperature: 1,
+      model: support.digest(),
+      adapter: settings.of === "start" ? this.#startDigest! : "none",
+      tokenizer: tokenizerDigest(this.#tokenizer.folder),
+    };
+  }
+
+  open(settings: StoreConfig): StoredReference {
+    const identity = this.identity(settings);
+    const store = openStoredReference(settings.store, identity, this.#support(settings).head(settings.store));
     this.#opened.push(store);
     return store;
   }
 
   close(): void {
     for (const store of this.#opened) store.close();
+  }
+
+  #support({ store }: StoreConfig): StoreSupport {
+    const { stores } = this.#engine;
+    if (stores) return stores;
+    throw new UserError(
+      `the reference store ${store} needs the model in this process, and the engine keeps it on a server: use \`engine: { type: local }\`, or another reference`,
+    );
   }
 }
 
@@ -62,7 +79,7 @@ export interface FilledStore extends BuildResult {
 }
 
 export interface FillOptions {
-  /** Hears of what takes a while. */
+  /** Called with what takes a while. */
   readonly note: (text: string) => void;
   readonly onProgress: (progress: BuildProgress) => void;
   /** When aborted, what is under way is finished and nothing else begun. */
@@ -85,44 +102,43 @@ export async function fillStores(config: Config, { note, onProgress, signal }: F
       "the configuration names no reference store: give a regularizer `reference: { store: FOLDER }`, and this command fills it",
     );
   }
-  const model = await LocalModel.open(config.model, { threads: config.engine.threads });
+  checkStart(config);
+  const engine = await openEngine(engineSettings(config));
   try {
-    const start = await startAdapter(config, model);
     const tokenizer = loadTokenizer(config.model);
-    const { vocabSize, maxPositions } = model.config;
+    const { vocabSize, maxPositions } = engine.model;
     checkTokenizer(tokenizer, vocabSize);
-    const base = model.sampler();
-    const material = {
-      base,
-      tokenizer,
-      vocabSize,
-      maxLength: maxPositions,
-      seed: config.train.seed,
-      note,
-      onDrawn: () => {},
-    };
+    const stores = await Stores.of(engine, tokenizer, config.train.adapter);
+    const base = await engine.sampler();
+    const onDrawn = () => {};
+    const material = { base, tokenizer, vocabSize, maxLength: maxPositions, seed: config.train.seed, note, onDrawn };
     const maxLength = Math.min(config.data.max_length ?? maxPositions, maxPositions);
     const training = await loadDataset(config.data.train, tokenizer, { maxLength, vocabSize });
-    const stores = new Map<string, { settings: StoreConfig; data: Datum[] }>();
+    const texts = new Map<string, { settings: StoreConfig; data: Datum[] }>();
     for (const { text, store: settings } of wanted) {
       const { anchors = [], completions } = await buildTexts(text, "", [], material);
       const key = JSON.stringify(settings);
-      const data = stores.get(key)?.data ?? [];
+      const data = texts.get(key)?.data ?? [];
       data.push(...(completions ? training : []), ...anchors.flatMap((anchor) => [...anchor.data]));
-      stores.set(key, { settings, data });
+      texts.set(key, { settings, data });
     }
     const filled: FilledStore[] = [];
-    for (const { settings, data } of stores.values()) {
+    for (const { settings, data } of texts.values()) {
       if (signal.aborted && filled.length > 0) break;
-      const identity = storeIdentity(model, settings, start);
-      const [whose, source] =
-        settings.of === "start" ? ["the starting adapter's", model.sampler(start)] : ["the base's", base];
-      note(`filling ${settings.store} with ${whose} distributions`);
+      const identity = stores.identity(settings);
+      const isStart = settings.of === "start";
+      const source = sourceOf(isStart ? await engine.sampler(config.train.adapter!) : base);
+      note(`filling ${settings.store} with ${isStart ? "the starting adapter's" : "the base's"} distributions`);
       const result = await buildStore(data, { folder: settings.store, identity, source, signal, onProgress });
       filled.push({ ...result, settings });
     }
     return filled;
   } finally {
-    await model.close();
+    await engine.close();
   }
+}
+
+function sourceOf(sampler: SamplingClient): StoreSource {
+  if (!sampler.eachRun) throw new UserError("a reference store needs an embedded engine");
+  return { eachRun: sampler.eachRun.bind(sampler) };
 }

@@ -13,7 +13,7 @@ import {
 import { dirname, join } from "node:path";
 import { writeFileAtomic } from "../common/atomic-file.ts";
 import { UserError } from "../common/errors.ts";
-import type { TrainingClient } from "../model/legacy.ts";
+import type { TrainingClient } from "../model/contract.ts";
 
 /** What one run leaves behind: `config.yaml`, `metrics.jsonl`, `adapter/` and whatever else is written into it. */
 export interface RunFolder {
@@ -23,7 +23,7 @@ export interface RunFolder {
   /** Adds one line to a file of JSON lines; it is with the operating system when this returns. */
   append(name: "metrics.jsonl" | "worst-tokens.jsonl", row: object): void;
   /** Writes `adapter/` beside the old one, then puts it in its place. */
-  saveAdapter(engine: Pick<TrainingClient, "saveAdapter">): Promise<void>;
+  saveAdapter(client: Pick<TrainingClient, "folders">): Promise<void>;
   close(): void;
 }
 
@@ -65,9 +65,10 @@ export function createRunFolder(path: string): RunFolder {
       open.set(name, file);
       writeSync(file, `${JSON.stringify(row)}\n`);
     },
-    saveAdapter: async (engine) => {
+    saveAdapter: async ({ folders }) => {
+      if (!folders) throw new UserError("this engine keeps its adapter on a server: save a checkpoint there");
       const fresh = join(path, `adapter.${process.pid}.tmp`);
-      await engine.saveAdapter(fresh);
+      await folders.saveAdapter(fresh);
       rmSync(join(path, "adapter"), { recursive: true, force: true });
       renameSync(fresh, join(path, "adapter"));
     },

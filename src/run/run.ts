@@ -4,33 +4,36 @@ import { stringifyConfig } from "../config/file.ts";
 import type { Config } from "../config/schema.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import { drawDriftSamples, type Evaluation, type EvaluationPlan, evaluate } from "../drift/evaluation.ts";
-import { worstToken } from "../drift/worst-tokens.ts";
-import { LocalModel } from "../engine/local/local-model.ts";
-import type { LocalTrainingClient } from "../engine/local/training-client.ts";
+import { worstPositions, worstToken } from "../drift/worst-tokens.ts";
+import { openEngine } from "../engine/open.ts";
+import type { Engine, TrainingClient } from "../model/contract.ts";
 import { TrainingDivergedError } from "../train/diverged.ts";
-import type { StepMetrics } from "../train/metrics.ts";
-import { type TrainResult, train } from "../train/train.ts";
+import { type StepMetrics, stepMetrics } from "../train/metrics.ts";
+import { train } from "../train/train.ts";
 import { type Drawn, samplesAsLines } from "./build-anchors.ts";
 import { buildRegularizers } from "./build-regularizers.ts";
-import { LastGood } from "./last-finite.ts";
-import { readInput } from "./read-input.ts";
+import { checkStart, engineSettings, readInput, withLora } from "./read-input.ts";
 import { Stores } from "./reference-stores.ts";
 import { createRunFolder, type RunFolder, refuseOutput } from "./run-folder.ts";
 
 /** Who follows a run, and what can end it early. */
 export interface RunOptions {
-  /** Hears of the phases of the run. */
+  /** Called with each phase of the run. */
   readonly note?: (text: string) => void;
-  /** Hears of each step, of so many. */
+  /** Called with each step, of so many. */
   readonly onStep?: (row: StepMetrics, steps: number) => void;
   /** When aborted, the step under way is finished, and what there is is saved. */
   readonly signal?: AbortSignal;
   /** The base and what was measured of it, from an earlier run on the same model. */
-  readonly before?: Pick<RunResult, "model" | "base">;
+  readonly before?: Pick<RunResult, "engine" | "base">;
 }
 
 /** A finished (or interrupted) run: what it measured and where it lies. */
-export interface RunResult extends TrainResult {
+export interface RunResult {
+  /** The lines of `metrics.jsonl`. */
+  readonly rows: readonly StepMetrics[];
+  /** Whether the signal ended it before all steps were taken. */
+  readonly interrupted: boolean;
   /** The configuration with everything decided. */
   readonly config: Config;
   /** Of training alone. */
@@ -40,7 +43,7 @@ export interface RunResult extends TrainResult {
   /** The trained model; null when the run was interrupted. */
   readonly evaluation: Evaluation | null;
   /** Still open: close it, or hand it to the next run. */
-  readonly model: LocalModel;
+  readonly engine: Engine;
 }
 
 /**
@@ -55,22 +58,27 @@ export interface RunResult extends TrainResult {
 export async function runTraining(asked: Config, options: RunOptions = {}): Promise<RunResult> {
   const { note = () => {}, signal } = options;
   refuseOutput(asked.output);
-  const model = options.before?.model ?? (await LocalModel.open(asked.model, { threads: asked.engine.threads }));
-  const stores = new Stores(model);
-  let client: LocalTrainingClient | undefined;
+  const engine = options.before?.engine ?? (await openEngine(engineSettings(asked)));
+  let [client, stores]: [TrainingClient | undefined, Stores | undefined] = [undefined, undefined];
   let handedOver = false;
   try {
-    const input = await readInput(asked, model);
-    const { config, tokenizer } = input;
-    client = await openClient(config, model);
-    const base = model.sampler();
-    const { maxPositions, vocabSize } = model.config;
+    checkStart(asked);
+    const { adapter } = asked.train;
+    const starting = adapter === null ? undefined : await engine.trainingClient({ adapter });
+    const config = withLora(asked, starting?.lora);
+    const input = await readInput(config, engine.model);
+    client = starting ?? (await engine.trainingClient({ ...known(config.lora), seed: config.train.seed }));
+    const { tokenizer } = input;
+    stores = await Stores.of(engine, tokenizer, adapter);
+    const base = await engine.sampler();
+    const { maxPositions, vocabSize } = engine.model;
     const kept = keepSamples(tokenizer);
-    const { held, adapterPenalties, data } = await buildRegularizers(config, input.data, {
+    const { terms, adapterPenalties, data } = await buildRegularizers(config, input.data, {
       base,
       model: client.sampler("current"),
-      snapshot: () => client!.snapshot(),
-      openStore: (settings) => stores.open(settings, input.start),
+      start: adapter === null ? undefined : await engine.sampler(adapter),
+      snapshots: client.snapshots,
+      openStore: (settings) => stores!.open(settings),
       tokenizer,
       vocabSize,
       maxLength: maxPositions,
@@ -78,12 +86,9 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
       signal,
       onDrawn: kept.add,
     });
-    const plan = {
-      ...input,
-      maxTokens: config.evaluate.max_tokens,
-      completions: config.evaluate.completions,
-      baseSamples: await drawDriftSamples(base, tokenizer, config.evaluate.drift_samples, config.evaluate.max_tokens),
-    };
+    const { max_tokens, completions, drift_samples } = config.evaluate;
+    const baseSamples = await drawDriftSamples(base, tokenizer, drift_samples, max_tokens);
+    const plan = { ...input, maxTokens: max_tokens, completions, baseSamples };
     signal?.throwIfAborted();
     let before = options.before?.base;
     if (!before) {
@@ -91,73 +96,80 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
       before = await evaluate(base, base, plan);
     }
 
-    const { batch_size, seed, shuffle } = config.train;
+    const { batch_size, seed, shuffle, report_every, worst_tokens } = config.train;
+    const { learning_rate, weight_decay, grad_clip, warmup_steps, betas, eps, schedule } = config.optimizer;
     const steps = countSteps(config, data.length);
     note(`training on ${data.length} examples: ${steps} steps of ${Math.min(batch_size, data.length)}`);
     let folder = null as RunFolder | null;
-    let taken = 0;
-    const lastGood = new LastGood([...client.parameters.values()].map(({ data }) => data));
+    const rows: StepMetrics[] = [];
     const started = performance.now();
-    const result = await train({
+    const { interrupted } = await train({
       client,
       data,
       steps,
       batchSize: batch_size,
       seed,
       shuffle,
-      optimizer: config.optimizer,
-      regularizers: held,
+      optimizer: {
+        learningRate: learning_rate,
+        weightDecay: weight_decay,
+        gradClip: grad_clip,
+        warmupSteps: warmup_steps,
+        betas,
+        eps,
+        schedule,
+      },
+      regularizers: terms,
       adapterPenalties,
-      reportEvery: config.train.report_every,
-      worstTokens: config.train.worst_tokens,
+      reportEvery: report_every,
       signal,
-      onStep: (row, worst) => {
+      onStep: (result, { full, positions }) => {
+        const row = stepMetrics(result);
+        rows.push(row);
         folder ??= startFolder(config);
         kept.write(folder);
         folder.append("metrics.jsonl", row);
-        for (const each of worst) folder.append("worst-tokens.jsonl", worstToken(row.step, each, tokenizer));
-        lastGood.updated();
-        taken = row.step;
+        if (full && worst_tokens > 0) {
+          for (const each of worstPositions(positions, worst_tokens))
+            folder.append("worst-tokens.jsonl", worstToken(row.step, each, tokenizer));
+        }
         options.onStep?.(row, steps);
       },
-    }).catch(async (error: unknown) => {
-      if (folder) {
-        lastGood.restore();
-        await folder.saveAdapter(client!);
-        folder.close();
-        sayWhatIsSaved(error, taken, folder);
-      }
-      throw error;
+    }).catch(async (cause: unknown) => {
+      if (!folder) throw cause;
+      await client!.revert?.();
+      await folder.saveAdapter(client!);
+      folder.close();
+      throw withWhatIsSaved(cause, rows.length, folder);
     });
     const seconds = (performance.now() - started) / 1000;
     if (!folder) throw signal!.reason;
     await folder.saveAdapter(client);
     folder.close();
-    if (!result.interrupted) noteEvaluation(note, "the trained model", plan);
-    const evaluation = result.interrupted ? null : await evaluate(client.sampler("current"), base, plan);
+    if (!interrupted) noteEvaluation(note, "the trained model", plan);
+    const evaluation = interrupted ? null : await evaluate(client.sampler("current"), base, plan);
     handedOver = true;
-    return { ...result, config, seconds, base: before, evaluation, model };
+    return { rows, interrupted, config, seconds, base: before, evaluation, engine };
   } finally {
-    await client?.close();
-    stores.close();
-    if (!handedOver && !options.before) await model.close();
+    await client?.close?.();
+    stores?.close();
+    if (!handedOver && !options.before) await engine.close();
   }
 }
 
-function openClient({ lora, train }: Config, model: LocalModel): Promise<LocalTrainingClient> {
-  if (train.adapter !== null) return model.trainingClient({ adapter: train.adapter });
-  const { rank, alpha, target_modules, use_rslora } = lora;
-  return model.trainingClient({
-    rank: rank!,
-    alpha: alpha!,
-    target_modules: target_modules!,
-    use_rslora: use_rslora!,
-    seed: train.seed,
-  });
+/** Settings without those that are not written. */
+function known({ rank, alpha, target_modules, use_rslora }: Config["lora"]) {
+  return {
+    rank: rank ?? undefined,
+    alpha: alpha ?? undefined,
+    target_modules: target_modules ?? undefined,
+    use_rslora: use_rslora ?? undefined,
+  };
 }
 
+/** An epoch has each example once, so its last step may have fewer. */
 function countSteps({ train: { steps, epochs, batch_size } }: Config, examples: number): number {
-  return steps ?? Math.max(1, Math.ceil((epochs! * examples) / Math.min(batch_size, examples)));
+  return steps ?? Math.max(1, Math.ceil(epochs! * Math.ceil(examples / batch_size)));
 }
 
 function startFolder(config: Config): RunFolder {
@@ -181,16 +193,17 @@ function keepSamples(tokenizer: Tokenizer) {
 }
 
 function noteEvaluation(note: (text: string) => void, who: string, plan: EvaluationPlan): void {
-  const sets = [...(plan.task ? [plan.task] : []), ...plan.skills.values()];
+  const sets = [...(plan.task ? [plan.task] : []), ...(plan.skills?.values() ?? [])];
   const questions = sets.reduce((sum, { length }) => sum + length, 0);
   if (questions > 0) note(`asking ${who} ${questions} questions`);
-  else if (plan.validation || plan.baseSamples.length > 0) note(`measuring ${who}`);
+  else if (plan.validation || plan.baseSamples?.length) note(`measuring ${who}`);
 }
 
-/** Adds to a user's mistake that came up after `taken` steps where it came up, and what is left of the run. */
-function sayWhatIsSaved(error: unknown, taken: number, { path }: RunFolder): void {
-  if (!(error instanceof UserError)) return;
-  const where = error instanceof TrainingDivergedError ? "" : `step ${taken + 1}: `;
-  const what = error.message.replace(/\.$/, "");
-  error.message = `${where}${what}; ${join(path, "adapter")} holds the weights that step ${taken} measured, the last with finite results.`;
+/** A user's mistake that came up after `taken` steps, with where it came up and what is left of the run. */
+function withWhatIsSaved(cause: unknown, taken: number, { path }: RunFolder): unknown {
+  if (!(cause instanceof UserError)) return cause;
+  const where = cause instanceof TrainingDivergedError ? "" : `step ${taken + 1}: `;
+  const what = cause.message.replace(/\.$/, "");
+  const saved = `${join(path, "adapter")} holds the weights that step ${taken} measured, the last with finite results`;
+  return new UserError(`${where}${what}; ${saved}.`, { cause });
 }
