@@ -11,6 +11,8 @@ import type { StoreConfig } from "./store.ts";
 /** What references are built from. */
 export interface ReferenceMaterial {
   readonly base: ReferenceModel;
+  /** The model with the adapter that training starts from, if it starts from one. */
+  readonly start?: ReferenceModel | undefined;
   /** Copies of the model under training, where its engine can make them. */
   readonly snapshots: Snapshots | undefined;
   readonly vocabSize: number;

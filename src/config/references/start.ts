@@ -1,4 +1,3 @@
-import { UserError } from "../../common/errors.ts";
 import { baseReference } from "../../reference/base.ts";
 import { word } from "../values.ts";
 import { live, provider } from "./provider.ts";
@@ -11,12 +10,5 @@ export const start = provider({
   help: "the adapter that training starts from (train.adapter)",
   describe: () => "start",
   isStart: () => true,
-  make: (_, { snapshots }) => {
-    if (!snapshots) {
-      throw new UserError(
-        "`reference: start` needs a copy of the adapter, which this engine cannot make: use an embedded engine",
-      );
-    }
-    return live(baseReference(snapshots.take(), "the adapter that training started from"));
-  },
+  make: (_, { base, start }) => live(baseReference(start ?? base, "the adapter that training started from")),
 });
