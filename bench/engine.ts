@@ -12,23 +12,21 @@ import { parseArgs } from "node:util";
 import { createRandom } from "../src/common/random.ts";
 import { type Datum, everyToken } from "../src/data/datum.ts";
 import type { Tensor } from "../src/divergence/tensor.ts";
-import { projectionShape } from "../src/engine/families/decoder.ts";
+import { projectionShape } from "../src/engine/families/layers.ts";
 import type { ModelConfig } from "../src/engine/families/model-config.ts";
+import { weightShapes } from "../src/engine/families/weights.ts";
 import { gemm } from "../src/engine/graph/operators.ts";
 import { input } from "../src/engine/graph/value.ts";
-import { weightShapes } from "../src/engine/local/files/model-weights.ts";
 import { LocalModel } from "../src/engine/local/local-model.ts";
-import { floats, Program } from "../src/engine/local/program.ts";
+import { Program } from "../src/engine/local/program.ts";
+import { loadRuntime } from "../src/engine/local/runtime.ts";
 import type { LocalTrainingClient } from "../src/engine/local/training-client.ts";
-import { reusedZeros } from "../src/loss/gradient-sum.ts";
 import { PROJECTIONS } from "../src/model/lora.ts";
 import { baseReference } from "../src/reference/base.ts";
-import { compose } from "../src/regularizer/compose.ts";
 import { KLDivergence } from "../src/regularizer/kl-divergence.ts";
 import { collectRarely } from "../src/run/heap.ts";
-import { completionsLoss, type Held } from "../src/train/objective.ts";
+import { Objective, type Term } from "../src/train/objective.ts";
 
-const zeros = reusedZeros();
 const { values: options } = parseArgs({
   options: {
     rounds: { type: "string", default: "15" },
@@ -46,6 +44,7 @@ if (!options["default-heap"]) collectRarely();
 
 /** The shipped model's shape. */
 const config: ModelConfig = {
+  architecture: "LlamaForCausalLM",
   vocabSize: Number(options.vocabulary),
   hiddenSize: 128,
   intermediateSize: 384,
@@ -60,15 +59,16 @@ const config: ModelConfig = {
 };
 
 const random = createRandom(1);
-const model = new LocalModel("bench", config, randomWeights(), { threads: THREADS });
+const model = await LocalModel.of("bench", config, randomWeights(), { threads: THREADS });
 const client = await model.trainingClient({ rank: 8, alpha: 16 });
 const data = Array.from({ length: BATCH }, () =>
   everyToken(Array.from({ length: LENGTH + 1 }, () => Math.floor(random() * config.vocabSize))),
 );
-const kl: Held = {
-  regularizer: new KLDivergence({ reference: baseReference(model.sampler()), direction: "reverse" }),
+const kl: Term = {
+  regularizer: new KLDivergence({ reference: baseReference(await model.sampler()) }),
   weight: 0.1,
 };
+const [alone, withKl] = [new Objective([]), new Objective([kl])];
 const product = await largeProduct(1024);
 
 const seconds = {
@@ -79,9 +79,9 @@ const seconds = {
 };
 for (let round = -2; round < ROUNDS; round++) {
   const measured = {
-    cross_entropy: await time(() => step(client, data, [])),
-    with_kl: await time(() => step(client, data, [kl])),
-    with_report: await time(() => step(client, data, [kl], true)),
+    cross_entropy: await time(() => step(client, data, alone)),
+    with_kl: await time(() => step(client, data, withKl)),
+    with_report: await time(() => step(client, data, withKl, true)),
     product: await time(product.run),
   };
   if (round < 0) continue;
@@ -111,7 +111,7 @@ for (const { name, rate, limit } of rows) {
 const memory: Record<string, number> = {};
 const STEPS = Number(options.steps);
 for (let i = 1; i <= STEPS; i++) {
-  await step(client, data, [kl]);
+  await step(client, data, withKl);
   if (i === 100 || i === STEPS) {
     memory[`after ${i} steps`] = process.memoryUsage.rss();
     console.log(`resident memory after ${i} steps: ${(process.memoryUsage.rss() / 2 ** 20).toFixed(0)} MiB`);
@@ -127,12 +127,12 @@ await model.close();
 async function step(
   client: LocalTrainingClient,
   data: readonly Datum[],
-  held: readonly Held[],
+  objective: Objective,
   full = false,
 ): Promise<void> {
-  const regularizer = held.length > 0 ? compose(held) : undefined;
-  const loss = completionsLoss(data, regularizer, { step: 1, full, zeros, onPart: () => {} });
-  await client.forwardBackwardCustom(data, loss);
+  const open = await objective.begin(data, { number: 1, full });
+  for (const pass of open.passes) await client.vocabulary.forwardBackward(pass.data, pass.add);
+  open.end();
   await client.optimStep({
     learning_rate: 1e-3,
     beta1: 0.9,
@@ -167,10 +167,10 @@ function flopsPerToken(withKl: boolean): number {
 }
 
 async function largeProduct(n: number) {
-  const program = await Program.open(new Map([["y", gemm(input("a", [n, n]), input("b", [n, n]), { transB: true })]]), {
-    threads: THREADS,
-  });
-  const square = floats(
+  const runtime = await loadRuntime();
+  const product = gemm(input("a", [n, n]), input("b", [n, n]), { transB: true });
+  const program = await Program.open({ runtime, threads: THREADS }, new Map([["y", product]]));
+  const square = runtime.floats(
     Float32Array.from({ length: n * n }, () => random() - 0.5),
     [n, n],
   );

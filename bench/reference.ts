@@ -11,7 +11,6 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type Datum, rowCount } from "../src/data/datum.ts";
 import { klDivergence } from "../src/divergence/kl-divergence.ts";
-import { HiddenHead } from "../src/engine/local/head.ts";
 import type { LocalModel } from "../src/engine/local/local-model.ts";
 import { baseReference } from "../src/reference/base.ts";
 import { computedReference } from "../src/reference/computed.ts";
@@ -53,8 +52,8 @@ try {
     await stories.model.close();
     results.small = await world(await smallWorld(THREADS), ROUNDS);
   }
-  if (WORLDS.includes("narrow")) results.narrow = await world(randomModel("narrow", THREADS), ROUNDS);
-  if (WORLDS.includes("135M")) results["135M"] = await world(randomModel("135M", THREADS), Math.ceil(ROUNDS / 5));
+  if (WORLDS.includes("narrow")) results.narrow = await world(await randomModel("narrow", THREADS), ROUNDS);
+  if (WORLDS.includes("135M")) results["135M"] = await world(await randomModel("135M", THREADS), Math.ceil(ROUNDS / 5));
 } finally {
   rmSync(folder, { recursive: true });
 }
@@ -78,7 +77,7 @@ function identityOf({ config }: LocalModel, kind: "top-k" | "hidden", k: number)
 
 /** What stores of both kinds take of the disk, what they cover, and how far what comes back is from what went in. */
 async function sizes({ name, model, data }: World) {
-  const base = model.sampler();
+  const base = await model.sampler();
   const exact = await base.distributions(data);
   const found: Record<string, unknown>[] = [];
   console.log(`\n${name}: ${data.length} texts, every token a row; mean over rows, KL(base‖what comes back)`);
@@ -89,7 +88,7 @@ async function sizes({ name, model, data }: World) {
     const identity = identityOf(model, kind, k ?? 0);
     await buildStore(data, { folder: store, identity, source: base });
     const { recordBytes, rows, coverage } = await inspectStore(store);
-    const reference = openStoredReference(store, identity, new HiddenHead(model, store));
+    const reference = openStoredReference(store, identity, model.stores.head(store));
     const open = await reference.begin(data, { number: 1, full: false });
     const back = await open.rows(data.map((datum, index) => ({ index, from: 0, to: rowCount(datum) })));
     reference.close();
@@ -120,7 +119,7 @@ function percent(share: number): string {
 
 /** Rates of building and looking up, and the cost of a step. */
 async function world({ name, model, data, batchSize }: World, rounds: number) {
-  const base = model.sampler();
+  const base = await model.sampler();
   const { vocabSize, hiddenSize, layers } = model.config;
   const rows = sum(data.map(rowCount));
   const tokens = sum(data.map(({ modelInput }) => modelInput.length));
@@ -146,7 +145,7 @@ async function world({ name, model, data, batchSize }: World, rounds: number) {
     });
     reader.close();
     const { recordBytes } = await inspectStore(store);
-    const reference = openStoredReference(store, identity, new HiddenHead(model, store));
+    const reference = openStoredReference(store, identity, model.stores.head(store));
     opened.push(reference);
     references.set(kind === "top-k" ? "stored top-64" : "stored hidden", reference);
     const rate = { kind, build: rows / build, lookup: rows / lookup, bytes: recordBytes / rows };
@@ -179,7 +178,7 @@ async function compareSteps(
     // Another first in each round: what the collector of garbage takes would else fall on the same one each time.
     const turn = (round + 1) % references.size;
     for (const [name, reference] of [...entries.slice(turn), ...entries.slice(0, turn)]) {
-      const regularizer = reference && new KLDivergence({ reference, direction: "reverse" });
+      const regularizer = reference && new KLDivergence({ reference });
       const took = await time(() =>
         train({
           client,
@@ -189,15 +188,8 @@ async function compareSteps(
           seed: 1,
           shuffle: true,
           regularizers: regularizer ? [{ regularizer, weight: 0.1 }] : [],
-          optimizer: {
-            learning_rate: 1e-4,
-            betas: [0.9, 0.999],
-            eps: 1e-8,
-            weight_decay: 0,
-            grad_clip: 1,
-            schedule: "constant",
-            warmup_steps: 0,
-          },
+          optimizer: { learningRate: 1e-4 },
+          reportEvery: 0,
         }),
       );
       if (round >= 0) seconds.get(name)!.push(took / STEPS);

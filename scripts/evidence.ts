@@ -76,7 +76,7 @@ async function measure(settings: readonly Setting[], split: string): Promise<voi
       `${split} seed ${seed} lr ${learning_rate} alpha ${alpha}  ${setting.name.padEnd(44)} kept ${(100 * retention!).toFixed(1)} %  task ${(100 * learned!).toFixed(1)} %  drift ${drift!.toFixed(3)}  ${result.seconds.toFixed(0)} s`,
     );
   }
-  await first?.model.close();
+  await first?.engine.close();
   rmSync(folder, { recursive: true });
 }
 

@@ -14,9 +14,11 @@ import { loadQuestions } from "../src/data/questions.ts";
 import { writeSafetensors } from "../src/data/safetensors.ts";
 import { loadTokenizer } from "../src/data/tokenizer.ts";
 import type { Tensor } from "../src/divergence/tensor.ts";
-import { readModelConfig } from "../src/engine/families/model-config.ts";
-import { weightShapes } from "../src/engine/local/files/model-weights.ts";
+import { weightShapes } from "../src/engine/families/weights.ts";
+import { readModelConfig } from "../src/engine/local/files/model-config.ts";
 import { LocalModel } from "../src/engine/local/local-model.ts";
+import { crossEntropyLoss } from "../src/loss/cross-entropy.ts";
+import { backward } from "../src/model/backward.ts";
 import { corpus, promptWeight, seeds } from "./small-world/corpus.ts";
 import { skills } from "./small-world/skills.ts";
 
@@ -33,7 +35,7 @@ const ADAM = { beta1: 0.9, beta2: 0.98, eps: 1e-8, weight_decay: 0.05, grad_clip
 const tokenizer = loadTokenizer(SOURCE);
 const config = await readModelConfig(SOURCE);
 const weights = startWeights();
-const model = new LocalModel(SOURCE, config, weights);
+const model = await LocalModel.of(SOURCE, config, weights);
 const client = await model.pretrainingClient();
 const batches = lengthBuckets(seeds.training);
 
@@ -42,10 +44,10 @@ let tokens = 0;
 let recent = 0;
 for (let step = 1; step <= STEPS; step++) {
   const batch = batches.next().value;
-  const { metrics } = await client.forwardBackward(batch);
+  const { value } = await backward(client, batch, crossEntropyLoss({ reduction: "sum" }));
   await client.optimStep({ ...ADAM, learning_rate: learningRate(step) });
   for (const { modelInput } of batch) tokens += modelInput.length;
-  recent += ((metrics["loss:sum"] ?? 0) - recent) / Math.min(step, 50);
+  recent += (value - recent) / Math.min(step, 50);
   if (step % 50 === 0 || step === STEPS) {
     const seconds = (performance.now() - started) / 1000;
     const left = ((STEPS - step) * seconds) / step;

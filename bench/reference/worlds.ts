@@ -5,7 +5,7 @@ import { type Datum, everyToken } from "../../src/data/datum.ts";
 import { loadTokenizer } from "../../src/data/tokenizer.ts";
 import type { Tensor } from "../../src/divergence/tensor.ts";
 import type { ModelConfig } from "../../src/engine/families/model-config.ts";
-import { weightShapes } from "../../src/engine/local/files/model-weights.ts";
+import { weightShapes } from "../../src/engine/families/weights.ts";
 import { LocalModel } from "../../src/engine/local/local-model.ts";
 
 /** @file Models to measure on, each with texts for it. */
@@ -32,7 +32,7 @@ export async function smallWorld(threads: number, stories = false): Promise<Worl
 }
 
 /** A model of random weights with a vocabulary of 49,152: as narrow as the shipped one, or of SmolLM2-135M's shape. */
-export function randomModel(shape: "narrow" | "135M", threads: number): World {
+export async function randomModel(shape: "narrow" | "135M", threads: number): Promise<World> {
   const narrow = {
     hiddenSize: 128,
     intermediateSize: 384,
@@ -44,6 +44,7 @@ export function randomModel(shape: "narrow" | "135M", threads: number): World {
   const smol = { hiddenSize: 576, intermediateSize: 1536, layers: 30, heads: 9, kvHeads: 3, headDim: 64 };
   const config: ModelConfig = {
     ...(shape === "narrow" ? narrow : smol),
+    architecture: "LlamaForCausalLM",
     vocabSize: 49_152,
     ropeTheta: 10_000,
     normEpsilon: 1e-5,
@@ -58,7 +59,7 @@ export function randomModel(shape: "narrow" | "135M", threads: number): World {
       return [name, { data: Float32Array.from({ length: size }, weight), shape }];
     }),
   );
-  const model = new LocalModel("random weights", config, weights, { threads });
+  const model = await LocalModel.of("random weights", config, weights, { threads });
   const data = Array.from({ length: 12 }, () =>
     everyToken(Array.from({ length: 65 }, () => Math.floor(random() * config.vocabSize))),
   );
