@@ -23,6 +23,9 @@ export async function writePartsAtomic(path: string, parts: readonly Uint8Array[
   try {
     for (const part of parts) await file.writeFile(part);
     await file.sync();
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
   } finally {
     await file.close();
   }

@@ -35,6 +35,27 @@ describe("retries", () => {
     await expect(withRetries(work, { sleep })).rejects.toThrow("no such model");
     expect(tries()).toBe(1);
   });
+
+  test("a delay of its own decides what is tried again, and when", async () => {
+    const { work, sleep, waits, tries } = failing(9, (n) =>
+      n < 4 ? new UserError(`failure ${n}`) : new Error("final"),
+    );
+    const seen: unknown[] = [];
+    const delay = (error: unknown, failures: number) => {
+      seen.push([(error as Error).message, failures]);
+      return error instanceof UserError ? (failures - 1) * 10 : undefined;
+    };
+    await expect(withRetries(work, { delay, sleep })).rejects.toThrow("final");
+    expect(seen).toEqual([
+      ["failure 1", 1],
+      ["failure 2", 2],
+      ["failure 3", 3],
+      ["final", 4],
+    ]);
+    // Without a wait there is no sleep.
+    expect(waits).toEqual([10, 20]);
+    expect(tries()).toBe(4);
+  });
 });
 
 describe("time", () => {

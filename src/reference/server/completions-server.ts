@@ -1,4 +1,5 @@
 import { UserError } from "../../common/errors.ts";
+import { inParallel } from "../../common/parallel.ts";
 import type { PromptScorer } from "../prompt-reference.ts";
 import { isServerAddress, SERVER_ADDRESS } from "./address.ts";
 import { SERVER_DEFAULTS } from "./defaults.ts";
@@ -71,25 +72,3 @@ const HOW = {
   vllm: (k: number) => ({ max_tokens: 1, prompt_logprobs: k }),
   echo: (k: number) => ({ max_tokens: 0, echo: true, logprobs: k, return_tokens_as_token_ids: true }),
 } as const;
-
-/** Does work on all items, some at a time; the first failure ends what else is under way. */
-async function inParallel<Item, Result>(
-  items: readonly Item[],
-  atOnce: number,
-  signal: AbortSignal | undefined,
-  work: (item: Item, signal: AbortSignal) => Promise<Result>,
-): Promise<Result[]> {
-  const failed = new AbortController();
-  const either = AbortSignal.any([failed.signal, ...(signal ? [signal] : [])]);
-  const results = new Array<Result>(items.length);
-  let next = 0;
-  const worker = async () => {
-    for (let i = next++; i < items.length; i = next++) results[i] = await work(items[i]!, either);
-  };
-  const workers = Array.from({ length: Math.min(atOnce, items.length) }, worker);
-  await Promise.all(workers).catch((error) => {
-    failed.abort();
-    throw error;
-  });
-  return results;
-}
