@@ -1,6 +1,7 @@
 import { UserError } from "../../common/errors.ts";
+import type { Tensor } from "../../divergence/tensor.ts";
 import type { Measured } from "../../loss/contract.ts";
-import type { AdapterMatrices, MatrixMeasured, Snapshots, TrainingClient } from "../../model/contract.ts";
+import type { AdapterMatrices, MatrixMeasured, TrainingClient } from "../../model/contract.ts";
 import type { LoraSettings } from "../../model/lora.ts";
 import type { Adapter } from "../families/adapter.ts";
 import { buildDecoder } from "../families/decoder.ts";
@@ -50,10 +51,11 @@ export class LocalTrainingClient extends LocalClient implements TrainingClient {
     return this.exclusively(() => this.optimizer.revert());
   }
 
-  readonly snapshots: Snapshots = {
-    take: () => this.snapshots.restore(this.parameters),
+  readonly snapshots = {
+    take: (): LocalSnapshot => this.snapshots.restore(this.parameters),
     /** @throws UserError for tensors that are not shaped like the adapter's matrices. */
-    restore: (tensors) => LocalSnapshot.of(this.model, this.weights.lora, this.parameters, tensors),
+    restore: (tensors: ReadonlyMap<string, Tensor>): LocalSnapshot =>
+      LocalSnapshot.of(this.model, this.weights.lora, this.parameters, tensors),
   };
 
   readonly folders = {
@@ -76,7 +78,7 @@ export class LocalTrainingClient extends LocalClient implements TrainingClient {
     const expected = this.parameters.get(name)?.data.length;
     if (found === expected) return;
     throw new UserError(
-      `the loss returned ${found} numbers as the gradient of ${name}, ${expected === undefined ? "which is none of the adapter's matrices" : `expected ${expected}: one for each of its entries`}.`,
+      `the loss returned ${found} numbers as the gradient of ${name}, ${expected === undefined ? "which is not one of the adapter's matrices" : `expected ${expected}: one for each of its entries`}.`,
     );
   }
 }

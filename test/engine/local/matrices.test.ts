@@ -88,7 +88,7 @@ it("a gradient that does not fit is refused, naming the matrix, and nothing is a
     `the loss returned 3 numbers as the gradient of ${name}, expected ${data.length}: one for each of its entries.`,
   );
   expect(await complaint(returning("lm_head.weight", 3))).toBe(
-    "the loss returned 3 numbers as the gradient of lm_head.weight, which is none of the adapter's matrices.",
+    "the loss returned 3 numbers as the gradient of lm_head.weight, which is not one of the adapter's matrices.",
   );
   expect(norm(gradientOf(client))).toBe(0);
 });
