@@ -4,24 +4,27 @@ import { rowCount } from "../../src/data/datum.ts";
 import { loadTokenizer } from "../../src/data/tokenizer.ts";
 import { LocalModel } from "../../src/engine/local/local-model.ts";
 import { drawBaseSamples } from "../../src/model/base-samples.ts";
+import type { SamplingClient } from "../../src/model/contract.ts";
 import { complaint } from "../data/folders.ts";
 
 const FOLDER = fileURLToPath(new URL("../../models/small-world/", import.meta.url));
 const OPTIONS = { samples: 12, max_tokens: 24, temperature: 1, seed: 3 };
 
 let model: LocalModel;
+let base: SamplingClient;
 const tokenizer = loadTokenizer(FOLDER);
 beforeAll(async () => {
   model = await LocalModel.open(FOLDER, { threads: 1 });
+  base = await model.sampler();
 });
 afterAll(() => model.close());
 
-test("are texts of the base's own from its beginning on, every token after that a row of weight 1", async () => {
-  const drawn = await drawBaseSamples(model.sampler(), tokenizer, OPTIONS);
+test("are texts of the base's own from its beginning on, every token after that of weight 1", async () => {
+  const drawn = await drawBaseSamples(base, tokenizer, OPTIONS);
   expect(drawn).toHaveLength(12);
-  const logprobs = await model
-    .sampler()
-    .computeLogprobs(drawn.map(({ modelInput, lossInputs }) => [...modelInput, lossInputs.target_tokens.data.at(-1)!]));
+  const logprobs = await base.computeLogprobs(
+    drawn.map(({ modelInput, lossInputs }) => [...modelInput, lossInputs.target_tokens.data.at(-1)!]),
+  );
   let [ended, rows, surprise] = [0, 0, 0];
   for (const [i, datum] of drawn.entries()) {
     const { target_tokens, weights } = datum.lossInputs;
@@ -46,8 +49,7 @@ test("are texts of the base's own from its beginning on, every token after that 
 });
 
 test("are fixed by the seed, and a larger number begins with the same", async () => {
-  const draw = (changes: Partial<typeof OPTIONS>) =>
-    drawBaseSamples(model.sampler(), tokenizer, { ...OPTIONS, ...changes });
+  const draw = (changes: Partial<typeof OPTIONS>) => drawBaseSamples(base, tokenizer, { ...OPTIONS, ...changes });
   const drawn = await draw({});
   expect(await draw({})).toEqual(drawn);
   expect(await draw({ seed: 4 })).not.toEqual(drawn);
@@ -56,13 +58,13 @@ test("are fixed by the seed, and a larger number begins with the same", async ()
 });
 
 test("at temperature 0 are all the likeliest text", async () => {
-  const drawn = await drawBaseSamples(model.sampler(), tokenizer, { ...OPTIONS, samples: 3, temperature: 0 });
+  const drawn = await drawBaseSamples(base, tokenizer, { ...OPTIONS, samples: 3, temperature: 0 });
   expect(new Set(drawn.map(({ modelInput }) => modelInput.join())).size).toBe(1);
 });
 
 test("cannot begin without a token to begin with", async () => {
   const headless = { ...tokenizer, bos: null };
-  expect(await complaint(() => drawBaseSamples(model.sampler(), headless, OPTIONS))).toBe(
+  expect(await complaint(() => drawBaseSamples(base, headless, OPTIONS))).toBe(
     `the tokenizer in ${FOLDER} names no bos_token to begin samples of the base with: write \`text: completions\`, or \`text: { file: PATH }\` with texts of your own`,
   );
 });

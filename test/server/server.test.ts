@@ -2,12 +2,14 @@ import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { connect } from "../../src/engine/tinker/index.ts";
 import {
   decodeForwardBackwardOutput,
   encodeForwardBackwardRequest,
 } from "../../src/engine/tinker/wire/forward-backward.ts";
 import { decodeSampleResponse } from "../../src/engine/tinker/wire/sample.ts";
 import { createServer, type RunningServer } from "../../src/server/index.ts";
+import { addLikelihood, randomData, reweighted, tinyModel, worstDifference } from "../engine/local/models.ts";
 import { adam, Bigram, bigramEngine, datum } from "../engine/tinker/bigram.ts";
 
 type Json = { readonly [key: string]: unknown };
@@ -105,7 +107,7 @@ describe("numbered work", () => {
     const { metrics } = (await retrieve(step)).json as { metrics: { grad_norm: number } };
     expect(engine.clients[0]!.calls).toEqual(["forwardBackward 0", "forwardBackward 1", "optimStep"]);
     const direct = new Bigram();
-    await direct.forwardBackward([datum([1], [2])]);
+    await addLikelihood(direct, [datum([1], [2])]);
     expect(metrics.grad_norm).toBeCloseTo((await direct.optimStep(adam)).grad_norm!, 10);
     expect(decodeForwardBackwardOutput((await retrieve(first)).bytes).outputs).toEqual([]);
   });
@@ -120,6 +122,29 @@ describe("numbered work", () => {
     expect(await send("forward_backward", wire(1, [0], [2]))).toMatchObject({
       status: 409,
       json: { detail: expect.stringContaining("request 1 came before") },
+    });
+  });
+
+  it("creates a model with Tinker's alpha and the layers that the wire names", async () => {
+    const create = (model_seq_id: number, lora_config: object) =>
+      resultOf("create_model", { session_id, model_seq_id, base_model: "bigram", lora_config, type: "create_model" });
+    await create(1, {});
+    await create(2, { rank: 8, seed: 5, train_mlp: false, train_unembed: true });
+    const attention = ["q_proj", "k_proj", "v_proj", "o_proj"];
+    const mlp = ["gate_proj", "up_proj", "down_proj"];
+    expect(engine.starts.slice(1)).toEqual([
+      { rank: 32, alpha: 32, target_modules: [...attention, ...mlp], seed: undefined },
+      { rank: 8, alpha: 32, target_modules: attention, seed: 5 },
+    ]);
+    const nothing = {
+      session_id,
+      model_seq_id: 3,
+      base_model: "bigram",
+      lora_config: { train_attn: false, train_mlp: false },
+    };
+    expect(await send("create_model", nothing)).toMatchObject({
+      status: 400,
+      json: { detail: expect.stringContaining("leaves nothing to train") },
     });
   });
 
@@ -162,14 +187,32 @@ describe("forward_backward", () => {
       weights: { data: weights.data, shape: [4] },
     };
     const positions = { data: Int32Array.of(0, 0, 1, 1), shape: [4] };
-    const expected = await direct.forwardBackward([
+    const expected = await addLikelihood(direct, [
       { modelInput: Int32Array.of(0, 5), lossInputs: { ...rows, positions } },
     ]);
+    // Also of cells of weight 0.
     expect(decodeForwardBackwardOutput(bytes)).toEqual({
-      outputs: [{ logprobs: { data: expected.logprobs[0]!.data, shape: [2, 2] } }],
-      metrics: expected.metrics,
+      outputs: [{ logprobs: { data: expected.logprobs[0]!, shape: [2, 2] } }],
+      metrics: { "loss:sum": expected.loss },
     });
     expect(engine.clients[0]!.gradient).toEqual(direct.gradient);
+  });
+
+  it("takes weights below 0 on whole distributions too: a linearized loss", async () => {
+    const model = await tinyModel();
+    const local = await createServer(model, { checkpoints: folder, alpha: 4 });
+    const service = await connect({ baseUrl: local.url });
+    const remote = await service.createTrainingClient({ base_model: "tiny", rank: 2, seed: 1 });
+    const direct = await model.trainingClient({ rank: 2, alpha: 4, seed: 1 });
+    const signs = randomData([9, 4], 12).map((each) => reweighted(each, (position) => (position % 3) - 1.5));
+    const [there, here] = [await addLikelihood(remote, signs), await addLikelihood(direct, signs)];
+    for (const [i, logprobs] of there.logprobs.entries())
+      expect(worstDifference(logprobs, here.logprobs[i]!)).toBeLessThan(1e-6);
+    expect((await remote.optimStep(adam)).grad_norm! / (await direct.optimStep(adam)).grad_norm).toBeCloseTo(1, 5);
+    service.close();
+    await local.close();
+    await direct.close();
+    await model.close();
   });
 
   it("leaves the gradient alone when it is forward only", async () => {
@@ -280,7 +323,7 @@ describe("what cannot be done is answered with { detail }", () => {
     ["an unknown route", "unload_everything", {}, 404, "no route POST"],
     ["a number that is none", "optim_step", { model_id: "x", seq_id: 0 }, 400, "seq_id"],
     ["JSON where protobuf is due", "forward_backward", { model_id: "x" }, 415, "application/x-protobuf"],
-    ["bytes that are no message", "forward_backward", Uint8Array.of(255, 255), 400, "no protobuf message"],
+    ["bytes that are not a message", "forward_backward", Uint8Array.of(255, 255), 400, "not a protobuf message"],
   ])("%s", async (_, path, body, status, detail) => {
     const answer = await send(path, body);
     expect(answer.status).toBe(status);

@@ -133,7 +133,7 @@ export class RemoteTrainingClient implements TrainingClient {
     );
   }
 
-  /** The server runs requests by number and would wait for ever for one left out: what it refused passes its number on. */
+  /** The server runs requests by number and would wait forever for one left out: what it refused passes its number on. */
   async #numbered(send: (seq_id: number) => Promise<string>): Promise<string> {
     const id = await send(this.#sequence + 1);
     this.#sequence++;

@@ -3,18 +3,19 @@ import { join } from "node:path";
 import { createRandom } from "../../../src/common/random.ts";
 import { type Datum, rowCount } from "../../../src/data/datum.ts";
 import type { Tensor } from "../../../src/divergence/tensor.ts";
+import type { AddPart } from "../../../src/loss/contract.ts";
+import { itemsOf, wholeSpans } from "../../../src/loss/items.ts";
 import type {
   AdamParams,
-  CustomLoss,
-  CustomOutput,
-  ForwardOutput,
+  Engine,
+  SampledSequence,
   SamplingClient,
+  SamplingParams,
+  Snapshot,
+  Tokens,
   TrainingClient,
-} from "../../../src/model/legacy.ts";
-import type { ServedEngine } from "../../../src/server/index.ts";
+} from "../../../src/model/contract.ts";
 import { AdamW } from "../../train/adamw.ts";
-
-type Tokens = readonly number[] | Int32Array;
 
 export const VOCABULARY = 6;
 const SIZE = VOCABULARY * VOCABULARY;
@@ -40,59 +41,43 @@ function targetLogprobs(datum: Datum, delta: Float64Array): Tensor {
   return { data, shape: [data.length] };
 }
 
-/** A real language model of 36 parameters, a softmax regression on the last token, with exact gradients and AdamW. */
+/**
+ * A real language model of 36 parameters, a softmax regression on the last token, with exact gradients and AdamW. It gives
+ * the log-probabilities of targets alone, as most servers do.
+ */
 export class Bigram implements TrainingClient {
+  readonly manyTargets = true;
   readonly delta = new Float64Array(SIZE);
   readonly gradient = new Float64Array(SIZE);
   readonly #optimizer = new AdamW(SIZE);
   /** What was asked of it, in order. */
   readonly calls: string[] = [];
 
-  async forward(data: readonly Datum[]): Promise<ForwardOutput> {
+  async forward(data: readonly Datum[]): Promise<Tensor[]> {
     this.calls.push("forward");
+    return data.map((datum) => targetLogprobs(datum, this.delta));
+  }
+
+  async forwardBackward(data: readonly Datum[], add: AddPart): Promise<void> {
+    this.calls.push(`forwardBackward ${data.length}`);
     const logprobs = data.map((datum) => targetLogprobs(datum, this.delta));
-    const loss = data.reduce(
-      (sum, { lossInputs: { weights } }, i) =>
-        sum - weights.data.reduce((s, w, row) => s + w * logprobs[i]!.data[row]!, 0),
-      0,
-    );
-    return { logprobs, metrics: { "loss:sum": loss } };
-  }
-
-  async forwardBackward(data: readonly Datum[]): Promise<ForwardOutput> {
-    const output = await this.forward(data);
-    this.calls[this.calls.length - 1] = `forwardBackward ${data.length}`;
-    for (const datum of data)
-      this.#addGradient(
-        datum,
-        datum.lossInputs.weights.data.map((w) => -w),
-      );
-    return output;
-  }
-
-  async forwardBackwardCustom(data: readonly Datum[], { compute }: CustomLoss): Promise<CustomOutput> {
-    const { logprobs } = await this.forward(data);
-    const { loss, gradient, metrics } = await compute(data, logprobs);
+    const gradient = logprobs.map(({ data, shape }) => ({ data: new Float32Array(data.length), shape }));
+    await add({ spans: wholeSpans(itemsOf(data)), logprobs }, { gradient, scale: 1 });
     data.forEach((datum, i) => {
       this.#addGradient(datum, gradient[i]!.data);
     });
-    return { loss, metrics };
   }
 
-  /** `slopes[row]` is ∂loss/∂logprob of the row's target; log-softmax turns it into slopes of the logits. */
-  #addGradient(datum: Datum, slopes: Float32Array): void {
-    for (let row = 0; row < rowCount(datum); row++) {
-      const last = lastRead(datum, row);
+  /** `g[position]` is ∂loss/∂logprob of its target; log-softmax turns it into the gradient of the logits. */
+  #addGradient(datum: Datum, g: Float32Array): void {
+    for (let position = 0; position < rowCount(datum); position++) {
+      const last = lastRead(datum, position);
       const logprobs = logprobsAfter(last, this.delta);
-      const target = datum.lossInputs.target_tokens.data[row]!;
+      const target = datum.lossInputs.target_tokens.data[position]!;
       logprobs.forEach((logprob, v) => {
-        this.gradient[last * VOCABULARY + v]! += slopes[row]! * ((v === target ? 1 : 0) - Math.exp(logprob));
+        this.gradient[last * VOCABULARY + v]! += g[position]! * ((v === target ? 1 : 0) - Math.exp(logprob));
       });
     }
-  }
-
-  async backwardAdapter(): Promise<never> {
-    throw new Error("a table has no adapter");
   }
 
   async optimStep(params: AdamParams) {
@@ -100,30 +85,37 @@ export class Bigram implements TrainingClient {
     return { grad_norm: this.#optimizer.update(this.delta, this.gradient, params) };
   }
 
-  async saveAdapter(folder: string): Promise<void> {
-    await mkdir(folder, { recursive: true });
-    await writeFile(join(folder, "delta.json"), JSON.stringify([...this.delta]));
-  }
+  readonly folders = {
+    saveAdapter: async (folder: string): Promise<void> => {
+      await mkdir(folder, { recursive: true });
+      await writeFile(join(folder, "delta.json"), JSON.stringify([...this.delta]));
+    },
+    saveState: async (folder: string): Promise<void> => {
+      await this.folders.saveAdapter(folder);
+      const { mean, variance, steps } = this.#optimizer;
+      await writeFile(join(folder, "moments.json"), JSON.stringify([[...mean], [...variance], [steps]]));
+    },
+    loadState: async (folder: string): Promise<void> => {
+      this.delta.set(await readDelta(folder));
+      const [mean, variance, [steps]] = JSON.parse(await readFile(join(folder, "moments.json"), "utf8")) as [
+        number[],
+        number[],
+        [number],
+      ];
+      this.#optimizer.mean.set(mean);
+      this.#optimizer.variance.set(variance);
+      this.#optimizer.steps = steps;
+    },
+  };
 
-  async saveState(folder: string): Promise<void> {
-    await this.saveAdapter(folder);
-    const { mean, variance, steps } = this.#optimizer;
-    await writeFile(join(folder, "moments.json"), JSON.stringify([[...mean], [...variance], [steps]]));
-  }
+  readonly snapshots = {
+    take: (): Snapshot =>
+      this.snapshots.restore(new Map([["delta", { data: Float32Array.from(this.delta), shape: [SIZE] }]])),
+    restore: (tensors: ReadonlyMap<string, Tensor>): Snapshot =>
+      Object.assign(new BigramSampler(Float64Array.from(tensors.get("delta")!.data)), { tensors }),
+  };
 
-  async loadState(folder: string): Promise<void> {
-    this.delta.set(await readDelta(folder));
-    const [mean, variance, [steps]] = JSON.parse(await readFile(join(folder, "moments.json"), "utf8")) as [
-      number[],
-      number[],
-      [number],
-    ];
-    this.#optimizer.mean.set(mean);
-    this.#optimizer.variance.set(variance);
-    this.#optimizer.steps = steps;
-  }
-
-  sampler(weights: "current" | "base"): SamplingClient {
+  sampler(weights: "current" | "base"): BigramSampler {
     return new BigramSampler(weights === "current" ? this.delta : new Float64Array(SIZE));
   }
 }
@@ -141,8 +133,8 @@ class BigramSampler implements SamplingClient {
 
   async sample(
     prompts: readonly Tokens[],
-    { max_tokens, temperature = 1, seed = 0, stop = [] }: Parameters<SamplingClient["sample"]>[1],
-  ) {
+    { max_tokens, temperature = 1, seed = 0, stop = [] }: SamplingParams,
+  ): Promise<SampledSequence[]> {
     return prompts.map((prompt, i) => {
       const random = createRandom(seed * 1009 + i);
       const tokens: number[] = [];
@@ -183,24 +175,28 @@ class BigramSampler implements SamplingClient {
   }
 }
 
-/** Serves bigrams under the name "bigram"; `clients` are those that were created. */
-export function bigramEngine(): ServedEngine & { readonly clients: Bigram[] } {
+/** An engine of bigrams, called "models/bigram"; `clients` are those that were created, `starts` what they were asked to be. */
+export function bigramEngine(): Engine & { readonly clients: Bigram[]; readonly starts: object[] } {
   const clients: Bigram[] = [];
+  const starts: object[] = [];
   return {
     clients,
-    models: [{ model_name: "bigram" }],
-    createTrainingClient: async ({ adapter }) => {
+    starts,
+    model: { name: "models/bigram", vocabSize: VOCABULARY, maxPositions: Number.POSITIVE_INFINITY },
+    trainingClient: async (start = {}) => {
       const client = new Bigram();
-      if (adapter !== undefined) client.delta.set(await readDelta(adapter));
+      if ("adapter" in start) client.delta.set(await readDelta(start.adapter));
+      starts.push(start);
       clients.push(client);
       return client;
     },
-    createSampler: async (_, adapter) =>
+    sampler: async (adapter) =>
       new BigramSampler(adapter === undefined ? new Float64Array(SIZE) : await readDelta(adapter)),
+    close: async () => {},
   };
 }
 
-/** A datum with a row at every token. */
+/** A datum with a position at every token. */
 export function datum(
   tokens: readonly number[],
   targets: readonly number[],

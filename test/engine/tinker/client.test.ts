@@ -11,8 +11,12 @@ import {
   RequestRefusedError,
   type ServiceClient,
 } from "../../../src/engine/tinker/index.ts";
-import type { CustomLoss } from "../../../src/model/legacy.ts";
+import type { Loss } from "../../../src/loss/contract.ts";
+import { crossEntropyLoss } from "../../../src/loss/cross-entropy.ts";
+import { backward } from "../../../src/model/backward.ts";
+import type { TrainingClient } from "../../../src/model/contract.ts";
 import { createServer, type RunningServer } from "../../../src/server/index.ts";
+import { addLikelihood } from "../local/models.ts";
 import { adam, Bigram, bigramEngine, datum } from "./bigram.ts";
 
 let folder: string;
@@ -35,7 +39,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-/** Rows at positions of their own, two of them at one position. */
+/** Positions of its own, two of them after the same token. */
 const sparse: Datum = {
   modelInput: Int32Array.of(3, 4, 5, 0),
   lossInputs: {
@@ -50,8 +54,7 @@ describe("a remote model is trained like one in this process", () => {
   it("gives the same log-probabilities, losses, gradient norms and samples at every step", async () => {
     const direct = new Bigram();
     for (let step = 0; step < 5; step++) {
-      const [there, here] = [await remote.forwardBackward(batch), await direct.forwardBackward(batch)];
-      expect(there).toEqual(here);
+      expect(await addLikelihood(remote, batch)).toEqual(await addLikelihood(direct, batch));
       expect(await remote.forward(batch)).toEqual(await direct.forward(batch));
       expect(await remote.optimStep(adam)).toEqual(await direct.optimStep(adam));
     }
@@ -73,11 +76,11 @@ describe("a remote model is trained like one in this process", () => {
   });
 
   it("takes calls in the order they are made, awaited or not", async () => {
-    const steps = Array.from({ length: 5 }, () => [remote.forwardBackward(batch), remote.optimStep(adam)] as const);
-    const losses = await Promise.all(steps.map(async ([output]) => (await output).metrics["loss:sum"]!));
+    const steps = Array.from({ length: 5 }, () => [addLikelihood(remote, batch), remote.optimStep(adam)] as const);
+    const losses = await Promise.all(steps.map(async ([output]) => (await output).loss));
     await Promise.all(steps.map(([, step]) => step));
     expect(engine.clients[0]!.calls).toEqual(
-      Array.from({ length: 5 }, () => ["forwardBackward 3", "optimStep"]).flat(),
+      Array.from({ length: 5 }, () => ["forward", "forwardBackward 3", "optimStep"]).flat(),
     );
     expect(losses).toEqual([...losses].sort((a, b) => b - a));
   });
@@ -85,10 +88,9 @@ describe("a remote model is trained like one in this process", () => {
   it("splits a batch that is too large for one request, in order", async () => {
     const many = Array.from({ length: 1100 }, (_, i) => datum([i % 6], [(i * 5) % 6], [i % 3]));
     const direct = new Bigram();
-    const [there, here] = [await remote.forwardBackward(many), await direct.forwardBackward(many)];
-    expect(there.logprobs).toEqual(here.logprobs);
-    expect(there.metrics["loss:sum"]).toBeCloseTo(here.metrics["loss:sum"]!, 6);
-    expect(engine.clients[0]!.calls).toEqual(["forwardBackward 1024", "forwardBackward 76"]);
+    expect(await addLikelihood(remote, many)).toEqual(await addLikelihood(direct, many));
+    const calls = ["forward", "forward", "forwardBackward 1024", "forwardBackward 76"];
+    expect(engine.clients[0]!.calls).toEqual(calls);
     expect((await remote.optimStep(adam)).grad_norm).toBeCloseTo((await direct.optimStep(adam)).grad_norm!, 6);
   });
 
@@ -96,7 +98,7 @@ describe("a remote model is trained like one in this process", () => {
     const sampler = remote.sampler("current");
     const before = await sampler.computeLogprobs([[0, 1]]);
     expect(await sampler.computeLogprobs([[0, 1]])).toEqual(before);
-    await remote.forwardBackward([datum([0], [1])]);
+    await addLikelihood(remote, [datum([0], [1])]);
     await remote.optimStep(adam);
     expect((await sampler.computeLogprobs([[0, 1]]))[0]![1]).toBeGreaterThan(before[0]![1]!);
   });
@@ -110,81 +112,108 @@ describe("a remote model is trained like one in this process", () => {
   });
 });
 
-describe("a custom loss", () => {
+describe("a loss of one's own", () => {
   /** Squared log-probabilities, weighted: no cross-entropy. */
-  const squares: CustomLoss = {
-    support: "sampled",
-    compute: (data, logprobs) => {
-      const terms = logprobs.map(({ data: row }, i) =>
-        row.map((logprob, r) => data[i]!.lossInputs.weights.data[r]! * logprob ** 2),
-      );
-      const gradient = logprobs.map(({ data: row, shape }, i) => ({
-        data: row.map((logprob, r) => 2 * data[i]!.lossInputs.weights.data[r]! * logprob),
-        shape,
-      }));
+  const squares: Loss = {
+    support: "targets",
+    begin: (items) => {
+      let value = 0;
       return {
-        loss: terms.reduce((sum, row) => sum + row.reduce((s, x) => s + x, 0), 0),
-        gradient,
-        metrics: { seen: data.length },
+        add: ({ spans, logprobs }, { gradient, scale }) => {
+          for (const [i, { index, from }] of spans.entries()) {
+            for (const [row, logprob] of logprobs[i]!.data.entries()) {
+              const weight = items[index]!.weights[from + row]!;
+              value += weight * logprob ** 2;
+              gradient[i]!.data[row]! += scale * 2 * weight * logprob;
+            }
+          }
+        },
+        end: () => ({ value, metrics: { seen: items.length } }),
       };
     },
   };
 
   it("has the gradient of a loss that is computed beside the model", async () => {
     const direct = new Bigram();
-    expect(await remote.forwardBackwardCustom(batch, squares)).toEqual(
-      await direct.forwardBackwardCustom(batch, squares),
-    );
+    expect(await backward(remote, batch, squares)).toEqual(await backward(direct, batch, squares));
     expect(Math.hypot(...direct.gradient)).toBeGreaterThan(1);
-    engine.clients[0]!.gradient.forEach((slope, i) => {
-      expect(slope).toBeCloseTo(direct.gradient[i]!, 5);
+    engine.clients[0]!.gradient.forEach((g, i) => {
+      expect(g).toBeCloseTo(direct.gradient[i]!, 5);
     });
   });
 
-  it("over the whole vocabulary is refused with what to do", async () => {
-    const whole: CustomLoss = { ...squares, support: "vocabulary" };
-    await expect(remote.forwardBackwardCustom(batch, whole)).rejects.toThrow(
-      /no whole-vocabulary.*support "sampled".*embedded engine/,
-    );
-    await expect(remote.sampler("base").distributions(batch)).rejects.toThrow(/no whole-vocabulary.*computeLogprobs/);
+  it("that takes either is given targets: cross-entropy trains", async () => {
+    const data = [datum([0, 1, 2], [1, 2, 3], [0, 1, 1]), datum([5, 5], [0, 1], [2, 0.25])];
+    const direct = new Bigram();
+    const losses: number[] = [];
+    for (let step = 0; step < 30; step++) {
+      const { value, metrics } = await backward(remote, data, crossEntropyLoss());
+      expect(value).toBeCloseTo((await backward(direct, data, crossEntropyLoss())).value, 6);
+      expect(metrics.cross_entropy).toBe(value);
+      await remote.optimStep(adam);
+      await direct.optimStep(adam);
+      losses.push(value);
+    }
+    expect(losses.at(-1)!).toBeLessThan(losses[0]! / 3);
   });
 
-  it("of the adapter's matrices is refused with what to do", async () => {
-    await expect(remote.backwardAdapter()).rejects.toThrow(
-      /keeps the adapter's matrices on its server.*l1, l2, elastic_net, orthogonality.*embedded engine/,
+  it("over the whole vocabulary is refused with what to do, and sends nothing", async () => {
+    await expect(backward(remote, batch, { ...squares, support: "vocabulary" })).rejects.toThrow(
+      /needs log-probabilities of the whole vocabulary.*target tokens alone: use a loss with support "targets" or "either", or an embedded engine/,
     );
+    expect(engine.clients[0]!.calls).toEqual([]);
   });
 
-  it("with a gradient for too few rows is refused", async () => {
-    const short: CustomLoss = { support: "sampled", compute: () => ({ loss: 0, gradient: [], metrics: {} }) };
-    await expect(remote.forwardBackwardCustom(batch, short)).rejects.toThrow(/shape none for datum 0, expected \[3\]/);
+  it("that fails sends no gradient, and the next call is as ever", async () => {
+    const failing = remote.forwardBackward(batch, () => {
+      throw new Error("no luck");
+    });
+    await expect(failing).rejects.toThrow("no luck");
+    await addLikelihood(remote, batch);
+    expect(engine.clients[0]!.calls).toEqual(["forward", "forward", "forwardBackward 3"]);
+  });
+
+  it("of no data asks nothing", async () => {
+    const { value } = await backward(remote, [], crossEntropyLoss());
+    expect(value).toBe(0);
+    expect(engine.clients[0]!.calls).toEqual([]);
   });
 });
 
-describe("a state is saved under a name", () => {
+it("nothing that a server does not tell is there to refuse", () => {
+  const client: TrainingClient = remote;
+  for (const capability of ["vocabulary", "matrices", "snapshots", "state", "revert", "folders", "lora"] as const) {
+    expect(client[capability], capability).toBeUndefined();
+  }
+  const sampler = client.sampler("base");
+  for (const capability of ["distributions", "hidden", "fromHidden", "eachRun"] as const) {
+    expect(sampler[capability], capability).toBeUndefined();
+  }
+});
+
+describe("a checkpoint is saved under a name", () => {
   it("and goes on from there, optimizer and all, in this model or another", async () => {
     const step = async (client: RemoteTrainingClient) => [
-      (await client.forwardBackward(batch)).metrics["loss:sum"],
+      (await addLikelihood(client, batch)).loss,
       await client.optimStep(adam),
     ];
     await step(remote);
-    await remote.saveState("first");
+    expect(await remote.checkpoints.save("first")).toBe(`tinker://${remote.modelId}/weights/first`);
     const after = [await step(remote), await step(remote)];
-    await remote.loadState("first");
+    await remote.checkpoints.load("first");
     expect([await step(remote), await step(remote)]).toEqual(after);
 
     const other = await service.createTrainingClient({ base_model: "bigram", rank: 4 });
-    await other.loadState(`tinker://${remote.modelId}/weights/first`);
+    await other.checkpoints.load(`tinker://${remote.modelId}/weights/first`);
     expect([await step(other), await step(other)]).toEqual(after);
   });
 
   it("that is a name and not a path", async () => {
-    await expect(remote.saveState("../elsewhere")).rejects.toThrow(/"..\/elsewhere", expected letters/);
-    await expect(remote.loadState("unheard-of")).rejects.toThrow(/saved no state named unheard-of/);
-    await expect(remote.loadState(`tinker://${remote.modelId}/weights/unheard-of`)).rejects.toThrow(
+    await expect(remote.checkpoints.save("../elsewhere")).rejects.toThrow(/"..\/elsewhere", expected letters/);
+    await expect(remote.checkpoints.load("unheard-of")).rejects.toThrow(/saved no checkpoint named unheard-of/);
+    await expect(remote.checkpoints.load(`tinker://${remote.modelId}/weights/unheard-of`)).rejects.toThrow(
       /no checkpoint tinker:/,
     );
-    await expect(remote.saveAdapter()).rejects.toThrow(/saveState/);
   });
 });
 
@@ -203,13 +232,13 @@ describe("what the server will not do is said in its own words", () => {
   });
 
   it("a failing operation; the model goes on with the next", async () => {
-    const failing = remote.forwardBackward([datum([9], [0])]);
+    const failing = addLikelihood(remote, [datum([9], [0])]);
     await expect(failing).rejects.toThrow(OperationFailedError);
     await expect(failing).rejects.toThrow(/token 9 is not in the vocabulary of 6/);
-    expect((await remote.forward(batch)).logprobs).toHaveLength(3);
+    expect(await remote.forward(batch)).toHaveLength(3);
   });
 
-  it("a datum without rows for its tokens is not even sent", async () => {
+  it("a datum without targets for its tokens is not even sent", async () => {
     await expect(remote.forward([datum([1, 2], [3])])).rejects.toThrow(/1 targets for 2 tokens/);
     expect(engine.clients[0]!.calls).toEqual([]);
   });
