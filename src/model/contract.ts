@@ -128,14 +128,14 @@ export interface SamplingClient extends Partial<VocabularyModel> {
   ): Promise<readonly PromptTopK[]>;
 }
 
-/** The tokens that could stand at each place of one prompt of N tokens, row-major [N, k]. Row 0 has nothing before it and means nothing. */
+/** The tokens that could stand at each place of one prompt of N tokens, row-major [N, k]. Row 0 is undefined: no token comes before it. */
 export interface PromptTopK {
   readonly tokens: Int32Array;
   /** Natural log-probabilities in the whole vocabulary, given the tokens before the place. */
   readonly logprobs: Float32Array;
 }
 
-/** What a model tells that hands out whole distributions: an exact reference. */
+/** What a model offers that gives whole distributions: an exact reference. */
 export interface VocabularyModel {
   /** The log-probabilities of each position of each datum, [M, V]. */
   distributions(data: readonly Datum[]): Promise<readonly Tensor[]>;

@@ -28,7 +28,7 @@ export class Futures {
     return id;
   }
 
-  /** The outcome, once there is one; undefined when the id means nothing (any more). */
+  /** The outcome, once there is one; undefined for an unknown id, or one that was forgotten. */
   get(id: string): Promise<Result> | undefined {
     return this.#futures.get(id)?.settled;
   }

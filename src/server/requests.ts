@@ -57,7 +57,10 @@ export const sampleContent = z.object({
     temperature: z.number().min(0).default(1),
     seed: z.int().nullish(),
     stop: z
-      .array(z.int("stop has text, and the server no tokenizer: give token ids"), "stop is no list: give token ids")
+      .array(
+        z.int("stop holds text, and this server has no tokenizer: give token ids"),
+        "stop is not a list: give token ids",
+      )
       .nullish(),
     top_k: z.literal(-1, "top_k is not supported here: leave it at -1").default(-1),
     top_p: z.literal(1, "top_p is not supported here: leave it at 1").default(1),
@@ -76,7 +79,7 @@ export function parseBody<T>({ body }: HttpRequest, schema: z.ZodType<T>): T {
   try {
     json = JSON.parse(body.toString("utf8"));
   } catch {
-    throw new HttpError(400, "the body is no JSON");
+    throw new HttpError(400, "the body is not JSON");
   }
   const parsed = schema.safeParse(json);
   if (!parsed.success) {

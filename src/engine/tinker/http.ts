@@ -83,7 +83,7 @@ export class Http {
     const options = { timeout: Number.POSITIVE_INFINITY, sleep: this.#sleep, delay };
     for (;;) {
       const answer = await withRetries((signal) => this.#once(this.#url + path, body, signal), options, signal);
-      // A long poll that the server ended is no failure, and failures are counted from it anew.
+      // The server ended a long poll: that is not a failure, and the count of failures starts again.
       if (answer.status !== 408) return answer.content;
     }
   }

@@ -5,11 +5,11 @@ import type { WireDatum } from "./wire/forward-backward.ts";
 import type { WireTensor } from "./wire/tensor.ts";
 
 /*
- * A datum of klamp's has M rows at positions of its own. On Tinker's wire loss inputs are [N], a row at every token, or
- * [N, K], K rows at every token. Both say the same: rows become cells, and cells without a row get weight 0.
+ * A datum of klamp's has M positions, each after a token of its choice. On Tinker's wire loss inputs are [N], one position a
+ * token, or [N, K], K positions a token. Both say the same: positions become cells, and cells without one get weight 0.
  */
 
-/** The cell of [N, K] that holds each row, and K: how many rows the fullest position has. */
+/** The cell of [N, K] that holds each position, and K: how many positions the fullest token has. */
 function cellsOf(datum: Datum): { cells: Int32Array; width: number } {
   const rows = rowCount(datum);
   const length = datum.modelInput.length;
@@ -48,7 +48,7 @@ export function toWire(datum: Datum): WireDatum {
   };
 }
 
-/** The rows of `datum`, [M], from what the wire has for each of its cells. */
+/** What the wire has for each cell of a datum, as one number for each of its positions, [M]. */
 export function rowsOf(datum: Datum, tensor: WireTensor | undefined): Tensor {
   const { cells, width } = cellsOf(datum);
   const expected = datum.modelInput.length * width;
@@ -61,7 +61,7 @@ export function rowsOf(datum: Datum, tensor: WireTensor | undefined): Tensor {
   return { data: Float32Array.from(cells, (cell) => tensor.data[cell]!), shape: [cells.length] };
 }
 
-/** The datum that a wire datum stands for: every cell is a row. */
+/** The datum that a wire datum stands for: every cell is a position. */
 export function fromWire({ tokens, lossInputs }: WireDatum, source: string): Datum {
   const { target_tokens, weights } = lossInputs;
   if (!target_tokens || !isInteger(target_tokens))

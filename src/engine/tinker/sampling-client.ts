@@ -63,7 +63,7 @@ export class RemoteSamplingClient implements SamplingClient {
   }
 
   /**
-   * The k likeliest tokens at each place of each prompt of N tokens, row-major [N, k]; row 0 means nothing. What
+   * The k likeliest tokens at each place of each prompt of N tokens, row-major [N, k]; row 0 is undefined. What
    * `promptReference` needs of a model on a server.
    *
    * @throws UserError when the server knows fewer than k tokens at a place, as it says by token 0 at −99999.

@@ -156,7 +156,7 @@ describe("what is refused", () => {
     );
     const fewer = changedConfig({ target_modules: ["q_proj"] });
     expect(await complaint(() => model.trainingClient({ adapter: fewer }), fewer)).toMatch(
-      /^adapter_model\.safetensors holds base_model\.model\..*, for which this model has no place/,
+      /^adapter_model\.safetensors holds base_model\.model\..*, which is not a LoRA matrix of this model/,
     );
     const { matrices, ...settings } = await readAdapter(PEFT, model.config);
     const [first, ...others] = matrices;

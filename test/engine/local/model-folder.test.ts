@@ -16,7 +16,7 @@ describe("config.json", () => {
     expect(await complaint(() => readModelConfig(folder), folder)).toContain("config.json cannot be read; a model is");
     for (const [content, expected] of [
       ["{", "config.json is not JSON ("],
-      ["null", "config.json holds no JSON object, expected one."],
+      ["null", "config.json does not hold a JSON object."],
     ] as const) {
       writeFileSync(join(folder, "config.json"), content);
       expect(await complaint(() => readModelConfig(folder), folder)).toContain(expected);
@@ -63,7 +63,7 @@ describe("weights", () => {
     for (const index of ["{", "{}", "null"]) {
       writeFileSync(join(folder, "model.safetensors.index.json"), index);
       expect(await complaint(() => LocalModel.open(folder), folder)).toMatch(
-        /^model\.safetensors\.index\.json is no index of shards, which is JSON with a weight_map: /,
+        /^model\.safetensors\.index\.json is not an index of shards, JSON with a weight_map: /,
       );
     }
   });

@@ -34,7 +34,7 @@ export async function readAdapter(folder: string, config: ModelConfig): Promise<
     const strange = [...file.shapes.keys()].find((name) => !matrices.has(name));
     if (strange)
       throw new UserError(
-        `${file.path} holds ${strange}, for which this model has no place; was the adapter made for another model?`,
+        `${file.path} holds ${strange}, which is not a LoRA matrix of this model; was the adapter made for another model?`,
       );
     return { ...settings, matrices };
   } finally {

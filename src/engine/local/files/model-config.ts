@@ -20,6 +20,6 @@ export async function readModelConfig(folder: string): Promise<ModelConfig> {
       `${path} ${why}; a model is a Hugging Face folder with config.json, model.safetensors and tokenizer.json.`,
     );
   }
-  if (typeof values !== "object" || values === null) throw new UserError(`${path} holds no JSON object, expected one.`);
+  if (typeof values !== "object" || values === null) throw new UserError(`${path} does not hold a JSON object.`);
   return parseModelConfig(values, path);
 }

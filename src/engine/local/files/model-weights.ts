@@ -47,7 +47,7 @@ async function shardPaths(folder: string): Promise<string[]> {
     return [...new Set(Object.values(weight_map))].map((file) => join(folder, file));
   } catch (cause) {
     throw new UserError(
-      `${index} is no index of shards, which is JSON with a weight_map: ${(cause as Error).message}; fetch it again.`,
+      `${index} is not an index of shards, JSON with a weight_map: ${(cause as Error).message}; download it again.`,
       { cause },
     );
   }

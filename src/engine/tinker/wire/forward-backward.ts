@@ -55,7 +55,7 @@ export function encodeForwardBackwardRequest(request: ForwardBackwardRequest): U
   });
 }
 
-/** Model and place in its order alone: enough to queue a request whose content may yet prove wrong. */
+/** Only the model and the number: enough to queue a request whose content may turn out to be invalid. */
 export function peekForwardBackwardRequest(bytes: Uint8Array): Pick<ForwardBackwardRequest, "model_id" | "seq_id"> {
   const message = new Message(bytes);
   return { model_id: message.text(1), seq_id: message.number(2) };
@@ -95,7 +95,7 @@ function decodeDatum(bytes: Uint8Array): WireDatum {
 function decodeChunk(bytes: Uint8Array): Int32Array {
   const chunk = new Message(bytes);
   if (!chunk.has(1))
-    throw new UserError("a chunk holds an image or sound, expected encoded_text: the models here read text alone");
+    throw new UserError("a chunk holds an image or sound, expected encoded_text: the models here read text only");
   return integers(new Message(chunk.bytes(1)).bytes(1));
 }
 

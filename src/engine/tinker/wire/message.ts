@@ -10,7 +10,7 @@ export class Message {
     try {
       while (reader.pos < reader.len) this.#readField(reader);
     } catch (cause) {
-      throw new UserError(`${bytes.length} bytes are no protobuf message, expected one of Tinker's`, { cause });
+      throw new UserError(`${bytes.length} bytes are not a protobuf message of the Tinker API`, { cause });
     }
   }
 

@@ -33,7 +33,7 @@ export const integers = (bytes: Uint8Array) => new Int32Array(copied(bytes, 4));
 export const longs = (bytes: Uint8Array) =>
   Int32Array.from(new BigInt64Array(copied(bytes, 8)), (long) => {
     if (BigInt.asIntN(32, long) !== long)
-      throw new UserError(`the tensor holds ${long}, which is no token id or position`);
+      throw new UserError(`the tensor holds ${long}, expected token ids or positions below 2^31`);
     return Number(long);
   });
 
