@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runCommandLine } from "../src/cli/program.ts";
 import type { Summary } from "../src/drift/summary.ts";
-import { readModelConfig } from "../src/engine/families/model-config.ts";
 import { readAdapter } from "../src/engine/local/files/adapter.ts";
+import { readModelConfig } from "../src/engine/local/files/model-config.ts";
 
 /** The main job as it is shipped, on the shipped model: what `npm start` runs. */
 describe("klamp quickstart", { timeout: 900_000 }, () => {

@@ -102,7 +102,7 @@ test("a file of the base's own distributions at another temperature is refused, 
   const limits = { maxLength: maxPositions, vocabSize };
   const data = await loadDataset(workspace.path("train.jsonl"), loadTokenizer(MODEL), limits);
   const whole = data.map(({ modelInput }) => everyToken([...modelInput, 0]));
-  const tempered = (await model.sampler().distributions(whole)).map(({ data, shape }) =>
+  const tempered = (await (await model.sampler()).distributions(whole)).map(({ data, shape }) =>
     logSoftmax({ data: data.map((x) => x / 2), shape }),
   );
   await model.close();
@@ -122,7 +122,7 @@ test("a file of the base's own distributions at another temperature is refused, 
 describe("a server", () => {
   async function serve(options: Partial<VllmOptions> = {}) {
     const model = await LocalModel.open(MODEL, { threads: 1 });
-    const server = await startVllm({ model: model.sampler(), tokenizer: loadTokenizer(MODEL), ...options });
+    const server = await startVllm({ model: await model.sampler(), tokenizer: loadTokenizer(MODEL), ...options });
     return { ...server, close: () => model.close() };
   }
   const held = (url: string, more: Json = {}) => [

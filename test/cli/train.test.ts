@@ -168,7 +168,7 @@ describe("data and what holds the model", () => {
       Array.from({ length: 9 }, (_, k) => 5 + ((i * 7 + k * 3) % 200)),
     );
     const model = await LocalModel.open(MODEL);
-    const base = await model.sampler().distributions(tokens.map((each) => everyToken(each)));
+    const base = await (await model.sampler()).distributions(tokens.map((each) => everyToken(each)));
     await model.close();
     const vectors = base.map(({ data }) =>
       Array.from({ length: 8 }, (_, row) => [...data.subarray(row * 320, (row + 1) * 320)]),
@@ -200,7 +200,7 @@ describe("data and what holds the model", () => {
       vocabSize: 320,
     });
     const model = await LocalModel.open(MODEL);
-    const base = await model.sampler().distributions(data);
+    const base = await (await model.sampler()).distributions(data);
     await model.close();
     await writeSafetensors(workspace.path("base.safetensors"), new Map(base.map((each, i) => [`${i}`, each])));
     const anchor = { ...KL, text: { file: "./texts.jsonl", batch_size: 2 } };

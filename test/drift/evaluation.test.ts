@@ -39,7 +39,7 @@ afterAll(() => model.close());
 
 describe("an evaluation", () => {
   test("scores each set as it stands alone, and measures nothing that was not asked for", async () => {
-    const base = model.sampler();
+    const base = await model.sampler();
     const found = await evaluate(base, base, plan);
     for (const [name, score] of Object.entries({ task: found.task, ...found.skills })) {
       expect(score, name).toEqual((await exactMatch(base, rows[name as keyof typeof rows], tokenizer, 24)).score);
@@ -51,7 +51,7 @@ describe("an evaluation", () => {
   });
 
   test("of nothing is nothing", async () => {
-    const base = model.sampler();
+    const base = await model.sampler();
     expect(await evaluate(base, base, { ...plan, task: null, skills: new Map() })).toEqual({
       task: null,
       skills: {},
@@ -62,7 +62,7 @@ describe("an evaluation", () => {
   });
 
   test("measures drift on the base's own text, and validation data beside it", async () => {
-    const base = model.sampler();
+    const base = await model.sampler();
     const baseSamples = await drawDriftSamples(base, tokenizer, 6, 20);
     expect(baseSamples).toHaveLength(6);
     expect(await drawDriftSamples(base, tokenizer, 0, 20)).toEqual([]);
@@ -82,7 +82,7 @@ describe("an evaluation", () => {
 
 describe("shown answers", () => {
   async function shown(changes: Partial<EvaluationPlan>) {
-    const base = model.sampler();
+    const base = await model.sampler();
     return (await evaluate(base, base, { ...plan, ...changes })).samples;
   }
   const sets = (samples: readonly { set: string }[]) => samples.map(({ set }) => set).join(" ");
@@ -90,7 +90,7 @@ describe("shown answers", () => {
   test("are the first of each set: half the task's, the others in turn the skills'", async () => {
     const samples = await shown({});
     expect(sets(samples)).toBe("task task task task capitals capitals opposites");
-    const base = model.sampler();
+    const base = await model.sampler();
     for (const name of ["task", "capitals", "opposites"] as const) {
       const { answers } = await exactMatch(base, rows[name], tokenizer, 24);
       for (const [i, sample] of samples.filter(({ set }) => set === name).entries()) {

@@ -5,6 +5,7 @@ import { type Datum, rowCount } from "../../src/data/datum.ts";
 import { loadTokenizer } from "../../src/data/tokenizer.ts";
 import { type Tensor, tensor } from "../../src/divergence/tensor.ts";
 import { LocalModel } from "../../src/engine/local/local-model.ts";
+import type { LocalSamplingClient } from "../../src/engine/local/sampling-client.ts";
 import type { Span } from "../../src/loss/contract.ts";
 import { drawBaseSamples } from "../../src/model/base-samples.ts";
 import type { SamplingClient } from "../../src/model/contract.ts";
@@ -14,34 +15,35 @@ import { newStep, positionByPosition, rowsOf, wholeSpans } from "./asking.ts";
 
 const FOLDER = fileURLToPath(new URL("../../models/small-world/", import.meta.url));
 let model: LocalModel;
+let sampler: LocalSamplingClient;
 let data: readonly Datum[];
 beforeAll(async () => {
   model = await LocalModel.open(FOLDER, { threads: 1 });
   const how = { samples: 6, max_tokens: 10, temperature: 1, seed: 2 };
-  data = await drawBaseSamples(model.sampler(), loadTokenizer(FOLDER), how);
+  sampler = await model.sampler();
+  data = await drawBaseSamples(sampler, loadTokenizer(FOLDER), how);
 });
 afterAll(() => model.close());
 
 /** The base: what its decoder read, call by call, and how many tensors its head was given, call by call. */
 function watched() {
-  const base = model.sampler();
   const passes: (readonly Datum[])[] = [];
   const heads: number[] = [];
   const watched: ReferenceModel = {
     distributions: (data) => {
       passes.push(data);
-      return base.distributions(data);
+      return sampler.distributions(data);
     },
     hidden: (data) => {
       passes.push(data);
-      return base.hidden(data);
+      return sampler.hidden(data);
     },
     fromHidden: (hidden) => {
       heads.push(hidden.length);
-      return base.fromHidden(hidden);
+      return sampler.fromHidden(hidden);
     },
   };
-  return { passes, heads, watched, base };
+  return { passes, heads, watched };
 }
 
 function expectClose(found: readonly Tensor[], expected: readonly Tensor[]) {
@@ -63,7 +65,7 @@ function partsOf(batch: readonly Datum[]): Span[][] {
 describe("the base", () => {
   test("gives the distributions that the model gives: whole, in parts in any order, position by position", async () => {
     const { watched: base } = watched();
-    const expected = await model.sampler().distributions(data);
+    const expected = await sampler.distributions(data);
     const open = await baseReference(base).begin(data, newStep());
     expectClose(await open.rows(wholeSpans(data)), expected);
     for (const part of partsOf(data)) {
@@ -160,7 +162,7 @@ describe("a live model", () => {
     for (let number = 1; number <= 2; number++) {
       const step = newStep({ number });
       for (let i = 0; i < 2; i++) {
-        expectClose(await rowsOf(reference, data, step), await model.sampler().distributions(data));
+        expectClose(await rowsOf(reference, data, step), await sampler.distributions(data));
       }
     }
     expect(passes).toEqual([data, data]);
@@ -197,6 +199,6 @@ test.each([
 });
 
 test("rows are one for each position that the datum asks for", async () => {
-  const [found] = await rowsOf(baseReference(model.sampler()), data.slice(0, 1));
+  const [found] = await rowsOf(baseReference(sampler), data.slice(0, 1));
   expect(found!.shape).toEqual([rowCount(data[0]!), model.config.vocabSize]);
 });

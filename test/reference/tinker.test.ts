@@ -8,6 +8,7 @@ import { selectTopK } from "../../src/divergence/supports/top-k.ts";
 import { connect, type ServiceClient } from "../../src/engine/tinker/index.ts";
 import { baseReference, promptReference, type Reference, targetsReference } from "../../src/reference/index.ts";
 import { createServer, type RunningServer } from "../../src/server/index.ts";
+import { addLikelihood } from "../engine/local/models.ts";
 import { adam, Bigram, bigramEngine, VOCABULARY } from "../engine/tinker/bigram.ts";
 import { newStep, positionByPosition, rowsOf } from "./asking.ts";
 
@@ -24,7 +25,7 @@ beforeAll(async () => {
   server = await createServer(bigramEngine(), { checkpoints: folder, holdMs: 200 });
   service = await connect({ baseUrl: server.url });
   for (let step = 0; step < 3; step++) {
-    await here.forwardBackward(DATA);
+    await addLikelihood(here, DATA);
     await here.optimStep(adam);
   }
 });

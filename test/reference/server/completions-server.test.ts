@@ -9,6 +9,7 @@ import { loadTokenizer } from "../../../src/data/tokenizer.ts";
 import { klDivergence } from "../../../src/divergence/kl-divergence.ts";
 import { selectTopK } from "../../../src/divergence/supports/top-k.ts";
 import { LocalModel } from "../../../src/engine/local/local-model.ts";
+import type { LocalSamplingClient } from "../../../src/engine/local/sampling-client.ts";
 import { drawBaseSamples } from "../../../src/model/base-samples.ts";
 import { checkTemperature } from "../../../src/reference/check-temperature.ts";
 import { promptReference } from "../../../src/reference/prompt-reference.ts";
@@ -19,14 +20,16 @@ import { startVllm, type VllmOptions } from "./vllm.ts";
 const FOLDER = fileURLToPath(new URL("../../../models/small-world/", import.meta.url));
 const tokenizer = loadTokenizer(FOLDER);
 let model: LocalModel;
+let base: LocalSamplingClient;
 let data: readonly Datum[];
 beforeAll(async () => {
   model = await LocalModel.open(FOLDER, { threads: 1 });
-  data = await drawBaseSamples(model.sampler(), tokenizer, { samples: 20, max_tokens: 12, temperature: 1, seed: 5 });
+  base = await model.sampler();
+  data = await drawBaseSamples(base, tokenizer, { samples: 20, max_tokens: 12, temperature: 1, seed: 5 });
 });
 afterAll(() => model.close());
 
-const start = (options: Partial<VllmOptions> = {}) => startVllm({ model: model.sampler(), tokenizer, ...options });
+const start = (options: Partial<VllmOptions> = {}) => startVllm({ model: base, tokenizer, ...options });
 const reference = (url: string, options: Partial<CompletionsServerOptions> = {}, k = 8) =>
   promptReference(
     completionsServer({
@@ -45,7 +48,7 @@ describe("the rows", () => {
     async (protocol) => {
       const { url } = await start();
       const asked = reference(`${url}/v1/`, { protocol });
-      const whole = await model.sampler().distributions(data);
+      const whole = await base.distributions(data);
       const rows = await rowsOf(asked, data);
       for (const [i, found] of rows.entries()) {
         const expected = selectTopK(whole[i]!, 8);
@@ -73,7 +76,7 @@ describe("the rows", () => {
     const asked = reference(url);
     for (const positions of [[1], [3, 0]]) {
       const [found] = await rowsOf(asked, [some(positions)]);
-      const [whole] = await model.sampler().distributions([some(positions)]);
+      const [whole] = await base.distributions([some(positions)]);
       expect(found!.tokens).toEqual(selectTopK(whole!, 8).tokens);
     }
     expect(requests.map(({ prompt }) => prompt)).toEqual([[[0, 5, 9, 30]], [[0, 5, 9, 30, 31]]]);
@@ -84,14 +87,14 @@ describe("the rows", () => {
     const client = await model.trainingClient({ rank: 4, seed: 1 });
     const noise = [...client.parameters.values()];
     for (const { data } of noise) for (let i = 0; i < data.length; i++) data[i] = 0.1 * Math.sin(i);
-    const p = await client.snapshot().distributions(data);
-    const base = await model.sampler().distributions(data);
+    const p = await client.snapshots.take().distributions(data);
+    const known = await base.distributions(data);
     const positions = data.reduce((sum, datum) => sum + rowCount(datum), 0);
     for (const direction of ["forward", "reverse"] as const) {
       const mean = (q: readonly Parameters<typeof klDivergence>[1][]) =>
         p.reduce((sum, p, i) => sum + klDivergence(p, q[i]!, { direction, reduction: "sum" }), 0) / positions;
       const bound = async (k: number) => mean(await rowsOf(reference(url, {}, k), data));
-      const exact = mean(base);
+      const exact = mean(known);
       let last = 0;
       for (const k of [1, 8, 64]) {
         const found = await bound(k);
@@ -247,18 +250,18 @@ describe("errors say what to do", () => {
 
   test("a temperature, told apart from another model by the base", async () => {
     const { url } = await start({ temperature: 1.5 });
-    const tempered = checkTemperature(reference(url), model.sampler());
+    const tempered = checkTemperature(reference(url), base);
     await expect(tempered.begin(data, newStep())).rejects.toThrow(
       /datum 0 \(base sample 1\): it is the base's own distribution at temperature 1.5: ask for log-probabilities at temperature 1$/,
     );
     const client = await model.trainingClient({ rank: 4, seed: 1 });
     for (const { data } of client.parameters.values())
       for (let i = 0; i < data.length; i++) data[i] = 0.1 * Math.sin(i);
-    const other = await start({ model: client.snapshot() });
-    const found = await rowsOf(checkTemperature(reference(other.url), model.sampler()), data);
+    const other = await start({ model: client.snapshots.take() });
+    const found = await rowsOf(checkTemperature(reference(other.url), base), data);
     expect(found).toHaveLength(20);
     const same = await start();
-    await checkTemperature(reference(same.url), model.sampler()).begin(data, newStep());
+    await checkTemperature(reference(same.url), base).begin(data, newStep());
     await client.close();
   });
 

@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import { createRandom } from "../../../src/common/random.ts";
 import { type Datum, everyToken } from "../../../src/data/datum.ts";
-import { HiddenHead } from "../../../src/engine/local/head.ts";
 import { LocalModel } from "../../../src/engine/local/local-model.ts";
 import type { StoreIdentity } from "../../../src/reference/store/identity.ts";
 import { MODEL } from "../../engine/local/fixture.ts";
@@ -12,8 +11,8 @@ import { MODEL } from "../../engine/local/fixture.ts";
 /** @file A small model, texts for it, and folders for stores of its distributions. */
 
 export const model = await LocalModel.open(MODEL, { threads: 1 });
-export const base = model.sampler();
-export const head = new HiddenHead(model, "tests");
+export const base = await model.sampler();
+export const head = model.stores.head("tests");
 
 /** What a store of the fixture's model holds. */
 export function identityOf(kind: "top-k" | "hidden", k = 16): StoreIdentity {
@@ -23,7 +22,7 @@ export function identityOf(kind: "top-k" | "hidden", k = 16): StoreIdentity {
     vocabulary: model.config.vocabSize,
     hidden_size: kind === "hidden" ? model.config.hiddenSize : null,
     temperature: 1,
-    model: model.digest(),
+    model: model.stores.digest(),
     adapter: "none",
     tokenizer: "sha256:0",
   };
