@@ -4,7 +4,7 @@ import type { Question } from "../../src/data/questions.ts";
 import { loadTokenizer } from "../../src/data/tokenizer.ts";
 import { encodePrompt, endWithEos } from "../../src/data/weighted-tokens.ts";
 import { exactMatch, saysWords } from "../../src/drift/exact-match.ts";
-import type { SamplingParams } from "../../src/model/legacy.ts";
+import type { SamplingParams } from "../../src/model/contract.ts";
 
 const tokenizer = loadTokenizer(fileURLToPath(new URL("../../models/small-world/", import.meta.url)));
 

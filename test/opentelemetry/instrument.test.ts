@@ -17,6 +17,7 @@ import { everyToken } from "../../src/data/datum.ts";
 import { instrument } from "../../src/opentelemetry/index.ts";
 import { baseReference } from "../../src/reference/base.ts";
 import { KLDivergence, type Regularizer } from "../../src/regularizer/index.ts";
+import { stepMetrics } from "../../src/train/metrics.ts";
 import { train } from "../../src/train/train.ts";
 import { ADAMW } from "../train/adamw.ts";
 import { TableModel } from "../train/table-model.ts";
@@ -108,7 +109,7 @@ test("steps are spans, their regularizers spans below them, with what was measur
     expect(below[0]!.attributes).toMatchObject({
       "klamp.step": i + 1,
       "klamp.weight": 0.1,
-      "klamp.kl_divergence": rows[i]!["one/kl_divergence"],
+      "klamp.kl_divergence": rows[i]!.regularizers.one!.metrics.kl_divergence,
     });
     for (const span of below) {
       expect(seconds(span.startTime)).toBeGreaterThanOrEqual(seconds(step.startTime));
@@ -133,7 +134,7 @@ test("metrics: steps are counted, their duration is a histogram, the rest are ga
   const { measured } = sdk();
   const { rows } = await run();
   const metrics = await measured();
-  const last = rows.at(-1)!;
+  const last = stepMetrics(rows.at(-1)!);
   const points = (name: string) => metrics.get(name)?.dataPoints.map(({ attributes, value }) => [attributes, value]);
   expect(points("klamp.steps")).toEqual([[{}, 3]]);
   expect(metrics.get("klamp.step.duration")?.dataPoints[0]?.value).toMatchObject({ count: 3 });
@@ -161,7 +162,7 @@ test("a regularizer that fails is a span with its error", async () => {
   const { spans } = sdk();
   const failing: Regularizer = {
     name: "failing",
-    compute: async () => {
+    begin: async () => {
       throw new Error("the server does not answer");
     },
   };

@@ -11,6 +11,9 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "klamp-run-"));
 });
 
+/** A run folder saves adapters alone. */
+const NO_STATE = { saveState: async () => undefined, loadState: async () => undefined };
+
 test("a run folder that exists is refused, and nothing in it changes", () => {
   const path = join(folder, "first");
   mkdirSync(path);
@@ -39,9 +42,12 @@ test("each metrics row can be read as soon as it is appended", () => {
 test("saving an adapter again replaces it and leaves no rubbish", async () => {
   const run = createRunFolder(join(folder, "first"));
   const engine = (content: string) => ({
-    saveAdapter: async (to: string) => {
-      mkdirSync(to);
-      writeFileSync(join(to, "adapter"), content);
+    folders: {
+      ...NO_STATE,
+      saveAdapter: async (to: string) => {
+        mkdirSync(to);
+        writeFileSync(join(to, "adapter"), content);
+      },
     },
   });
   await run.saveAdapter(engine("one"));
@@ -53,7 +59,7 @@ test("saving an adapter again replaces it and leaves no rubbish", async () => {
 test("a failed save keeps the adapter that was there", async () => {
   const run = createRunFolder(join(folder, "first"));
   mkdirSync(join(run.path, "adapter"));
-  const failing = { saveAdapter: () => Promise.reject(new Error("disk full")) };
+  const failing = { folders: { ...NO_STATE, saveAdapter: () => Promise.reject(new Error("disk full")) } };
   await expect(run.saveAdapter(failing)).rejects.toThrow("disk full");
   expect(readdirSync(run.path)).toEqual(["adapter"]);
 });
