@@ -9,7 +9,7 @@ import { openEngine } from "../engine/open.ts";
 import type { Engine, TrainingClient } from "../model/contract.ts";
 import { TrainingDivergedError } from "../train/diverged.ts";
 import { type StepMetrics, stepMetrics } from "../train/metrics.ts";
-import { train } from "../train/train.ts";
+import { countSteps, train } from "../train/train.ts";
 import { type Drawn, samplesAsLines } from "./build-anchors.ts";
 import { buildRegularizers } from "./build-regularizers.ts";
 import { checkStart, engineSettings, readInput, withLora } from "./read-input.ts";
@@ -98,7 +98,8 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
 
     const { batch_size, seed, shuffle, report_every, worst_tokens } = config.train;
     const { learning_rate, weight_decay, grad_clip, warmup_steps, betas, eps, schedule } = config.optimizer;
-    const steps = countSteps(config, data.length);
+    const length = { steps: config.train.steps ?? undefined, epochs: config.train.epochs ?? undefined };
+    const steps = countSteps(length, Math.ceil(data.length / batch_size));
     note(`training on ${data.length} examples: ${steps} steps of ${Math.min(batch_size, data.length)}`);
     let folder = null as RunFolder | null;
     const rows: StepMetrics[] = [];
@@ -106,7 +107,7 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
     const { interrupted } = await train({
       client,
       data,
-      steps,
+      ...length,
       batchSize: batch_size,
       seed,
       shuffle,
@@ -165,11 +166,6 @@ function known({ rank, alpha, target_modules, use_rslora }: Config["lora"]) {
     target_modules: target_modules ?? undefined,
     use_rslora: use_rslora ?? undefined,
   };
-}
-
-/** An epoch has each example once, so its last step may have fewer. */
-function countSteps({ train: { steps, epochs, batch_size } }: Config, examples: number): number {
-  return steps ?? Math.max(1, Math.ceil(epochs! * Math.ceil(examples / batch_size)));
 }
 
 function startFolder(config: Config): RunFolder {

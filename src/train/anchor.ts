@@ -24,7 +24,7 @@ export function anchorTexts({
   refresh,
 }: Anchor): (step: number) => Promise<readonly Datum[]> {
   const every = refresh?.every ?? Number.POSITIVE_INFINITY;
-  const order = (texts: readonly Datum[]) => batchesOf(texts, { batchSize, seed, shuffle: true });
+  const order = (texts: readonly Datum[]) => batchesOf(texts, { batchSize, seed, shuffle: true, lastBatch: "full" });
   let [period, batches]: [number, Batches<Datum>] = [0, order(data)];
   return async (step) => {
     const wanted = every === Number.POSITIVE_INFINITY ? 0 : Math.floor((step - 1) / every);

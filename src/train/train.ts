@@ -22,8 +22,10 @@ export interface TrainOptions {
   /** The model under training; its weights change. */
   readonly client: TrainingClient;
   readonly data: readonly Datum[];
-  /** How many updates to make. Default 300. */
+  /** How many updates to make, each on `batchSize` data. Default 300. */
   readonly steps?: number | undefined;
+  /** How often to go through the data instead, each datum once an epoch: the last batch of one may be smaller. May be a fraction. */
+  readonly epochs?: number | undefined;
   /** Data per update. Default 16. */
   readonly batchSize?: number | undefined;
   /** Of the order of the data. Default 1. */
@@ -81,7 +83,10 @@ export interface TrainResult {
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const { client, data, optimizer = {}, adapterPenalties = [], state, signal } = options;
-  const { steps, batchSize, seed, shuffle, reportEvery } = checked(options);
+  const { batchSize, seed, shuffle, reportEvery } = checked(options);
+  const lastBatch = options.epochs === undefined ? "full" : "smaller";
+  const batches = batchesOf(data, { batchSize, seed, shuffle, lastBatch });
+  const steps = countSteps(options, batches.stepsPerEpoch);
   const now = options.now ?? (() => performance.now());
   const events = new StepEvents(steps);
   const terms = (options.regularizers ?? []).map((term) => ("regularizer" in term ? term : { regularizer: term }));
@@ -93,7 +98,6 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const objective = new Objective(terms.map((term) => ({ ...term, regularizer: events.watch(term.regularizer) })));
   const adapter = composeAdapter(adapterPenalties);
   const states = { regularizers: objective.state, penalties: adapter.state };
-  const batches = batchesOf(data, { batchSize, seed, shuffle });
   const rows: StepResult[] = [];
   let taken = state?.step ?? 0;
   if (state) await writeState(state, client, states);
@@ -154,6 +158,18 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     });
   }
   return { rows, interrupted: taken < steps };
+}
+
+/**
+ * How many updates training makes.
+ *
+ * @throws UserError for steps and epochs together, or epochs that are no number above 0.
+ */
+export function countSteps({ steps, epochs }: Pick<TrainOptions, "steps" | "epochs">, stepsPerEpoch: number): number {
+  if (epochs === undefined) return steps ?? TRAIN_DEFAULTS.steps;
+  if (steps !== undefined) throw new UserError("train() was given steps and epochs: give one of them");
+  if (epochs > 0 && epochs < Number.POSITIVE_INFINITY) return Math.max(1, Math.ceil(epochs * stepsPerEpoch));
+  throw new UserError(`epochs of train() is ${epochs}, expected a finite number above 0`);
 }
 
 /** @throws UserError for an invalid setting. */

@@ -77,13 +77,15 @@ test.each([
   expect(plain.at(-1)!.kl_divergence!).toBeGreaterThan(1e-3);
 
   const whose = (change: object) => workspace.train({ ...settings({ ...reference, ...change }), output: "./other" });
-  expect((await whose({ of: "base" })).err).toMatch(/its adapter is sha256:[0-9a-f]{64}, expected none: name another/);
+  expect((await whose({ of: "base" })).err).toMatch(
+    /its adapter is sha256:[0-9a-f]{64}, expected none: choose another folder/,
+  );
   const another = { ...settings(reference), output: "./other" };
   const { err: refused } = await workspace.train({
     ...another,
     train: { ...another.train, adapter: join(FIXTURE, "adapter-final-mr") },
   });
-  expect(refused).toMatch(/its adapter is sha256:[0-9a-f]{64}, expected sha256:[0-9a-f]{64}: name another/);
+  expect(refused).toMatch(/its adapter is sha256:[0-9a-f]{64}, expected sha256:[0-9a-f]{64}: choose another folder/);
   const fresh = await workspace.train({ ...another, train: { steps: 3 } });
   expect(fresh.err).toContain("it is the adapter that training starts from, and there is none: set train.adapter");
 });
@@ -149,7 +151,7 @@ describe("one sentence says what is wrong and which command to run", () => {
     [
       "another k",
       { k: 8 },
-      "is of another reference: its k is 16, expected 8: name another folder, or delete this one",
+      "is of another reference: its k is 16, expected 8: choose another folder, or delete this one",
     ],
     ["another kind", { kind: "hidden", k: undefined }, "its kind is top-k, expected hidden"],
     ["k beyond the vocabulary", { k: 321 }, "is to keep k = 321 tokens, the model's vocabulary has 320: lower k"],

@@ -111,7 +111,7 @@ test("a file of the base's own distributions at another temperature is refused, 
   const { code, err } = await workspace.train({ ...SHORT, regularizers: [{ ...KL, reference }] });
   expect(code).toBe(2);
   expect(err).toMatch(
-    /^klamp: the reference \(.*half\.safetensors\), datum 0 \(train\.jsonl:1\): it is the base's own distribution at temperature 2: ask for log-probabilities at temperature 1, or declare temperature 2\n$/,
+    /^klamp: the reference \(.*half\.safetensors\), datum 0 \(train\.jsonl:1\): it is the base's own distribution at temperature 2: ask for log-probabilities at temperature 1, or set temperature: 2\n$/,
   );
   const declared = { ...reference, temperature: 2 };
   const found = await rowsOf(workspace, { regularizers: [{ ...KL, reference: declared }] }, "declared");

@@ -4,12 +4,22 @@ import { UserError } from "../../src/common/errors.ts";
 import { type BatchOptions, batchesOf } from "../../src/data/batches.ts";
 
 function take(items: readonly number[], options: Partial<BatchOptions>, count: number): number[][] {
-  const batches = batchesOf(items, { batchSize: 2, seed: 1, shuffle: true, ...options });
+  const batches = batchesOf(items, { batchSize: 2, seed: 1, shuffle: true, lastBatch: "smaller", ...options });
   return Array.from({ length: count }, (_, i) => [...batches.at(i + 1)]);
 }
 
 test("without shuffling, the items in order, again and again; the last batch of an epoch is smaller", () => {
   expect(take([1, 2, 3, 4, 5], { shuffle: false }, 5)).toEqual([[1, 2], [3, 4], [5], [1, 2], [3, 4]]);
+});
+
+test("with full batches the last items of an epoch and the first of the next are one", () => {
+  const full = { shuffle: false, lastBatch: "full" } as const;
+  expect(take([1, 2, 3, 4, 5], full, 4)).toEqual([
+    [1, 2],
+    [3, 4],
+    [5, 1],
+    [2, 3],
+  ]);
 });
 
 test("fewer items than a batch: all of them, every time", () => {
@@ -36,29 +46,35 @@ describe("shuffled", () => {
     expect(epochs(1)[0]).not.toEqual(epochs(1)[1]);
   });
 
-  test("each epoch has each item once, whatever the batch size, and all batches but its last are full", () => {
+  test("each epoch has each item once, whatever the batch size and however it ends", () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 1, max: 30 }),
         fc.integer({ min: 1, max: 40 }),
         fc.integer(),
         fc.boolean(),
-        (count, batchSize, seed, shuffle) => {
+        fc.constantFrom("smaller" as const, "full" as const),
+        (count, batchSize, seed, shuffle, lastBatch) => {
           const items = Array.from({ length: count }, (_, i) => i);
-          const { stepsPerEpoch } = batchesOf(items, { batchSize, seed, shuffle });
-          const taken = take(items, { batchSize, seed, shuffle }, 2 * stepsPerEpoch);
-          for (const epoch of [taken.slice(0, stepsPerEpoch), taken.slice(stepsPerEpoch)]) {
-            expect(epoch.flat().sort((a, b) => a - b)).toEqual(items);
-            for (const batch of epoch.slice(0, -1)) expect(batch).toHaveLength(batchSize);
-          }
+          const size = Math.min(batchSize, count);
+          const options = { batchSize, seed, shuffle, lastBatch };
+          const { stepsPerEpoch } = batchesOf(items, options);
+          const taken = take(items, options, Math.ceil(2 * stepsPerEpoch));
+          const flat = taken.flat();
+          for (const from of [0, count]) expect(flat.slice(from, from + count).sort((a, b) => a - b)).toEqual(items);
+          if (lastBatch === "full") for (const batch of taken) expect(batch).toHaveLength(size);
+          else expect(taken.slice(0, stepsPerEpoch).flat()).toHaveLength(count);
         },
       ),
     );
   });
 
-  test("a batch depends on its step alone, in whatever order steps are asked for", () => {
-    const inOrder = take(items, { batchSize: 3 }, 30);
-    const batches = batchesOf(items, { batchSize: 3, seed: 1, shuffle: true });
-    for (const step of [30, 1, 17, 8, 29, 7, 30]) expect(batches.at(step)).toEqual(inOrder[step - 1]);
-  });
+  test.each(["smaller", "full"] as const)(
+    "a batch depends on its step alone, in whatever order steps are asked for (%s)",
+    (lastBatch) => {
+      const inOrder = take(items, { batchSize: 3, lastBatch }, 30);
+      const batches = batchesOf(items, { batchSize: 3, seed: 1, shuffle: true, lastBatch });
+      for (const step of [30, 1, 17, 8, 29, 7, 30]) expect([...batches.at(step)]).toEqual(inOrder[step - 1]);
+    },
+  );
 });

@@ -53,7 +53,7 @@ describe("configurations", () => {
     );
     expect(regularizers[0]).toMatchObject({
       text: { batch_size: 8, max_tokens: 36, temperature: 1, seed: null, refresh_every: null },
-      reference: { server: { k: 20, protocol: "vllm", api_key_env: null, concurrency: 4, timeout: 60, retries: 4 } },
+      reference: { server: { k: 20, protocol: "vllm", api_key_env: null, concurrency: 4, timeout: 300, retries: 4 } },
     });
   });
 });
