@@ -73,7 +73,7 @@ describe("the model", () => {
     [
       "a config.json of null",
       inModel((w) => w.write("model/config.json", "null")),
-      /config\.json holds no JSON object/,
+      /config\.json does not hold a JSON object/,
     ],
     [
       "a tokenizer of more tokens than the vocabulary",
@@ -115,7 +115,7 @@ describe("the model", () => {
         rmSync(w.path(weights));
         w.write("model/model.safetensors.index.json", "{}");
       }),
-      /index\.json is no index of shards, which is JSON with a weight_map/,
+      /index\.json is not an index of shards, JSON with a weight_map/,
     ],
   ]);
 });
@@ -324,7 +324,7 @@ describe("the adapter to start from", () => {
         const { model } = inModel(withJson("model/config.json", { num_hidden_layers: 1 }))(workspace) as Json;
         return { model, train: { adapter: join(FIXTURE, "adapter-init") } };
       },
-      /holds \S+layers\.1\.\S+, for which this model has no place; was the adapter made for another model\?$/,
+      /holds \S+layers\.1\.\S+, which is not a LoRA matrix of this model; was the adapter made for another model\?$/,
     ],
     [
       "an adapter of another rank than it says",
