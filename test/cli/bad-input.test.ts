@@ -295,7 +295,7 @@ test("what only the first step can find leaves nothing behind either", async () 
   const { code, err } = await klamp("train", "--config", config);
   expect(code).toBe(2);
   expect(err.replaceAll(workspace.folder, ".")).toContain(
-    "the reference (./base.safetensors), datum 0 (train.jsonl:1), row 0: the probabilities sum to 320, expected 1 within 0.001",
+    "the reference (./base.safetensors), datum 0 (train.jsonl:1), position 0: the probabilities sum to 320, expected 1 within 0.001",
   );
   expect(workspace.everything()).toEqual(before);
 });
