@@ -27,7 +27,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   run: [...REGULARIZER, "config", "train", "drift", "engine"],
   report: ["common"],
   server: MODEL,
-  opentelemetry: ["train"],
+  opentelemetry: [...REGULARIZER, "config", "train"],
   cli: ["common", "config", "run", "report", "server"],
 };
 

@@ -2,14 +2,16 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
 import { UserError } from "../common/errors.ts";
+import { shownPath } from "../common/shown-path.ts";
 import { loadConfig } from "../config/file.ts";
 import type { Config } from "../config/schema.ts";
 import { describeRegularizers } from "../run/describe.ts";
-import { type NamedRun, writeResults } from "../run/results.ts";
+import type { NamedRun } from "../run/results.ts";
 import { runTraining } from "../run/run.ts";
 import { nextFreeFolder, refuseOutput } from "../run/run-folder.ts";
 import { followRun } from "./follow.ts";
-import { type Shell, shownPath } from "./shell.ts";
+import { writeResults } from "./results.ts";
+import type { Shell } from "./shell.ts";
 import { formatSummary } from "./table.ts";
 import { collect } from "./train.ts";
 

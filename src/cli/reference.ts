@@ -1,11 +1,12 @@
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { UserError } from "../common/errors.ts";
+import { shownPath } from "../common/shown-path.ts";
 import { loadConfig } from "../config/file.ts";
 import { inspectStore } from "../reference/store/inspect.ts";
 import { type FilledStore, fillStores } from "../run/reference-stores.ts";
 import { formatDuration, type ProgressLine, progressLine } from "./progress.ts";
-import { type Shell, shownPath } from "./shell.ts";
+import type { Shell } from "./shell.ts";
 import { formatBytes, formatInspection } from "./store-table.ts";
 import { collect } from "./train.ts";
 

@@ -1,4 +1,3 @@
-import { isAbsolute, relative, sep } from "node:path";
 import type { ProgressStream } from "./progress.ts";
 
 /** What a command may touch of the process it runs in. */
@@ -43,10 +42,4 @@ export function processShell(): Shell {
     signal: controller.signal,
     now: () => performance.now(),
   };
-}
-
-/** A path as it is shown: from the working directory when it lies in it. */
-export function shownPath(path: string): string {
-  const short = relative(process.cwd(), path) || ".";
-  return short === ".." || short.startsWith(`..${sep}`) || isAbsolute(short) ? path : short;
 }

@@ -1,11 +1,12 @@
 import type { Command } from "commander";
 import { UserError } from "../common/errors.ts";
+import { shownPath } from "../common/shown-path.ts";
 import { exampleConfig } from "../config/example.ts";
 import { loadConfig } from "../config/file.ts";
-import { writeResults } from "../run/results.ts";
 import { runTraining } from "../run/run.ts";
 import { followRun } from "./follow.ts";
-import { type Shell, shownPath } from "./shell.ts";
+import { writeResults } from "./results.ts";
+import type { Shell } from "./shell.ts";
 import { formatSummary } from "./table.ts";
 
 const HELP = () => `

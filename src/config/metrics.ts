@@ -67,13 +67,16 @@ export const REGULARIZER_METRICS = {
 export interface Headline extends MetricInfo {
   readonly metric: string;
   readonly short: string;
+  /** The metric that is the largest value of any position, where there are positions. */
+  readonly largest?: string | undefined;
 }
 
 /** One for each kind, in the order in which charts and progress show them. */
 export const HEADLINES: readonly Headline[] = KINDS.map(({ headline, metrics }) => {
   const info = metrics[headline.metric];
   if (!info) throw new TypeError(`nothing is known of the metric ${headline.metric}`);
-  return { ...headline, ...info };
+  const largest = `${headline.short}_max`;
+  return { ...headline, ...info, largest: largest in metrics ? largest : undefined };
 });
 
 const KNOWN: Readonly<Record<string, MetricInfo>> = Object.assign(

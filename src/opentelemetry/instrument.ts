@@ -9,6 +9,7 @@ import {
   type TracerProvider,
   trace,
 } from "@opentelemetry/api";
+import { metricInfo, STEP_METRICS } from "../config/metrics.ts";
 import type { RegularizerEvent, StepEvent } from "../train/events.ts";
 
 export interface InstrumentOptions {
@@ -40,7 +41,7 @@ export function instrument({ tracerProvider, meterProvider }: InstrumentOptions 
   const gauges = new Map<string, Gauge>();
   const record = (name: string, value: number | undefined, attributes?: Attributes) => {
     if (value === undefined || !Number.isFinite(value)) return;
-    const gauge = gauges.get(name) ?? meter.createGauge(name, unitOf(name));
+    const gauge = gauges.get(name) ?? meter.createGauge(name, describe(name));
     gauges.set(name, gauge);
     gauge.record(value, attributes);
   };
@@ -63,7 +64,7 @@ export function instrument({ tracerProvider, meterProvider }: InstrumentOptions 
     span.end(started + 1000 * seconds);
     taken.add(1);
     duration.record(seconds);
-    for (const name of STEP_METRICS) record(`klamp.${name}`, metrics[name]);
+    for (const name of Object.keys(STEP_METRICS)) record(`klamp.${name}`, metrics[name]);
   };
 
   const onFailure = (message: unknown) => {
@@ -86,24 +87,31 @@ export function instrument({ tracerProvider, meterProvider }: InstrumentOptions 
   };
 }
 
-const STEP_METRICS = ["loss", "cross_entropy", "grad_norm", "learning_rate", "tokens_per_second"] as const;
+/** What a regularizer measured and counted. A metric with the name of a number that each one has keeps its regularizer's before it. */
+function numbersOf({ name, measured }: RegularizerEvent): readonly (readonly [string, number])[] {
+  const { metrics = {}, positions, ...own } = measured ?? {};
+  const counted = Object.entries(own).filter((entry): entry is [string, number] => typeof entry[1] === "number");
+  const other = Object.entries(metrics).map(
+    ([metric, value]) => [metric in own ? `${name}/${metric}` : metric, value] as const,
+  );
+  return [...counted, ...other];
+}
 
 function attributesOf(event: RegularizerEvent): Attributes {
   const numbers = numbersOf(event).map(([metric, value]) => [`klamp.${metric}`, value] as const);
   return { "klamp.step": event.step, "klamp.regularizer": event.name, ...Object.fromEntries(numbers) };
 }
 
-/** What a regularizer measured, and what it counted, by name. */
-function numbersOf({ measured }: RegularizerEvent): (readonly [string, number])[] {
-  if (!measured) return [];
-  const { metrics, ...counted } = measured;
-  return Object.entries({ ...metrics, ...counted }).filter(
-    (each): each is [string, number] => typeof each[1] === "number",
-  );
-}
+/** Units in words, in the notation of UCUM. */
+const UNITS: Readonly<Record<string, string>> = {
+  "nats per token": "{nat}/{token}",
+  "tokens per second": "{token}/s",
+};
 
-/** In the notation of UCUM. */
-function unitOf(name: string): { readonly unit?: string } {
-  if (name === "klamp.tokens_per_second") return { unit: "{token}/s" };
-  return /(loss|entropy|(kl|js)_(divergence|max|min|median|p95|p99))$/.test(name) ? { unit: "{nat}/{token}" } : {};
+/** What is known of the metric that a gauge is of. */
+function describe(gauge: string): { readonly unit?: string; readonly description?: string } {
+  const info = metricInfo(gauge.slice(gauge.lastIndexOf(".") + 1));
+  if (!info) return {};
+  const unit = UNITS[info.unit];
+  return { description: info.meaning, ...(unit !== undefined && { unit }) };
 }

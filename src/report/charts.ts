@@ -1,22 +1,26 @@
 import { CLIENT } from "./client.ts";
 import { buildCurves, type Chart, type Curves } from "./curves.ts";
-import type { RunData } from "./data.ts";
+import type { ReportData } from "./data.ts";
 import { measure } from "./format.ts";
 import { type Html, html, inlineJson, inlineScript } from "./html.ts";
 import { type Identity, stroke } from "./identity.ts";
 import { uPlotScript } from "./uplot.ts";
 
 /** The training curves: one chart per quantity, all runs in each, drawn by uPlot in the reader's browser. */
-export function chartsSection(runs: readonly RunData[], looks: ReadonlyMap<string, Identity>): Html {
-  const curves = buildCurves(runs);
+export function chartsSection(
+  data: Pick<ReportData, "runs" | "columns" | "measures">,
+  looks: ReadonlyMap<string, Identity>,
+): Html {
+  const curves = buildCurves(data);
   const { steps, stride, charts } = curves;
   if (charts.length === 0) return html``;
+  const large = charts.filter(({ small }) => !small).length;
   const faint = charts.some((chart) => chart.curves.some(({ smooth }) => smooth !== null));
   return html`<section aria-labelledby="curves">
 <h2 id="curves">How it went</h2>
-<p class="note">${faint && "Bold: smoothed. Faint: as measured. "}${stride > 1 && `Each point is the mean of ${stride} steps. `}The numbers stand for step <span class="step">${steps.at(-1)!}</span>, as measured<span class="scripted">; point at a curve for another</span>.${charts.some(({ id }) => id === "kl") && " The KL is on the text that each run’s regularizer works on."}</p>
+<p class="note">${faint && "Bold: smoothed. Faint: as measured. "}${stride > 1 && `Each point is the mean of ${stride} steps. `}The numbers stand for step <span class="step">${steps.at(-1)!}</span>, as measured<span class="scripted">; point at a curve for another</span>.${data.measures.length > 0 && large > 2 && ` ${charts[2]!.title} is on the text that each run’s regularizer works on.`}</p>
 <noscript><p class="note">The curves are drawn by a script, and scripts are switched off here.</p></noscript>
-<div class="charts">${charts.map((chart) => figure(chart, steps, looks))}</div>
+<div class="charts" data-large="${large}">${charts.map((chart) => figure(chart, steps, looks))}</div>
 <script type="application/json" id="curves-data">${inlineJson(drawn(curves, looks))}</script>
 <script>${inlineScript(uPlotScript())}</script>
 <script>${inlineScript(CLIENT)}</script>

@@ -1,4 +1,4 @@
-import type { RunData, StepData } from "./data.ts";
+import type { Column, Measure, ReportData, RunData, StepData } from "./data.ts";
 
 /** @file From metrics to what the charts draw. */
 
@@ -32,33 +32,33 @@ export interface Curves {
 
 type Quantity = { readonly [key in "id" | "title" | "unit"]: string } & {
   readonly small?: boolean;
+  /** Chosen, not measured: there is no noise in it. */
+  readonly exact?: boolean;
   readonly of: (step: StepData) => number | null | undefined;
 };
 
-const LOSS: Quantity = { id: "loss", title: "Loss", unit: "nats per token", of: ({ loss }) => loss };
+/** The value of a metric, under whatever name; of several regularizers that measure the same the first one's. */
+export function metricOf(step: StepData, metric: string): number | null | undefined {
+  return step[metric] ?? Object.entries(step).find(([name]) => name.endsWith(`/${metric}`))?.[1];
+}
 
-const REGULARIZED: readonly Quantity[] = [
-  LOSS,
-  { id: "cross-entropy", title: "Cross-entropy", unit: "nats per token", of: ({ cross_entropy }) => cross_entropy },
-  { id: "kl", title: "KL divergence", unit: "nats per token", of: ({ kl_divergence }) => kl_divergence },
-];
+/** The measures that any run has. */
+export function measuresOf({ runs, measures }: Pick<ReportData, "runs" | "measures">): readonly Measure[] {
+  const names = new Set(
+    runs.flatMap(({ metrics }) => metrics.flatMap((step) => Object.keys(step).filter((name) => isNumber(step[name])))),
+  );
+  const isMeasured = (metric: string) => [...names].some((name) => name === metric || name.endsWith(`/${metric}`));
+  return measures.filter(({ metric }) => isMeasured(metric));
+}
 
-/** What other regularizers measure, under whatever name; of several that measure the same the first. */
-const MEASURED: readonly Quantity[] = [
-  { metric: "js_divergence", title: "Jensen–Shannon divergence", unit: "nats per token" },
-  { metric: "entropy", title: "Entropy", unit: "nats per token" },
-  { metric: "consistency", title: "Consistency", unit: "nats per token" },
-  { metric: "orthogonality", title: "Orthogonality", unit: "of the adapter" },
-  { metric: "l1", title: "L1 norm", unit: "of the adapter" },
-  { metric: "l2", title: "L2 penalty", unit: "of the adapter" },
-  { metric: "elastic_net", title: "Elastic net", unit: "of the adapter" },
-].map(({ metric, title, unit }) => ({
-  id: metric.replace("_", "-"),
-  title,
-  unit,
-  small: true,
-  of: (step) => Object.entries(step).find(([name]) => name === metric || name.endsWith(`/${metric}`))?.[1],
-}));
+function column(columns: ReportData["columns"], name: Column, more: Partial<Quantity> = {}): Quantity {
+  const { title, unit } = columns[name];
+  return { id: name.replaceAll("_", "-"), title, unit, of: (step) => step[name], ...more };
+}
+
+function measureQuantity({ metric, title, unit }: Measure, small: boolean): Quantity {
+  return { id: metric.replaceAll("_", "-"), title, unit, small, of: (step) => metricOf(step, metric) };
+}
 
 const WEIGHT = "weight";
 
@@ -68,10 +68,9 @@ function movingWeights(runs: readonly RunData[]): Quantity[] {
   for (const { metrics } of runs) {
     const keys = [...new Set(metrics.flatMap((row) => Object.keys(row)))];
     const named = keys.filter((key) => key.endsWith("/weight"));
-    for (const key of named.length > 0 ? named : ["weight"]) {
+    for (const key of named.length > 0 ? named : [WEIGHT]) {
       if (new Set(metrics.map((row) => row[key]).filter(isNumber)).size < 2) continue;
-      const only = keys.includes("kl_divergence") ? "the KL" : "the regularizer";
-      moving.set(key, key === "weight" ? only : key.slice(0, -"/weight".length));
+      moving.set(key, key === WEIGHT ? "the regularizer" : key.slice(0, -"/weight".length));
     }
   }
   return [...moving].map(([key, of], i) => ({
@@ -79,62 +78,57 @@ function movingWeights(runs: readonly RunData[]): Quantity[] {
     title: "Weight",
     unit: `of ${of}`,
     small: true,
+    exact: true,
     of: (step) => step[key],
   }));
 }
-
-const SMALL: readonly Quantity[] = [
-  { id: "grad-norm", title: "Gradient norm", unit: "before clipping", small: true, of: ({ grad_norm }) => grad_norm },
-  { id: "learning-rate", title: "Learning rate", unit: "", small: true, of: ({ learning_rate }) => learning_rate },
-  {
-    id: "speed",
-    title: "Speed",
-    unit: "tokens per second",
-    small: true,
-    of: ({ tokens_per_second }) => tokens_per_second,
-  },
-];
-
-/** Chosen, not measured: there is no noise in them. */
-const isExact = (id: string) => id === "learning-rate" || id.startsWith(WEIGHT);
 
 /** More points than this are not seen, and would only make the file large. */
 const MOST_POINTS = 1000;
 
 /**
- * What the charts draw. Where the loss is the cross-entropy alone it is drawn once; a weight is drawn if it moves in any
- * run.
+ * What the charts draw. Where the loss is the cross-entropy alone it is drawn once; the first measure in the loss's own unit
+ * is drawn as large as the loss; a weight is drawn if it moves in any run.
  */
-export function buildCurves(runs: readonly RunData[]): Curves {
+export function buildCurves({ runs, columns, measures }: Pick<ReportData, "runs" | "columns" | "measures">): Curves {
   const every = [...new Set(runs.flatMap(({ metrics }) => metrics.map(({ step }) => step)))].sort((a, b) => a - b);
   const stride = Math.ceil(every.length / MOST_POINTS);
   const groups = Array.from({ length: Math.ceil(every.length / stride) || 0 }, (_, i) =>
     every.slice(i * stride, (i + 1) * stride),
   );
-  const regularized = runs.some(({ metrics }) =>
-    metrics.some(({ loss, cross_entropy, kl_divergence }) => isNumber(kl_divergence) || loss !== cross_entropy),
-  );
-  const large = regularized ? REGULARIZED : [{ ...LOSS, title: "Loss = cross-entropy" }];
+  const loss = column(columns, "loss");
+  const measured = measuresOf({ runs, measures });
+  const leading = measured.find(({ unit }) => unit === loss.unit);
+  const regularized = runs.some(({ metrics }) => metrics.some(({ loss, cross_entropy }) => loss !== cross_entropy));
+  const quantities = [
+    ...(leading || regularized
+      ? [loss, column(columns, "cross_entropy")]
+      : [{ ...loss, title: `${loss.title} = ${columns.cross_entropy.title.toLowerCase()}` }]),
+    ...(leading ? [measureQuantity(leading, false)] : []),
+    ...measured.filter((measure) => measure !== leading).map((measure) => measureQuantity(measure, true)),
+    ...movingWeights(runs),
+    column(columns, "grad_norm", { small: true }),
+    column(columns, "learning_rate", { small: true, exact: true }),
+    column(columns, "tokens_per_second", { id: "speed", small: true }),
+  ];
   const byStep = runs.map(({ name, metrics }) => ({ name, at: new Map(metrics.map((row) => [row.step, row])) }));
 
-  const charts = [...large, ...MEASURED, ...movingWeights(runs), ...SMALL].map(
-    ({ of, small = false, ...chart }): Chart => {
-      const curves = byStep
-        .map(({ name, at }) => {
-          const value = (step: number) => {
-            const row = at.get(step);
-            return row && of(row);
-          };
-          return { name, raw: groups.map((steps) => mean(steps.map(value))) };
-        })
-        .filter(({ raw }) => raw.some(isNumber))
-        .map(({ name, raw }): Curve => {
-          const smoothed = isExact(chart.id) ? null : smooth(raw);
-          return { run: name, raw: raw.map(round), smooth: smoothed?.map(round) ?? null };
-        });
-      return { ...chart, small, log: !small && spansDecades(curves), curves };
-    },
-  );
+  const charts = quantities.map(({ of, small = false, exact = false, ...chart }): Chart => {
+    const curves = byStep
+      .map(({ name, at }) => {
+        const value = (step: number) => {
+          const row = at.get(step);
+          return row && of(row);
+        };
+        return { name, raw: groups.map((steps) => mean(steps.map(value))) };
+      })
+      .filter(({ raw }) => raw.some(isNumber))
+      .map(({ name, raw }): Curve => {
+        const smoothed = exact ? null : smooth(raw);
+        return { run: name, raw: raw.map(round), smooth: smoothed?.map(round) ?? null };
+      });
+    return { ...chart, small, log: !small && spansDecades(curves), curves };
+  });
   return {
     steps: groups.map((steps) => steps.at(-1)!),
     stride,

@@ -10,8 +10,31 @@ export interface ReportData {
   /** What a reader needs to do it again: model, data, versions, seed, steps, learning rate, rank, alpha, seconds … */
   readonly facts: Readonly<Record<string, string | number>>;
   readonly scores?: Scores;
+  /** What the numbers of every step are. */
+  readonly columns: Readonly<Record<Column, MetricInfo>>;
+  /** What regularizers measure, in the order of the page: only those that a run has are shown. */
+  readonly measures: readonly Measure[];
   readonly runs: readonly RunData[];
   readonly samples: readonly Sample[];
+}
+
+/** The numbers that every step has. */
+export type Column = "loss" | "cross_entropy" | "grad_norm" | "learning_rate" | "tokens_per_second";
+
+/** What a metric is called, measured in, and means. */
+export interface MetricInfo {
+  readonly title: string;
+  readonly unit: string;
+  readonly formula?: string | undefined;
+  readonly meaning: string;
+}
+
+/** What a kind of regularizer measures. */
+export interface Measure extends MetricInfo {
+  /** Its name in a step, there perhaps with that of a regularizer before it: `NAME/js_divergence`. */
+  readonly metric: string;
+  /** The metric that is the largest value of any position, if there is one. */
+  readonly largest?: string | undefined;
 }
 
 /** What the base and each run can do. */
@@ -54,20 +77,15 @@ export interface RunData {
   readonly config: string;
 }
 
-/** One line of `metrics.jsonl`. Without a KL regularizer the `kl_…` are null or absent. */
+/** One line of `metrics.jsonl`. */
 export interface StepData {
   readonly step: number;
   readonly loss: number;
   readonly cross_entropy: number;
-  readonly kl_divergence?: number | null;
-  readonly kl_max?: number | null;
-  readonly kl_min?: number | null;
-  /** Of the regularizer that this KL is of. */
-  readonly weight?: number | null;
   readonly grad_norm: number;
   readonly learning_rate: number;
   readonly tokens_per_second: number;
-  /** What other regularizers measure: `js_divergence`, or with several `NAME/js_divergence`. */
+  /** What regularizers measure: `kl_divergence` and `weight`, or with several `NAME/js_divergence`. */
   readonly [name: string]: number | null | undefined;
 }
 

@@ -40,9 +40,9 @@ ${conclusion.map((sentence) => html`<p class="lede">${sentence}</p>`)}
 <dl class="facts">${Object.entries(facts).map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
 </header>
 ${scores && scoresSection(scores, runs, looks)}
-${chartsSection(runs, looks)}
+${chartsSection(data, looks)}
 ${samples.length > 0 && samplesSection(samples, looks)}
-${runs.length > 0 && runsSection(runs, looks)}
+${runs.length > 0 && runsSection(data, looks)}
 ${glossary(data)}
 <footer><p>Made by klamp. This file is complete in itself: it loads nothing and sends nothing.</p></footer>
 </main>

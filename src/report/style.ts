@@ -91,10 +91,10 @@ tbody th:first-child, thead th:first-child { padding-left: 0; }
 
 .charts { display: grid; grid-template-columns: repeat(6, minmax(0, 1fr)); gap: 30px 34px; margin-top: 16px; }
 .chart { grid-column: span 2; display: flex; flex-direction: column; }
-.charts:not(:has(#chart-kl)) .chart:not(.small) { grid-column: 1 / -1; }
+.charts[data-large="1"] .chart:not(.small) { grid-column: 1 / -1; }
 @media (min-width: 601px) {
   .charts:has(#chart-weight) .small { grid-column: span 3; }
-  .charts:not(:has(#chart-kl)):has(#chart-cross-entropy) .chart:not(.small) { grid-column: span 3; }
+  .charts[data-large="2"] .chart:not(.small) { grid-column: span 3; }
 }
 .chart figcaption { display: flex; align-items: baseline; gap: 8px; min-height: 24px; }
 .chart figcaption small { color: var(--soft); }

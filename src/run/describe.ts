@@ -1,10 +1,10 @@
 import { canTrain, describeCoefficient } from "../config/coefficients/index.ts";
 import { describeReference } from "../config/references/index.ts";
-import { formula } from "../config/regularizers/index.ts";
-import type { Config, RegularizerConfig, TextRegularizerConfig } from "../config/schema.ts";
+import { formula, namesOf } from "../config/regularizers/index.ts";
+import type { Config, RegularizerConfig } from "../config/schema.ts";
 import { sourcesOf } from "../config/text.ts";
 import type { SummaryInput } from "../drift/summary.ts";
-import type { StepMetrics } from "../train/metrics.ts";
+import type { StepResult } from "../train/metrics.ts";
 
 /** What a regularizer works on, in words. */
 function describeText(settings: RegularizerConfig): string {
@@ -40,12 +40,14 @@ export function describeRegularizers(regularizers: Config["regularizers"]): stri
  */
 export function runSettings(
   { regularizers }: Config,
-  rows: readonly StepMetrics[] = [],
+  rows: readonly StepResult[] = [],
 ): Pick<SummaryInput, "weight" | "regularizer" | "text" | "reference"> {
   // Weights of penalties on the adapter compare with nothing.
+  const names = namesOf(regularizers);
   const [main] = regularizers
-    .filter((each): each is TextRegularizerConfig => "text" in each)
-    .map((settings) => ({ settings, weight: greatestWeight(settings, rows) }))
+    .flatMap((settings, i) =>
+      "text" in settings ? [{ settings, weight: greatestWeight(settings, names[i]!, rows) }] : [],
+    )
     .sort((a, b) => b.weight - a.weight);
   if (!main) return { weight: 0, regularizer: null, text: null, reference: null };
   const { settings, weight } = main;
@@ -57,7 +59,7 @@ export function runSettings(
   };
 }
 
-function greatestWeight({ weight, name, type }: RegularizerConfig, rows: readonly StepMetrics[]): number {
+function greatestWeight({ weight }: RegularizerConfig, name: string, rows: readonly StepResult[]): number {
   if (typeof weight === "number") return weight;
-  return Math.max(0, ...rows.map((row) => row[`${name ?? type}/weight`] ?? row.weight ?? 0));
+  return Math.max(0, ...rows.map(({ regularizers }) => regularizers[name]?.weight ?? 0));
 }

@@ -1,11 +1,12 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { shownPath } from "../cli/shell.ts";
 import { writeFileAtomic } from "../common/atomic-file.ts";
+import { shownPath } from "../common/shown-path.ts";
 import { version } from "../common/version.ts";
+import { HEADLINES, STEP_METRICS } from "../config/metrics.ts";
 import type { Evaluation } from "../drift/evaluation.ts";
 import { type Summary, type SummaryRow, summarize } from "../drift/summary.ts";
-import { type ReportData, writeReport } from "../report/index.ts";
+import { stepMetrics } from "../train/metrics.ts";
 import { describeRegularizers, runSettings } from "./describe.ts";
 import type { RunResult } from "./run.ts";
 
@@ -15,57 +16,69 @@ export interface NamedRun {
   readonly result: RunResult;
 }
 
-/** Writes `summary.json` and `report.html` of runs on one base into `folder`, and returns the summary. */
-export function writeResults(folder: string, runs: readonly NamedRun[], title: string, started: Date): Summary {
+/** What `summary.json` holds of runs on one base. */
+export type RunSummary = Summary & {
+  readonly settings: Readonly<Record<string, string | number>>;
+  readonly seed: number;
+  /** ISO 8601. */
+  readonly started: string;
+  readonly seconds: number;
+  readonly versions: Readonly<Record<"klamp" | "node" | "onnxruntime-node", string>>;
+};
+
+/** Writes `summary.json` of runs on one base into `folder`, and returns it. */
+export function writeSummary(folder: string, runs: readonly NamedRun[], started: Date): RunSummary {
   const [{ result: first }] = runs as [NamedRun];
-  const finished = runs.flatMap(({ name, result }) =>
-    result.evaluation ? [{ name, ...runSettings(result.config, result.rows), evaluation: result.evaluation }] : [],
-  );
-  const summary = summarize(first.base, finished);
   const { train, optimizer, lora, model } = first.config;
-  const settings = {
-    model,
-    steps: first.rows.length,
-    batch_size: train.batch_size,
-    learning_rate: optimizer.learning_rate,
-    schedule: optimizer.schedule,
-    rank: lora.rank,
-    alpha: lora.alpha,
-  };
-  const seconds = (Date.now() - started.getTime()) / 1000;
-  const record = {
-    ...summary,
-    settings,
+  const summary = {
+    ...summarize(first.base, finishedRuns(runs)),
+    settings: {
+      model,
+      steps: first.rows.length,
+      batch_size: train.batch_size,
+      learning_rate: optimizer.learning_rate,
+      schedule: optimizer.schedule,
+      rank: lora.rank!,
+      alpha: lora.alpha!,
+    },
     seed: train.seed,
     started: started.toISOString(),
-    seconds,
+    seconds: (Date.now() - started.getTime()) / 1000,
     versions: {
       klamp: version(),
       node: process.versions.node,
       "onnxruntime-node": dependencyVersion("onnxruntime-node"),
     },
   };
-  writeFileAtomic(join(folder, "summary.json"), `${JSON.stringify(record, null, 2)}\n`);
-  writeReport(join(folder, "report.html"), {
+  writeFileAtomic(join(folder, "summary.json"), `${JSON.stringify(summary, null, 2)}\n`);
+  return summary;
+}
+
+/** What a report shows of runs on one base. */
+export function reportData(summary: RunSummary, runs: readonly NamedRun[], title: string) {
+  const [{ result: first }] = runs as [NamedRun];
+  const evaluations = [{ name: "base", evaluation: first.base }, ...finishedRuns(runs)];
+  const { settings, versions } = summary;
+  return {
     title,
-    created: started.toISOString(),
+    created: summary.started,
     conclusion: [summary.conclusion],
     facts: {
-      ...Object.fromEntries(
-        Object.entries(settings).map(([key, value]) => [key.replaceAll("_", " "), value ?? "none"]),
-      ),
-      model: shownPath(model),
-      seed: train.seed,
-      seconds: Math.round(seconds),
-      klamp: record.versions.klamp,
-      "Node.js": record.versions.node,
-      "ONNX Runtime": record.versions["onnxruntime-node"],
+      ...Object.fromEntries(Object.entries(settings).map(([key, value]) => [key.replaceAll("_", " "), value])),
+      model: shownPath(first.config.model),
+      seed: summary.seed,
+      seconds: Math.round(summary.seconds),
+      klamp: versions.klamp,
+      "Node.js": versions.node,
+      "ONNX Runtime": versions["onnxruntime-node"],
     },
-    ...scoresOf(summary, first.base, finished),
+    columns: STEP_METRICS,
+    measures: HEADLINES,
+    ...scoresOf(summary, first.base, evaluations.slice(1)),
     runs: runs.map(({ name, result }) => ({
       name,
       description: describeRegularizers(result.config.regularizers),
-      metrics: result.rows,
+      metrics: result.rows.map(stepMetrics),
       config: readFileSync(join(result.config.output, "config.yaml"), "utf8"),
     })),
     samples: first.base.samples.map(({ set, prompt, expected }, i) => ({
@@ -73,21 +86,27 @@ export function writeResults(folder: string, runs: readonly NamedRun[], title: s
       prompt,
       expected,
       completions: Object.fromEntries(
-        [{ name: "base", evaluation: first.base }, ...finished].map(({ name, evaluation }) => {
+        evaluations.map(({ name, evaluation }) => {
           const { text, right } = evaluation.samples[i]!;
           return [name, { text, right }];
         }),
       ),
     })),
-  });
-  return summary;
+  };
+}
+
+/** Those that were not interrupted, with what sets each one apart. */
+function finishedRuns(runs: readonly NamedRun[]) {
+  return runs.flatMap(({ name, result }) =>
+    result.evaluation ? [{ name, ...runSettings(result.config, result.rows), evaluation: result.evaluation }] : [],
+  );
 }
 
 function scoresOf(
   { base, runs }: Summary,
   before: Evaluation,
   finished: readonly { readonly evaluation: Evaluation }[],
-): Pick<ReportData, "scores"> {
+) {
   if (!before.task || Object.keys(before.skills).length === 0) return {};
   const column = (name: string, row: SummaryRow, { skills, task }: Evaluation) => ({
     name,

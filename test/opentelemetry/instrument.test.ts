@@ -155,6 +155,12 @@ test("metrics: steps are counted, their duration is a histogram, the rest are ga
   }
   expect(metrics.get("klamp.step.duration")?.descriptor.unit).toBe("s");
   expect(metrics.get("klamp.regularizer.kl_max")?.descriptor.unit).toBe("{nat}/{token}");
+  expect(metrics.get("klamp.regularizer.kl_top1_agreement")?.descriptor).toMatchObject({
+    unit: "",
+    description: "The share of the weight where model and reference have the same most probable token.",
+  });
+  expect(metrics.get("klamp.loss")?.descriptor.unit).toBe("{nat}/{token}");
+  expect(metrics.get("klamp.tokens_per_second")?.descriptor.unit).toBe("{token}/s");
   expect(metrics.get("klamp.regularizer.weight")?.descriptor.unit).toBe("");
 });
 

@@ -37,11 +37,11 @@ describe("smooth", () => {
 
 describe("buildCurves", () => {
   it("draws a KL only of runs that have one", () => {
-    const { charts } = buildCurves(quickstart.runs);
+    const { charts } = buildCurves(quickstart);
     const runsOf = (id: string) => charts.find((chart) => chart.id === id)?.curves.map(({ run }) => run);
     expect(runsOf("cross-entropy")).toEqual(["without KL", "with KL", "with anchor"]);
-    expect(runsOf("kl")).toEqual(["with KL", "with anchor"]);
-    expect(buildCurves(unregularized.runs).charts.map(({ id }) => id)).toEqual([
+    expect(runsOf("kl-divergence")).toEqual(["with KL", "with anchor"]);
+    expect(buildCurves(unregularized).charts.map(({ id }) => id)).toEqual([
       "loss",
       "grad-norm",
       "learning-rate",
@@ -56,17 +56,26 @@ describe("buildCurves", () => {
       metrics: run!.metrics.map((row) => ({ ...row, cross_entropy: 2, loss, ...more })),
     });
     const drawn = (more: Record<string, number>, loss?: number) =>
-      buildCurves([measuring(more, loss)]).charts.map(({ id, title, curves }) => [id, title, curves[0]!.raw[0]]);
+      buildCurves({ ...plainRun, runs: [measuring(more, loss)] }).charts.map(({ id, title, curves }) => [
+        id,
+        title,
+        curves[0]!.raw[0],
+      ]);
     expect(drawn({ js_divergence: 0.3 }, 2.5).slice(0, 3)).toEqual([
       ["loss", "Loss", 2.5],
       ["cross-entropy", "Cross-entropy", 2],
       ["js-divergence", "Jensen–Shannon divergence", 0.3],
     ]);
     const several = drawn({ "wide/entropy": 1.5, "narrow/entropy": 1, "l2/l2": 7, "apart/orthogonality": 4 });
-    expect(several.slice(0, 4)).toEqual([
-      ["loss", "Loss = cross-entropy", 2],
+    expect(several.slice(0, 5)).toEqual([
+      ["loss", "Loss", 2],
+      ["cross-entropy", "Cross-entropy", 2],
       ["entropy", "Entropy", 1.5],
       ["orthogonality", "Orthogonality", 4],
+      ["l2", "L2 penalty", 7],
+    ]);
+    expect(drawn({ l2: 7 }).slice(0, 2)).toEqual([
+      ["loss", "Loss = cross-entropy", 2],
       ["l2", "L2 penalty", 7],
     ]);
   });
@@ -78,7 +87,7 @@ describe("buildCurves", () => {
       metrics: held!.metrics.map((row) => ({ ...row, weight: weight(row.step) })),
     });
     const drawn = (...runs: (typeof free)[]) =>
-      buildCurves(runs as typeof quickstart.runs).charts.find(({ id }) => id === "weight");
+      buildCurves({ ...plainRun, runs: runs as typeof quickstart.runs }).charts.find(({ id }) => id === "weight");
     expect(
       drawn(
         free,
@@ -101,12 +110,15 @@ describe("buildCurves", () => {
         cross_entropy,
         ...more(step),
       }));
-      const { charts } = buildCurves([{ ...run!, metrics }] as unknown as typeof plainRun.runs);
+      const { charts } = buildCurves({
+        ...plainRun,
+        runs: [{ ...run!, metrics }] as unknown as typeof plainRun.runs,
+      });
       return charts
         .filter(({ title }) => title === "Weight")
         .map(({ id, unit, curves }) => [id, unit, curves[0]!.raw[2]]);
     };
-    expect(drawn((step) => ({ kl_divergence: 1, weight: step }))).toEqual([["weight", "of the KL", 3]]);
+    expect(drawn((step) => ({ kl_divergence: 1, weight: step }))).toEqual([["weight", "of the regularizer", 3]]);
     expect(drawn((step) => ({ js_divergence: 1, weight: step }))).toEqual([["weight", "of the regularizer", 3]]);
     const several = (step: number) => ({ "kl/weight": 1, "js/weight": step, "l2/weight": 2 * step });
     expect(drawn((step) => ({ kl_divergence: 1, weight: 1, ...several(step) }))).toEqual([
@@ -119,7 +131,7 @@ describe("buildCurves", () => {
     const [run] = plainRun.runs;
     const early = { ...run!, name: "early", metrics: run!.metrics.slice(0, 2) };
     const late = { ...run!, name: "late", metrics: run!.metrics.slice(1, 4) };
-    const { steps, charts } = buildCurves([early, late]);
+    const { steps, charts } = buildCurves({ ...plainRun, runs: [early, late] });
     expect(steps).toEqual([1, 2, 3, 4]);
     expect(charts[0]!.curves.map(({ raw }) => raw.map((value) => value !== null))).toEqual([
       [true, true, false, false],
@@ -130,7 +142,7 @@ describe("buildCurves", () => {
   it("takes means where there are more steps than points", () => {
     const [run] = plainRun.runs;
     const metrics = Array.from({ length: 2500 }, (_, i) => ({ ...run!.metrics[0]!, step: i + 1, grad_norm: i }));
-    const { steps, stride, charts } = buildCurves([{ ...run!, metrics }]);
+    const { steps, stride, charts } = buildCurves({ ...plainRun, runs: [{ ...run!, metrics }] });
     expect([stride, steps.length, steps[0], steps.at(-1)]).toEqual([3, 834, 3, 2500]);
     expect(charts.find(({ id }) => id === "grad-norm")!.curves[0]!.raw.slice(0, 2)).toEqual([1, 4]);
   });

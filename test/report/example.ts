@@ -1,4 +1,5 @@
 import { createRandom } from "../../src/common/random.ts";
+import { HEADLINES, STEP_METRICS } from "../../src/config/metrics.ts";
 import type { Completion, ReportData, RunData, Sample, Score, ScoreColumn, StepData } from "../../src/report/index.ts";
 
 /** @file Made-up data of the size and shape that a quickstart gives; the same every time. */
@@ -40,6 +41,8 @@ export const quickstart: ReportData = {
       "Drift: KL(reference‖model) on 200 samples drawn from the base, in nats per token.",
     ],
   },
+  columns: STEP_METRICS,
+  measures: HEADLINES,
   runs: [
     run("without KL", "no regularizer", 1, 3e-3, null),
     run("with KL", "KL(reference‖model) · weight 0.1 · on completions", 2, 3e-3, 2.1),
@@ -79,6 +82,8 @@ export const plainRun: ReportData = {
   created: "2026-01-15T09:41:00.000Z",
   conclusion: [],
   facts: { model: "models/base", data: "train.jsonl", steps: 250, seed: 1 },
+  columns: STEP_METRICS,
+  measures: HEADLINES,
   runs: [run("first", "KL(model‖reference) · weight 0.1 · on completions", 4, 3e-3, 1.4)],
   samples: [
     {

@@ -42,11 +42,11 @@ describe("renderReport", () => {
   it("leaves out what there is no data for", () => {
     const plain = renderReport(plainRun);
     expect(plain).not.toContain("Kept against learned");
-    expect(plain).toContain('id="chart-kl"');
+    expect(plain).toContain('id="chart-kl-divergence"');
     expect(plain).toContain("In its own words");
     expect(plain).not.toContain("by the strict measure");
     const bare = renderReport(unregularized);
-    expect(bare).not.toContain('id="chart-kl"');
+    expect(bare).not.toContain('id="chart-kl-divergence"');
     expect(bare).toContain("Loss = cross-entropy");
     expect(bare).not.toContain("In its own words");
     const empty = renderReport({ ...unregularized, runs: [] });
