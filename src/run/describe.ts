@@ -4,7 +4,7 @@ import { formula, namesOf } from "../config/regularizers/index.ts";
 import type { Config, RegularizerConfig } from "../config/schema.ts";
 import { sourcesOf } from "../config/text.ts";
 import type { SummaryInput } from "../drift/summary.ts";
-import type { StepResult } from "../train/metrics.ts";
+import type { StepMetrics } from "../train/metrics.ts";
 
 /** What a regularizer works on, in words. */
 function describeText(settings: RegularizerConfig): string {
@@ -40,7 +40,7 @@ export function describeRegularizers(regularizers: Config["regularizers"]): stri
  */
 export function runSettings(
   { regularizers }: Config,
-  rows: readonly StepResult[] = [],
+  rows: readonly StepMetrics[] = [],
 ): Pick<SummaryInput, "weight" | "regularizer" | "text" | "reference"> {
   // Weights of penalties on the adapter compare with nothing.
   const names = namesOf(regularizers);
@@ -59,7 +59,7 @@ export function runSettings(
   };
 }
 
-function greatestWeight({ weight }: RegularizerConfig, name: string, rows: readonly StepResult[]): number {
+function greatestWeight({ weight }: RegularizerConfig, name: string, rows: readonly StepMetrics[]): number {
   if (typeof weight === "number") return weight;
-  return Math.max(0, ...rows.map(({ regularizers }) => regularizers[name]?.weight ?? 0));
+  return Math.max(0, ...rows.map((row) => row[`${name}/weight`] ?? row.weight ?? 0));
 }

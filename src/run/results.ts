@@ -6,7 +6,6 @@ import { version } from "../common/version.ts";
 import { HEADLINES, STEP_METRICS } from "../config/metrics.ts";
 import type { Evaluation } from "../drift/evaluation.ts";
 import { type Summary, type SummaryRow, summarize } from "../drift/summary.ts";
-import { stepMetrics } from "../train/metrics.ts";
 import { describeRegularizers, runSettings } from "./describe.ts";
 import type { RunResult } from "./run.ts";
 
@@ -78,7 +77,7 @@ export function reportData(summary: RunSummary, runs: readonly NamedRun[], title
     runs: runs.map(({ name, result }) => ({
       name,
       description: describeRegularizers(result.config.regularizers),
-      metrics: result.rows.map(stepMetrics),
+      metrics: result.rows,
       config: readFileSync(join(result.config.output, "config.yaml"), "utf8"),
     })),
     samples: first.base.samples.map(({ set, prompt, expected }, i) => ({
