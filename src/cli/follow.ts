@@ -1,4 +1,4 @@
-import type { RunOptions } from "../run/run.ts";
+import type { RunOptions } from "../run/index.ts";
 import { createProgress, type Progress } from "./progress.ts";
 import type { Shell } from "./shell.ts";
 

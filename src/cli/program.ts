@@ -1,28 +1,31 @@
 import { Command, CommanderError } from "commander";
 import { UserError } from "../common/errors.ts";
 import { version } from "../common/version.ts";
+import { registerHelp, TOPIC_LINES } from "./help.ts";
 import { registerQuickstart } from "./quickstart.ts";
 import { registerReference } from "./reference.ts";
 import type { Shell } from "./shell.ts";
 import { registerTrain } from "./train.ts";
 
 /** Every command adds itself to the program. */
-const COMMANDS = [registerQuickstart, registerTrain, registerReference];
+const COMMANDS = [registerQuickstart, registerTrain, registerReference, registerHelp];
 
 const HELP = `
+Topics:
+${TOPIC_LINES}
 Examples:
-  klamp train --help                                      a complete configuration to copy, every setting explained
-  klamp train --config config.yaml                        fine-tune as the file says
-  klamp train --config config.yaml --set train.steps=50   the same with one setting changed
+  klamp quickstart
+  klamp train --config config.yaml
+  klamp train --config config.yaml --set train.steps=50
 
-Exit codes: 0 done; 2 something in the input to mend, one sentence says what; 130 interrupted, with what there was
-saved; 1 a fault in klamp itself.
+Exit codes: 0 done; 2 invalid input, the message says what to fix; 130 interrupted, completed steps
+are saved; 1 an internal error.
 `;
 
 /** The whole command line, without running it. */
 export function createProgram(shell: Shell): Command {
   const program = new Command("klamp")
-    .description("Fine-tunes language models with LoRA while a KL-divergence regularizer clamps them to their base.")
+    .description("Fine-tunes language models with LoRA while KL regularizers clamp them to their base.")
     .version(version())
     .addHelpText("after", HELP)
     .helpCommand(false)
@@ -37,7 +40,7 @@ export function createProgram(shell: Shell): Command {
   return program;
 }
 
-/** Runs one command line and returns its exit code. A mistake in the input takes one line; only faults show a stack. */
+/** Runs one command line and returns its exit code. Invalid input gives a message; only an internal error shows a stack. */
 export async function runCommandLine(args: readonly string[], shell: Shell): Promise<number> {
   try {
     await createProgram(shell).parseAsync(args, { from: "user" });

@@ -1,23 +1,34 @@
-import type { StepMetrics } from "../train/metrics.ts";
+import { HEADLINES } from "../config/metrics.ts";
+import type { StepMetrics } from "../run/index.ts";
 
 /**
  * One dense line about a step.
  *
- * @param secondsLeft NaN when it cannot be told yet.
- * @param weightMoves whether to show the KL's weight too, as what it is multiplied by.
+ * @param secondsLeft NaN when it is not known yet.
+ * @param weightMoves whether to show the weight of what is measured too, as its factor.
  * @example "step 120/300  loss 1.234  ce 1.100  kl 0.134  lr 2.1e-3  8,123 tok/s  0:21 left", or "kl 0.134×0.52"
  */
 export function formatStep(row: StepMetrics, steps: number, secondsLeft: number, weightMoves = false): string {
+  const measured = measuredIn(row);
   const weight = weightMoves && row.weight !== undefined ? `×${row.weight.toPrecision(2)}` : "";
   return [
     `step ${String(row.step).padStart(String(steps).length)}/${steps}`,
     `loss ${row.loss.toFixed(3)}`,
     `ce ${row.cross_entropy.toFixed(3)}`,
-    ...(row.kl_divergence === undefined ? [] : [`kl ${row.kl_divergence.toFixed(3)}${weight}`]),
+    ...(measured === undefined ? [] : [`${measured.short} ${measured.value.toFixed(3)}${weight}`]),
     `lr ${row.learning_rate.toExponential(1)}`,
     `${Math.round(row.tokens_per_second).toLocaleString("en-US")} tok/s`,
     ...(Number.isNaN(secondsLeft) ? [] : [`${formatDuration(secondsLeft)} left`]),
   ].join("  ");
+}
+
+/** The first regularizer's metric in the order of kinds; with several of one kind the first one's. */
+function measuredIn(row: StepMetrics): { readonly short: string; readonly value: number } | undefined {
+  for (const { metric, short } of HEADLINES) {
+    const value = row[metric] ?? Object.entries(row).find(([name]) => name.endsWith(`/${metric}`))?.[1];
+    if (value !== undefined) return { short, value };
+  }
+  return undefined;
 }
 
 /** `0:21`, `12:05`, `1:02:03`. */
@@ -73,7 +84,7 @@ export function createProgress(steps: number, stream: ProgressStream, now: () =>
 
 /** A line about how far something is. */
 export interface ProgressLine {
-  /** Shows that so much is done; `secondsLeft` is NaN when it cannot be told yet. */
+  /** Shows that so much is done; `secondsLeft` is NaN when it is not known yet. */
   show(done: number, format: (secondsLeft: number) => string): void;
   /** Ends the line that is being rewritten, if any. */
   done(): void;

@@ -5,10 +5,7 @@ import { UserError } from "../common/errors.ts";
 import { shownPath } from "../common/shown-path.ts";
 import { loadConfig } from "../config/file.ts";
 import type { Config } from "../config/schema.ts";
-import { describeRegularizers } from "../run/describe.ts";
-import type { NamedRun } from "../run/results.ts";
-import { runTraining } from "../run/run.ts";
-import { nextFreeFolder, refuseOutput } from "../run/run-folder.ts";
+import { describeRegularizers, type NamedRun, nextFreeFolder, refuseOutput, runTraining } from "../run/index.ts";
 import { followRun } from "./follow.ts";
 import { writeResults } from "./results.ts";
 import type { Shell } from "./shell.ts";
@@ -22,9 +19,9 @@ const CONFIG = fileURLToPath(new URL("../../data/small-world/quickstart.yaml", i
 const RUNS = ["without KL", "with KL", "with anchor"] as const;
 
 const HELP = `
-Teaches the shipped base model to answer questions about trades in JSON, three times: without KL, with
-KL(reference‖model) on the answers it is taught, and with the same on an anchor of samples drawn from the base.
-Then shows what each run learned, and what it forgot.
+Teaches the shipped base model to answer questions about trades in JSON, three times: without KL,
+with KL(reference‖model) on the completions, and with the same on an anchor of samples drawn from
+the base. Then shows what each run learned, and what it forgot.
 
 Examples:
   klamp quickstart
@@ -35,7 +32,7 @@ Examples:
 export function registerQuickstart(program: Command, shell: Shell): void {
   program
     .command("quickstart")
-    .description("the whole story on a small model that is shipped, in a few minutes")
+    .description("compare fine-tuning with and without KL on a small shipped model, in minutes")
     .option("--seed <n>", "seed of all three runs")
     .option("--output <folder>", "where to write (default: runs/quickstart, or -2, -3, … if it exists)")
     .option("--set <key=value>", "change one setting of all three runs, as often as needed", collect)
@@ -63,14 +60,14 @@ export function registerQuickstart(program: Command, shell: Shell): void {
           if (!result || result.interrupted) break;
         }
         const finished = runs.filter(({ result }) => !result.interrupted);
-        if (finished.length < RUNS.length) follow.note(`interrupted; what was trained is in ${shown}`);
+        if (finished.length < RUNS.length) follow.note(`interrupted; completed steps are saved in ${shown}`);
         if (finished.length === 0) return;
         const summary = writeResults(folder, finished, "A new task, and what it cost", started);
         shell.out.write(
           `\n${formatSummary(summary)}${summary.conclusion}\n\n` +
-            "Right answers in percent, in brackets when the right words are enough; drift in nats per token on samples of the base.\n\n" +
+            "Exact matches in percent, in brackets those that contain the answer; drift in nats per token on samples of the base.\n\n" +
             `report    ${shown}/report.html\nadapters  ${shown}/*/adapter\n` +
-            "next      copy a run's config.yaml, name your own model and data in it, and: klamp train --config config.yaml\n",
+            "next      copy a run's config.yaml, set your own model and data, and: klamp train --config config.yaml\n",
         );
       } finally {
         follow.done();

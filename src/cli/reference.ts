@@ -3,8 +3,7 @@ import type { Command } from "commander";
 import { UserError } from "../common/errors.ts";
 import { shownPath } from "../common/shown-path.ts";
 import { loadConfig } from "../config/file.ts";
-import { inspectStore } from "../reference/store/inspect.ts";
-import { type FilledStore, fillStores } from "../run/reference-stores.ts";
+import { type FilledStore, fillStores, inspectStore } from "../run/index.ts";
 import { formatDuration, type ProgressLine, progressLine } from "./progress.ts";
 import type { Shell } from "./shell.ts";
 import { formatBytes, formatInspection } from "./store-table.ts";
@@ -13,12 +12,15 @@ import { collect } from "./train.ts";
 const BUILD_HELP = `
 A configuration names a store where a regularizer's reference is one:
   regularizers:
-    - { type: kl_divergence, text: completions, reference: { store: ./reference, kind: top-k, k: 64 } }
-    - { type: kl_divergence, text: { file: ./texts.jsonl }, reference: { store: ./hidden, kind: hidden } }
+    - text: completions
+      reference: { store: ./reference, kind: top-k, k: 64 }
+    - text: { file: ./texts.jsonl }
+      reference: { store: ./hidden, kind: hidden }
 
-The store gets the base's distributions on the regularizer's texts: samples of the base, unless it says on what else; with
-\`of: start\` those of the adapter that training starts from. Texts that it has already are left alone. Ctrl-C stops after the
-block under way; the same command goes on, also after a crash.
+The store gets the base's distributions on the regularizer's texts, which are samples of the base
+unless set; with \`of: start\`, those of the adapter that training starts from. Texts that it already
+has are skipped. Ctrl-C stops after the current block; the same command continues, also after a
+crash.
 
 Examples:
   klamp reference build --config config.yaml
@@ -26,8 +28,8 @@ Examples:
 `;
 
 const INSPECT_HELP = `
-Reads the whole store and checks every checksum. Shows what it holds, how much of the base's probability its rows cover,
-and how certain the base is.
+Reads the whole store and checks every checksum. Shows what it holds, how much of the base's
+probability its positions cover, and how certain the base is.
 
 Examples:
   klamp reference inspect ./reference
@@ -36,7 +38,8 @@ Examples:
 export function registerReference(program: Command, shell: Shell): void {
   const reference = program
     .command("reference")
-    .description("compute the base's distributions once, keep them in a store, and look into one");
+    .helpCommand(false)
+    .description("compute the base's distributions once and keep them in a store");
   registerBuild(reference, shell);
   registerInspect(reference, shell);
 }
@@ -51,7 +54,7 @@ function registerBuild(reference: Command, shell: Shell): void {
     .action(async ({ config: file, set }: { config?: string; set?: string[] }) => {
       if (file === undefined) {
         throw new UserError(
-          "reference build needs a configuration, as in `klamp reference build --config config.yaml`; `klamp reference build --help` shows what it must say.",
+          "reference build needs a configuration, as in `klamp reference build --config config.yaml`; `klamp reference build --help` shows one.",
         );
       }
       const { err, out, now, signal } = shell;
@@ -83,7 +86,7 @@ function registerBuild(reference: Command, shell: Shell): void {
 
 function describe({ settings, texts, of, rows, found, interrupted, bytes }: FilledStore): string {
   const folder = shownPath(settings.store);
-  if (interrupted) return `${folder}: interrupted after ${texts} of ${of} texts; the same command goes on`;
+  if (interrupted) return `${folder}: interrupted after ${texts} of ${of} texts; the same command continues`;
   const added = `${texts} texts added, ${rows} rows`;
   const before = found > 0 ? `, ${found} were there` : "";
   return `${folder}: ${of === 0 ? "nothing to add" : added}${before}; ${formatBytes(bytes)} in all`;
@@ -93,12 +96,12 @@ function registerInspect(reference: Command, shell: Shell): void {
   reference
     .command("inspect")
     .argument("<folder>", "a reference store")
-    .description("what a reference store holds, and whether it is sound")
+    .description("show what a reference store holds, and check it")
     .addHelpText("after", INSPECT_HELP)
     .action(async (folder: string) => {
       const { err, out, now, signal } = shell;
       let line: ProgressLine | undefined;
-      // Records are read faster than anybody can.
+      // Records are read faster than lines.
       let shown = now();
       try {
         const inspection = await inspectStore(resolve(folder), {

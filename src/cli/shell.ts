@@ -12,19 +12,19 @@ export interface Shell {
   readonly now: () => number;
 }
 
-/** The shell of this process. The first Ctrl-C asks commands to finish what they are at, a second one ends at once. */
+/** The shell of this process. The first Ctrl-C asks commands to finish the current step, a second one exits at once. */
 export function processShell(): Shell {
   const controller = new AbortController();
   for (const name of ["SIGINT", "SIGTERM"] as const) {
     process.on(name, () => {
       if (controller.signal.aborted) process.exit(130);
-      process.stderr.write("\nfinishing what is under way and saving; once more to stop at once\n");
+      process.stderr.write("\nfinishing the current step and saving; Ctrl-C again exits at once\n");
       controller.abort();
     });
   }
   const { stdout, stderr } = process;
   for (const stream of [stdout, stderr]) {
-    // Whoever read along has gone, as in `klamp … | head`: a run goes on without.
+    // The reader has gone, as in `klamp … | head`: a run continues without it.
     stream.on("error", (error: NodeJS.ErrnoException) => {
       if (error.code !== "EPIPE") throw error;
     });

@@ -1,4 +1,4 @@
-import { ENTROPY_STEP, type Inspection } from "../reference/store/inspect.ts";
+import { ENTROPY_STEP, type Inspection } from "../run/index.ts";
 
 /** @file What an inspection of a reference store found, for a terminal. */
 

@@ -1,6 +1,9 @@
-import type { Summary, SummaryRow } from "../drift/summary.ts";
+import type { Summary, SummaryRow } from "../run/index.ts";
 
-/** A table and an empty line, nothing when nothing was measured. Strict shares in percent with the lenient ones in brackets where they differ; `–` where nothing was measured. */
+/**
+ * A table and an empty line; nothing when nothing was measured. Strict shares in percent, with the lenient ones in brackets
+ * where they differ; `–` where nothing was measured.
+ */
 export function formatSummary({ base, runs }: Summary): string {
   const columns = [{ name: "base", ...base }, ...runs];
   const lines: string[][] = [["", ...columns.map(({ name }) => name)]];

@@ -1,35 +1,36 @@
 import type { Command } from "commander";
 import { UserError } from "../common/errors.ts";
 import { shownPath } from "../common/shown-path.ts";
-import { exampleConfig } from "../config/example.ts";
 import { loadConfig } from "../config/file.ts";
-import { runTraining } from "../run/run.ts";
+import { runTraining } from "../run/index.ts";
 import { followRun } from "./follow.ts";
 import { writeResults } from "./results.ts";
 import type { Shell } from "./shell.ts";
 import { formatSummary } from "./table.ts";
 
-const HELP = () => `
+const HELP = `
+A configuration needs a model and data; klamp help config shows every other setting and its default:
+
+  model: ./models/base                # a Hugging Face folder
+  data: { train: ./train.jsonl }
+  regularizers:
+    - { type: kl_divergence }         # hold the model to its base
+  output: ./runs/first
+
 Data is JSON Lines, each line one of
-  {"prompt": "…", "completion": "…"}                     the loss counts the completion
-  {"messages": [{"role": "…", "content": "…"}, …]}       the loss counts the assistant's turns
-  {"text": "…"}                                          the loss counts every token
-  {"tokens": [1, 2, …], "weights": [0, 1, …]}            already tokenized, the weight of predicting each token
+  {"prompt": "…", "completion": "…"}                 the loss counts the completion
+  {"messages": [{"role": "…", "content": "…"}, …]}   the loss counts the assistant's turns
+  {"text": "…"}                                      the loss counts every token
+  {"tokens": [1, 2, …], "weights": [0, 1, …]}        tokenized, with the weight of each prediction
 
-A configuration with every setting and its default:
-
-${exampleConfig()
-  .trimEnd()
-  .replace(/^(?=.)/gm, "  ")}
+The run folder gets config.yaml, metrics.jsonl (klamp help metrics), adapter/ (PEFT's layout),
+summary.json and report.html; worst-tokens.jsonl if train.worst_tokens is set; anchors.jsonl with
+the samples of anchors. Ctrl-C finishes the step, saves the adapter and exits with code 130.
 
 Examples:
   klamp train --config config.yaml
   klamp train --config config.yaml --set train.steps=50 --set output=./runs/short
-  klamp train --config config.yaml --set regularizers.0.weight=0.3
-
-The run folder gets config.yaml, metrics.jsonl, adapter/ (PEFT's layout), summary.json and report.html,
-worst-tokens.jsonl where train.worst_tokens asks for it, and anchors.jsonl with the samples that anchors drew.
-Ctrl-C finishes the step, saves the adapter and ends with exit code 130.
+  klamp train --config config.yaml --set 'regularizers.0.direction=model||reference'
 `;
 
 export function registerTrain(program: Command, shell: Shell): void {
@@ -42,7 +43,7 @@ export function registerTrain(program: Command, shell: Shell): void {
     .action(async ({ config: file, set }: { config?: string; set?: string[] }) => {
       if (file === undefined) {
         throw new UserError(
-          "train needs a configuration, as in `klamp train --config config.yaml`; `klamp train --help` shows one to copy.",
+          "train needs a configuration, as in `klamp train --config config.yaml`; `klamp train --help` shows one.",
         );
       }
       const started = new Date();

@@ -1,4 +1,5 @@
 import { stringify } from "yaml";
+import { wrapText } from "../common/wrap-text.ts";
 import { alternatives, entriesOf, type Node, toTree } from "./json-schema.ts";
 import { configSchema } from "./schema.ts";
 
@@ -53,7 +54,7 @@ function alternativeLines(group: Node, known: Set<string>): string[] {
   for (const entry of own) known.add(nameOf(entry));
   const lines = own.flatMap(([key, node]) => keyLines(key, node, "  #   "));
   const above = `and, as above: ${shared.map(([key]) => key).join(", ")}`;
-  lines.push(...wrap(above, WIDTH - "  #   ".length).map((line) => `  #   ${line}`));
+  lines.push(...wrapText(above, WIDTH - "  #   ".length).map((line) => `  #   ${line}`));
   return lines.map((line, i) => (i === 0 ? line.replace("  #   ", "  # - ") : line));
 }
 
@@ -61,9 +62,9 @@ function alternativeLines(group: Node, known: Set<string>): string[] {
 function remarked(line: string, { description = "", variants = [] }: Node): string[] {
   const start = Math.max(line.length + 1, REMARK_COLUMN);
   const remark = [
-    ...wrap(description, WIDTH - REMARK_COLUMN - 2, start - REMARK_COLUMN),
+    ...wrapText(description, WIDTH - REMARK_COLUMN - 2, start - REMARK_COLUMN),
     ...variants.flatMap(([usage, help]) => {
-      const [first, ...more] = wrap(`${usage}: ${help}`, WIDTH - REMARK_COLUMN - 6);
+      const [first, ...more] = wrapText(`${usage}: ${help}`, WIDTH - REMARK_COLUMN - 6);
       return [`  ${first}`, ...more.map((text) => `    ${text}`)];
     }),
   ];
@@ -71,16 +72,4 @@ function remarked(line: string, { description = "", variants = [] }: Node): stri
   const below = (line.startsWith("  #") ? "  #" : "").padEnd(REMARK_COLUMN);
   const [first, ...more] = remark;
   return first === undefined ? [line] : [`${line.padEnd(start)}# ${first}`, ...more.map((text) => `${below}# ${text}`)];
-}
-
-/** Lines of at most `width` columns, the first of so many fewer; what stands in braces stays together. */
-function wrap(text: string, width: number, less = 0): string[] {
-  const lines: string[] = [];
-  for (const word of text.match(/\{(?:[^{}]|\{[^}]*\})*\}\S*|\S+/g) ?? []) {
-    const last = lines.at(-1);
-    const room = width - (lines.length === 1 ? less : 0);
-    if (last !== undefined && last.length + 1 + word.length <= room) lines[lines.length - 1] = `${last} ${word}`;
-    else lines.push(word);
-  }
-  return lines;
 }

@@ -29,6 +29,14 @@ test("the step is padded, and no KL is shown where none is measured", () => {
   expect(formatStep(plain, 300, 21)).toBe("step   7/300  loss 1.234  ce 1.100  lr 2.1e-3  8,123 tok/s  0:21 left");
 });
 
+test("what a run without a KL measures is shown in its place", () => {
+  const { kl_divergence: _, ...plain } = row(7);
+  expect(formatStep({ ...plain, js_divergence: 0.05 }, 300, 21)).toContain("ce 1.100  js 0.050  lr");
+  expect(formatStep({ ...plain, "apart/orthogonality": 2, "wide/entropy": 1.5 }, 300, 21)).toContain(
+    "  entropy 1.500  lr",
+  );
+});
+
 test("a weight is shown once it has moved, as what the KL is multiplied by, within eighty columns", () => {
   const { written, stream } = record(true, 80);
   const progress = createProgress(300, stream, () => 0);

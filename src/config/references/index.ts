@@ -10,8 +10,7 @@ import { start } from "./start.ts";
 import { storeProvider } from "./store.ts";
 import { synced } from "./synced.ts";
 
-export type { BuiltReference, ReferenceMaterial } from "./provider.ts";
-export type { StoreConfig } from "./store.ts";
+export type { BuiltReference, ReferenceMaterial, StoreConfig } from "./provider.ts";
 
 /** @file What a regularizer holds the model to. */
 

@@ -6,7 +6,12 @@ import type { ReferenceModel } from "../../reference/base.ts";
 import type { Reference } from "../../reference/contract.ts";
 import type { StoredReference } from "../../reference/store/store-reference.ts";
 import type { Source } from "../text.ts";
-import type { StoreConfig } from "./store.ts";
+
+/** Settings of a reference store: its folder, what is kept at each position, and whose distributions. */
+export type StoreConfig = { readonly store: string; readonly of: "base" | "start" } & (
+  | { readonly kind: "top-k"; readonly k: number }
+  | { readonly kind: "hidden" }
+);
 
 /** What references are built from. */
 export interface ReferenceMaterial {

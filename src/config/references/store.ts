@@ -16,8 +16,6 @@ const topK = group({
 const hidden = group({ store, kind: word("hidden"), of });
 const schema = z.union([topK, hidden], { error: "{ store: FOLDER }" });
 
-export type StoreConfig = z.output<typeof schema>;
-
 /** The base's rows, or the starting adapter's, computed once. */
 export const storeProvider = provider({
   type: "store",

@@ -58,6 +58,6 @@ export const consistency = onText({
       formula: "KL(view‖model), or KL(model‖view)",
       meaning: "How far the model's predictions move when the text before them is changed a little.",
     },
-    { clip: true },
+    { clip: true, other: "view" },
   ),
 });

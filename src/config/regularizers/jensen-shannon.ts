@@ -36,6 +36,6 @@ export const jensenShannon = onText({
       formula: "JS = β·KL(p‖m) + (1 − β)·KL(q‖m) with m = β·p + (1 − β)·q",
       meaning: "How far model and reference are from a mixture of both: never more than ln 2 = 0.69 nats.",
     },
-    { clip: true, reference: true },
+    { clip: true, coverage: true, other: "reference" },
   ),
 });

@@ -55,6 +55,6 @@ export const klDivergence = onText({
       meaning:
         "How far the model is from its reference. KL(reference‖model) averages over what the reference would say: large where the model no longer gives room to something that the reference considers likely. KL(model‖reference) averages over what the model would say: large where the model says something that the reference considers unlikely.",
     },
-    { clip: true, reference: true },
+    { clip: true, coverage: true, other: "reference" },
   ),
 });

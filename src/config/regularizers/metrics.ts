@@ -9,8 +9,10 @@ export const ADAPTER = "of the adapter";
 interface Has {
   /** With `clip`, the capped share. */
   readonly clip?: boolean;
-  /** It compares with a reference, which may know its top k tokens only. */
-  readonly reference?: boolean;
+  /** With a reference that may know its top k tokens only. */
+  readonly coverage?: boolean;
+  /** What the model's most probable token is compared with. */
+  readonly other?: string;
 }
 
 /**
@@ -23,7 +25,7 @@ export function positionMetrics(
   metric: string,
   prefix: string,
   mean: MetricInfo,
-  { clip = false, reference = false }: Has = {},
+  { clip = false, coverage = false, other }: Has = {},
 ): Record<string, MetricInfo> {
   const { title, unit } = mean;
   const of = (what: string) => ({ title: `${title}, ${what}`, unit });
@@ -41,16 +43,18 @@ export function positionMetrics(
         meaning: "The share of the weight whose value was capped by `clip`.",
       },
     }),
-    ...(reference && {
+    ...(coverage && {
       [`${prefix}_coverage`]: {
         title: `${title}, coverage`,
         unit: "share",
         meaning: "The reference's probability of the k tokens that are known of it, which are compared one by one.",
       },
+    }),
+    ...(other !== undefined && {
       [`${prefix}_top1_agreement`]: {
         title: `${title}, top-1 agreement`,
         unit: "share",
-        meaning: "The share of the weight where model and reference have the same most probable token.",
+        meaning: `The share of the weight where model and ${other} have the same most probable token.`,
       },
     }),
   };
