@@ -45,8 +45,8 @@ describe("compose", () => {
       { regularizer: constant("mine", 2), weight: 0.1 },
       { regularizer: reverse, weight: 1.5 },
     ]);
-    const { loss, gradient, metrics } = await both.compute(DATA, MODEL);
-    const [one, other] = [await forward.compute(DATA, MODEL), await reverse.compute(DATA, MODEL)];
+    const { loss, gradient, metrics } = await compute(both, DATA, MODEL);
+    const [one, other] = [await compute(forward, DATA, MODEL), await compute(reverse, DATA, MODEL)];
     expect(loss).toBeCloseTo(0.3 * one.loss + 0.2 + 1.5 * other.loss, 12);
     const expected = flat(one.gradient).map((g, i) => 0.3 * g + 0.2 + 1.5 * flat(other.gradient)[i]!);
     expectClose(flat(gradient), expected);
@@ -61,12 +61,12 @@ describe("compose", () => {
 
   test("of one with weight 1 is that one, and of none is nothing", async () => {
     const [alone, composed] = [
-      await forward.compute(DATA, MODEL),
-      await compose([{ regularizer: forward, weight: 1 }]).compute(DATA, MODEL),
+      await compute(forward, DATA, MODEL),
+      await compute(compose([{ regularizer: forward, weight: 1 }]), DATA, MODEL),
     ];
     expect(composed.loss).toBe(alone.loss);
     expect(composed.gradient).toEqual(alone.gradient);
-    const none = await compose([]).compute(DATA, MODEL);
+    const none = await compute(compose([]), DATA, MODEL);
     expect(none).toEqual({
       loss: 0,
       gradient: MODEL.map(({ data, shape }) => ({ data: new Float32Array(data.length), shape })),
@@ -92,17 +92,21 @@ describe("compose", () => {
       { regularizer: constant("mine", 1), weight: 0.2 },
       { regularizer: reverse, weight: 1 },
     ]);
-    const [nested, plain] = [await outer.compute(DATA, MODEL), await flattened.compute(DATA, MODEL)];
+    const [nested, plain] = [await compute(outer, DATA, MODEL), await compute(flattened, DATA, MODEL)];
     expect(nested.loss).toBeCloseTo(plain.loss, 12);
     expectClose(flat(nested.gradient), flat(plain.gradient));
     expect(Object.keys(nested.metrics)).toContain("inner/forward/kl_max");
   });
 
   test("weight 0 measures and does not train", async () => {
-    const { loss, gradient, metrics } = await compose([
-      { regularizer: forward, weight: 0 },
-      { regularizer: constant("mine", 3), weight: 0 },
-    ]).compute(DATA, MODEL);
+    const { loss, gradient, metrics } = await compute(
+      compose([
+        { regularizer: forward, weight: 0 },
+        { regularizer: constant("mine", 3), weight: 0 },
+      ]),
+      DATA,
+      MODEL,
+    );
     expect(loss).toBe(0);
     expect(flat(gradient).every((g) => g === 0)).toBe(true);
     expect(metrics["forward/kl_divergence"]).toBeGreaterThan(0);
@@ -115,8 +119,8 @@ describe("compose", () => {
       { regularizer: forward, weight: 0.3 },
       { regularizer: constant("mine", 1), weight: 1 },
     ]);
-    const alone = flat((await composed.compute(DATA, MODEL)).gradient);
-    const { gradient } = await composed.compute(DATA, MODEL, { addTo: { gradient: task.gradient, scale: 2 } });
+    const alone = flat((await compute(composed, DATA, MODEL)).gradient);
+    const { gradient } = await compute(composed, DATA, MODEL, { addTo: { gradient: task.gradient, scale: 2 } });
     expect(gradient).toBe(task.gradient);
     expectClose(
       flat(task.gradient),
@@ -133,13 +137,17 @@ describe("compose", () => {
           waiting.push(resolve);
           if (waiting.length === 2) for (const go of waiting) go();
         });
-        return constant(name, 1).compute(data, logprobs);
+        return compute(constant(name, 1), data, logprobs);
       },
     });
-    const { loss } = await compose([
-      { regularizer: meeting("a"), weight: 1 },
-      { regularizer: meeting("b"), weight: 1 },
-    ]).compute(DATA, MODEL);
+    const { loss } = await compute(
+      compose([
+        { regularizer: meeting("a"), weight: 1 },
+        { regularizer: meeting("b"), weight: 1 },
+      ]),
+      DATA,
+      MODEL,
+    );
     expect(loss).toBe(2);
   });
 
@@ -151,10 +159,14 @@ describe("compose", () => {
       },
     });
     const of = (regularizer: Regularizer) =>
-      compose([
-        { regularizer: forward, weight: 1 },
-        { regularizer, weight: 0.1 },
-      ]).compute(DATA, MODEL);
+      compute(
+        compose([
+          { regularizer: forward, weight: 1 },
+          { regularizer, weight: 0.1 },
+        ]),
+        DATA,
+        MODEL,
+      );
     const bug = new TypeError("x is not a function");
     await expect(of(failing(bug))).rejects.toMatchObject({
       message: 'regularizer "failing": x is not a function',
@@ -182,7 +194,7 @@ describe("compose", () => {
       compute: async (...args: Parameters<Regularizer["compute"]>) => {
         await new Promise((resolve) => setTimeout(resolve, 20));
         isDone = true;
-        return constant("slow", 1).compute(...args);
+        return compute(constant("slow", 1), ...args);
       },
     };
     const controller = new AbortController();
@@ -194,7 +206,7 @@ describe("compose", () => {
       },
     };
     const both = compose([ended, slow].map((regularizer) => ({ regularizer, weight: 1 })));
-    await expect(both.compute(DATA, MODEL, { signal: controller.signal })).rejects.toBe("enough");
+    await expect(compute(both, DATA, MODEL, { signal: controller.signal })).rejects.toBe("enough");
     expect(isDone).toBe(true);
   });
 
@@ -210,11 +222,11 @@ describe("compose", () => {
 
     test("are those of the step, in loss, gradient and metrics; the first step's where none is told", async () => {
       const composed = compose([{ regularizer: constant("mine", 2), weight: ramp }]);
-      const { loss, gradient, metrics } = await composed.compute(DATA, MODEL, { step: 4 });
+      const { loss, gradient, metrics } = await compute(composed, DATA, MODEL, { step: 4 });
       expect(loss).toBeCloseTo(0.6, 12);
       for (const slope of flat(gradient)) expect(slope).toBeCloseTo(0.6, 6);
       expect(metrics).toMatchObject({ "mine/value": 2, "mine/weight": 0.3, "mine/contribution": 0.6 });
-      expect((await composed.compute(DATA, MODEL)).loss).toBe(0);
+      expect((await compute(composed, DATA, MODEL)).loss).toBe(0);
     });
 
     test("hear once of their own regularizer's metrics, at any depth", () => {
@@ -238,7 +250,7 @@ describe("compose", () => {
 
     test("one that becomes negative or no number is refused in its step", async () => {
       const falling = compose([{ regularizer: constant("mine", 1), weight: { at: (step) => 1 - step } }]);
-      await expect(falling.compute(DATA, MODEL, { step: 3 })).rejects.toThrow(
+      await expect(compute(falling, DATA, MODEL, { step: 3 })).rejects.toThrow(
         'the weight of the regularizer "mine" is -2 in step 3, expected a finite number of at least 0',
       );
     });
@@ -254,8 +266,8 @@ describe("compose", () => {
     test("measures each gradient by itself, whatever its weight, against the task's", async () => {
       const gradient = task();
       const before = flat(gradient);
-      const own = flat((await forward.compute(DATA, MODEL)).gradient);
-      const { metrics } = await compose(members).compute(DATA, MODEL, {
+      const own = flat((await compute(forward, DATA, MODEL)).gradient);
+      const { metrics } = await compute(compose(members), DATA, MODEL, {
         addTo: { gradient, scale: 1 },
         report: { taskGradient: gradient },
       });
@@ -278,7 +290,7 @@ describe("compose", () => {
             { regularizer: compose(members), weight: 2 },
             { regularizer: reverse, weight: 1 },
           ]);
-          return nested.compute(DATA, MODEL, { addTo: { gradient: task(), scale: 0.5 }, ...more });
+          return compute(nested, DATA, MODEL, { addTo: { gradient: task(), scale: 0.5 }, ...more });
         }),
       );
       expect(reported!.loss).toBe(plain!.loss);
@@ -287,7 +299,7 @@ describe("compose", () => {
     });
 
     test("without a task, as on an anchor, has no product with its gradient", async () => {
-      const { metrics } = await compose(members).compute(DATA, MODEL, { report: {} });
+      const { metrics } = await compute(compose(members), DATA, MODEL, { report: {} });
       expect(metrics).toHaveProperty("forward/logit_grad_square");
       expect(metrics).not.toHaveProperty("forward/task_grad_product");
     });

@@ -49,7 +49,7 @@ describe("Consistency", () => {
     const data = [text([1, 2, 3, 0, 2]), text([3, 1])];
     const logprobs = await model.distributions(data);
     for (const view of [(datum: Datum) => datum, tokenReplacement({ rate: 0 }), tokenDropout({ rate: 0 })]) {
-      const { loss, gradient } = await consistency({ view }).compute(data, logprobs);
+      const { loss, gradient } = await compute(consistency({ view }), data, logprobs);
       expect(loss).toBe(0);
       for (const { data: slopes } of gradient) for (const slope of slopes) expect(Math.abs(slope)).toBe(0);
     }
@@ -58,10 +58,11 @@ describe("Consistency", () => {
   test("views differ from step to step and by seed, and are the same for the same", async () => {
     const data = [text([1, 2, 3, 0, 2, 3, 1, 0, 2, 1])];
     const logprobs = await model.distributions(data);
-    const loss = async (step: number, seed = 1) => (await consistency({ seed }).compute(data, logprobs, { step })).loss;
+    const loss = async (step: number, seed = 1) =>
+      (await compute(consistency({ seed }), data, logprobs, { step })).loss;
     expect(await loss(1)).toBe(await loss(1));
     expect(new Set([await loss(1), await loss(2), await loss(3), await loss(1, 2)]).size).toBe(4);
-    expect((await consistency().compute(data, logprobs)).loss).toBe(await loss(1));
+    expect((await compute(consistency(), data, logprobs)).loss).toBe(await loss(1));
   });
 
   test("one look at the model for all data, and none of it is remembered", async () => {
@@ -69,8 +70,8 @@ describe("Consistency", () => {
     const logprobs = await model.distributions(data);
     const before = model.looks;
     const regularizer = consistency();
-    await regularizer.compute(data, logprobs);
-    await regularizer.compute(data, logprobs);
+    await compute(regularizer, data, logprobs);
+    await compute(regularizer, data, logprobs);
     expect(model.looks - before).toBe(2);
   });
 
@@ -90,7 +91,7 @@ describe("Consistency", () => {
         );
         const logprobs = await model.distributions(data);
         const options = { step, totalWeight: totalWeight(data) };
-        const whole = await regularizer.compute(data, logprobs, options);
+        const whole = await compute(regularizer, data, logprobs, options);
         let [loss, slopes] = [0, [] as number[]];
         for (const [i, datum] of data.entries()) {
           const cut = 1 + Math.floor(random() * (rowCount(datum) - 1));
@@ -99,7 +100,7 @@ describe("Consistency", () => {
             [cut, rowCount(datum)],
           ] as const) {
             const rows = { data: logprobs[i]!.data.subarray(from * SIZE, to * SIZE), shape: [to - from, SIZE] };
-            const part = await regularizer.compute([sliceRows(datum, from, to)], [rows], options);
+            const part = await compute(regularizer, [sliceRows(datum, from, to)], [rows], options);
             loss += part.loss;
             slopes.push(...part.gradient[0]!.data);
           }
@@ -120,12 +121,12 @@ describe("Consistency", () => {
         weights: { data: new Float32Array(rowCount(datum)), shape: [rowCount(datum)] },
       },
     });
-    const { loss, metrics } = await new Consistency({ ...fixed, view: blind }).compute(DATA, MODEL);
+    const { loss, metrics } = await compute(new Consistency({ ...fixed, view: blind }), DATA, MODEL);
     expect(loss).toBe(0);
     expect(metrics).toEqual({ consistency: 0 });
     const first = (datum: Datum): Datum => (datum === DATA[0] ? blind(datum) : datum);
-    const one = await new Consistency({ ...fixed, view: first }).compute(DATA, MODEL);
-    const both = await new Consistency(fixed).compute(DATA, MODEL);
+    const one = await compute(new Consistency({ ...fixed, view: first }), DATA, MODEL);
+    const both = await compute(new Consistency(fixed), DATA, MODEL);
     expect(one.gradient[1]).toEqual(both.gradient[1]);
     expect(one.gradient[0]!.data.every((slope) => slope === 0)).toBe(true);
   });
@@ -133,11 +134,11 @@ describe("Consistency", () => {
   test("what is wrong is said", async () => {
     expect(() => consistency({ direction: "back" as "forward" })).toThrow('consistency: direction is "back"');
     const shorter = (datum: Datum) => sliceRows(datum, 0, 1);
-    await expect(new Consistency({ ...fixed, view: shorter }).compute(DATA, MODEL)).rejects.toThrow(
+    await expect(compute(new Consistency({ ...fixed, view: shorter }), DATA, MODEL)).rejects.toThrow(
       "the view of train.jsonl:1 has 1 rows, expected its 3: change modelInput, positions and weights, not the targets",
     );
     const failing = { distributions: () => Promise.reject(new Error("the model is gone")) };
-    await expect(consistency({ model: failing }).compute(DATA, MODEL)).rejects.toThrow("the model is gone");
+    await expect(compute(consistency({ model: failing }), DATA, MODEL)).rejects.toThrow("the model is gone");
   });
 });
 

@@ -49,14 +49,14 @@ describe.each(BOTH)("%s", (_, make, digits) => {
   });
 
   test("is 0 at the reference, pulls nowhere there, and leads to it", async () => {
-    const { loss, gradient } = await make().compute(DATA, REFERENCE);
+    const { loss, gradient } = await compute(make(), DATA, REFERENCE);
     expect(loss).toBeCloseTo(0, 10);
     for (const { data } of gradient) for (const slope of data) expect(slope).toBeCloseTo(0, 6);
     expect((await descend(make(), 60, 4)).loss).toBeLessThan(1e-3);
   });
 
   test("sums as well as means", async () => {
-    const [mean, sum] = [await make().compute(DATA, MODEL), await make({ reduction: "sum" }).compute(DATA, MODEL)];
+    const [mean, sum] = [await compute(make(), DATA, MODEL), await compute(make({ reduction: "sum" }), DATA, MODEL)];
     expect(sum.loss).toBeCloseTo(TOTAL * mean.loss, 5);
     expect(sum.metrics).toEqual(mean.metrics);
     expect(() => make({ reduction: "none" })).toThrow(
@@ -84,14 +84,15 @@ describe.each(BOTH)("%s", (_, make, digits) => {
         });
         const regularizer = make({ referenceLogprobs: undefined, referenceField: "base" });
         const data = built.map(({ datum }) => datum);
-        const whole = await regularizer.compute(
+        const whole = await compute(
+          regularizer,
           data,
           built.map(({ p }) => p),
         );
         const total = totalWeight(data);
         let loss = 0;
         for (const [i, { datum, p }] of built.entries()) {
-          const part = await regularizer.compute([datum], [p], { totalWeight: total });
+          const part = await compute(regularizer, [datum], [p], { totalWeight: total });
           loss += part.loss;
           for (const [k, slope] of part.gradient[0]!.data.entries())
             expect(slope).toBeCloseTo(whole.gradient[i]!.data[k]!, 5);
@@ -115,8 +116,8 @@ describe.each(BOTH)("%s", (_, make, digits) => {
       { regularizer: make(), weight: 0.5 },
       { regularizer: kl, weight: 2 },
     ]);
-    const [one, other] = [await make().compute(DATA, MODEL), await kl.compute(DATA, MODEL)];
-    const { loss, gradient, metrics } = await both.compute(DATA, MODEL);
+    const [one, other] = [await compute(make(), DATA, MODEL), await compute(kl, DATA, MODEL)];
+    const { loss, gradient, metrics } = await compute(both, DATA, MODEL);
     expect(loss).toBeCloseTo(0.5 * one.loss + 2 * other.loss, 5);
     expect(metrics["squares/squares"]).toBe(one.metrics.squares);
     for (const [d, { data }] of gradient.entries())
@@ -126,24 +127,24 @@ describe.each(BOTH)("%s", (_, make, digits) => {
 
   test("what is wrong is said", async () => {
     expect(() => make({ referenceField: "base" })).toThrow("referenceLogprobs and referenceField are given");
-    await expect(make().compute(DATA, [MODEL[1]!, MODEL[0]!])).rejects.toThrow(
+    await expect(compute(make(), DATA, [MODEL[1]!, MODEL[0]!])).rejects.toThrow(
       "shape mismatch in squares, datum 0 (train.jsonl:1): model log-probabilities [2, 4]",
     );
     const known = { resolve: async () => REFERENCE.map((q) => selectTopK(q, 2)), description: "top 2" };
-    await expect(make({ referenceLogprobs: undefined, reference: known }).compute(DATA, MODEL)).rejects.toThrow(
+    await expect(compute(make({ referenceLogprobs: undefined, reference: known }), DATA, MODEL)).rejects.toThrow(
       "the reference of datum 0 (train.jsonl:1) knows its most probable tokens only, expected the whole vocabulary: give one that does, such as the base",
     );
     const impossible = oracle.logprobs([[0.5, 0.5, 0, 0]]);
     const even = oracle.logprobs([[0.25, 0.25, 0.25, 0.25]]);
     const [datum] = [datumOf([1], { source: "train.jsonl:9" })];
-    await expect(make({ referenceLogprobs: impossible }).compute([datum], [even])).rejects.toThrow(
+    await expect(compute(make({ referenceLogprobs: impossible }), [datum], [even])).rejects.toThrow(
       "squares is not a finite number at datum 0 (train.jsonl:9), row 0 (position 0)",
     );
     const unnormalized = tensor([0, 0, 0, 0], [1, 4]);
-    await expect(make({ referenceLogprobs: even }).compute([datum], [unnormalized])).rejects.toThrow(
+    await expect(compute(make({ referenceLogprobs: even }), [datum], [unnormalized])).rejects.toThrow(
       "the model's log-probabilities, datum 0 (train.jsonl:9), row 0: the probabilities sum to 4, expected 1",
     );
-    await expect(make({ referenceLogprobs: unnormalized }).compute([datum], [even])).rejects.toThrow(
+    await expect(compute(make({ referenceLogprobs: unnormalized }), [datum], [even])).rejects.toThrow(
       "the reference (referenceLogprobs), datum 0 (train.jsonl:9), row 0: the probabilities sum to 4, expected 1",
     );
   });
@@ -183,7 +184,7 @@ describe("customRegularizer", () => {
   ])("a gradient of %j is refused", async (gradient, message) => {
     const own = customRegularizer({ name: "own", compute: () => ({ value: 1, gradient }) });
     const row = oracle.logprobs([[0.25, 0.25, 0.25, 0.25]]);
-    await expect(own.compute([datumOf([1])], [row])).rejects.toThrow(message);
+    await expect(compute(own, [datumOf([1])], [row])).rejects.toThrow(message);
   });
 
   test("an error of the formula's own comes through, named by a composition", async () => {
@@ -193,7 +194,7 @@ describe("customRegularizer", () => {
         throw new TypeError("no such table");
       },
     });
-    await expect(compose([{ regularizer: own, weight: 1 }]).compute(DATA, MODEL)).rejects.toThrow(
+    await expect(compute(compose([{ regularizer: own, weight: 1 }]), DATA, MODEL)).rejects.toThrow(
       'regularizer "own": no such table',
     );
   });
@@ -217,7 +218,7 @@ describe("differentiable", () => {
         return logprobs.sum(-1);
       },
     });
-    const { loss, gradient } = await own.compute([datumOf([0, 0])], [tensor(new Float32Array(8), [2, 4])]);
+    const { loss, gradient } = await compute(own, [datumOf([0, 0])], [tensor(new Float32Array(8), [2, 4])]);
     expect(loss).toBe(0);
     expect([...gradient[0]!.data]).toEqual(new Array(8).fill(0));
     expect(calls).toBe(0);
@@ -225,7 +226,7 @@ describe("differentiable", () => {
 
   test("a value for the batch instead of one per row is refused", async () => {
     const own = differentiable({ name: "own", fn: (logprobs: np.Array) => logprobs.sum() });
-    await expect(compose([{ regularizer: own, weight: 1 }]).compute(DATA, MODEL)).rejects.toThrow(
+    await expect(compute(compose([{ regularizer: own, weight: 1 }]), DATA, MODEL)).rejects.toThrow(
       'regularizer "own": its function returned the shape [] for [32, 4] log-probabilities, expected [32]: one value per row, as in .sum(-1)',
     );
   });
@@ -235,7 +236,7 @@ describe("differentiable", () => {
       name: "own",
       fn: (logprobs: np.Array) => np.sqrt(np.maximum(logprobs.ref.sub(logprobs), 0)).sum(-1),
     });
-    await expect(own.compute(DATA, MODEL)).rejects.toThrow(
+    await expect(compute(own, DATA, MODEL)).rejects.toThrow(
       "datum 0 (train.jsonl:1): the gradient of row 1 is not finite, though its value is 0",
     );
   });

@@ -11,9 +11,9 @@ const DATA = [datumOf([1, 0.5], { targets: [2, 1] }), datumOf([2], { targets: [0
 const kl = new KLDivergence({ referenceLogprobs: new Map(DATA.map((datum, i) => [datum, REFERENCE[i]!])) });
 
 test("rows with an excluded target count no more than rows of weight 0", async () => {
-  const found = await excludeTokens(kl, [1, 7]).compute(DATA, MODEL);
+  const found = await compute(excludeTokens(kl, [1, 7]), DATA, MODEL);
   const masked = [datumOf([1, 0], { targets: [2, 1] }), DATA[1]!];
-  const expected = await new KLDivergence({ referenceLogprobs: REFERENCE }).compute(masked, MODEL);
+  const expected = await compute(new KLDivergence({ referenceLogprobs: REFERENCE }), masked, MODEL);
   expect(found).toEqual(expected);
   expect([...found.gradient[0]!.data.subarray(3)]).toEqual([0, 0, 0]);
 });
@@ -29,25 +29,25 @@ test("what is known of a datum is known of it without them: one look at the refe
     { regularizer: excludeTokens(new KLDivergence({ name: "some", reference }), [1]), weight: 1 },
     { regularizer: excludeTokens(new KLDivergence({ name: "others", reference }), [0, 2]), weight: 1 },
   ]);
-  await composed.compute(DATA, MODEL, { batch: DATA, totalWeight: 3.5 });
+  await compute(composed, DATA, MODEL, { batch: DATA, totalWeight: 3.5 });
   expect(asked).toEqual([DATA]);
 });
 
 test("a mean divides by what counts of the whole batch, and parts add up", async () => {
   const some = excludeTokens(kl, [1]);
-  const whole = await some.compute(DATA, MODEL);
+  const whole = await compute(some, DATA, MODEL);
   const parts = await Promise.all(
-    DATA.map((datum, i) => some.compute([datum], [MODEL[i]!], { batch: DATA, totalWeight: 3.5 })),
+    DATA.map((datum, i) => compute(some, [datum], [MODEL[i]!], { batch: DATA, totalWeight: 3.5 })),
   );
   expect(parts[0]!.loss + parts[1]!.loss).toBeCloseTo(whole.loss, 12);
   expect(parts.map(({ gradient }) => gradient[0]!)).toEqual(whole.gradient);
-  await expect(async () => some.compute([DATA[0]!], [MODEL[0]!], { totalWeight: 3.5 })).rejects.toThrow(
+  await expect(async () => compute(some, [DATA[0]!], [MODEL[0]!], { totalWeight: 3.5 })).rejects.toThrow(
     "give the whole batch too",
   );
 });
 
 test("all excluded: nothing is asked of the model", async () => {
-  const { loss, gradient, metrics } = await excludeTokens(kl, [0, 1, 2]).compute(DATA, MODEL);
+  const { loss, gradient, metrics } = await compute(excludeTokens(kl, [0, 1, 2]), DATA, MODEL);
   expect({ loss, metrics }).toEqual({ loss: 0, metrics: { kl_divergence: 0 } });
   expect(gradient.every(({ data }) => data.every((slope) => slope === 0))).toBe(true);
 });
@@ -65,7 +65,7 @@ test("works for any regularizer, passes on its name and what is observed", async
   };
   const some = excludeTokens(weights, [2]);
   expect(some.name).toBe("weights");
-  expect(await some.compute(DATA, MODEL)).toMatchObject({ loss: 2.5, metrics: { first: 0 } });
+  expect(await compute(some, DATA, MODEL)).toMatchObject({ loss: 2.5, metrics: { first: 0 } });
   expect(DATA[0]!.lossInputs.weights.data[0]).toBe(1);
   some.observe?.(4, {});
   expect(heard).toEqual([4]);

@@ -23,7 +23,7 @@ describe("JensenShannon", () => {
   });
 
   test("is 0 at the reference, and pulls nowhere", async () => {
-    const { loss, gradient } = await js().compute(DATA, REFERENCE);
+    const { loss, gradient } = await compute(js(), DATA, REFERENCE);
     expect(loss).toBe(0);
     for (const { data } of gradient) for (const slope of data) expect(Math.abs(slope)).toBe(0);
   });
@@ -37,7 +37,8 @@ describe("JensenShannon", () => {
           const sum = row.reduce((a, b) => a + b, 0);
           return oracle.logprobs([row.map((x) => x / sum)]);
         };
-        const { loss, gradient } = await new JensenShannon({ referenceLogprobs: normal(q), beta }).compute(
+        const { loss, gradient } = await compute(
+          new JensenShannon({ referenceLogprobs: normal(q), beta }),
           [datumOf([1])],
           [normal(p)],
         );
@@ -51,26 +52,27 @@ describe("JensenShannon", () => {
 
   test("takes a top-k reference, and says how much that covers", async () => {
     const known = { resolve: async () => REFERENCE.map((q) => selectTopK(q, 2)), description: "top 2" };
-    const { loss, metrics } = await new JensenShannon({ reference: known }).compute(DATA, MODEL);
-    expect(loss).toBeLessThanOrEqual((await js().compute(DATA, MODEL)).loss);
+    const { loss, metrics } = await compute(new JensenShannon({ reference: known }), DATA, MODEL);
+    expect(loss).toBeLessThanOrEqual((await compute(js(), DATA, MODEL)).loss);
     expect(metrics.js_coverage).toBeGreaterThan(0.5);
     expect(metrics.js_coverage).toBeLessThan(1);
   });
 
   test("caps rows, sums them, and says what is wrong", async () => {
-    const { loss, metrics } = await js({ clip: 0.01 }).compute(DATA, MODEL);
+    const { loss, metrics } = await compute(js({ clip: 0.01 }), DATA, MODEL);
     expect(loss).toBeCloseTo(0.01 * metrics.js_clipped!, 2);
-    const [mean, sum] = [await js().compute(DATA, MODEL), await js({ reduction: "sum" }).compute(DATA, MODEL)];
+    const [mean, sum] = [await compute(js(), DATA, MODEL), await compute(js({ reduction: "sum" }), DATA, MODEL)];
     expect(sum.loss).toBeCloseTo(TOTAL * mean.loss, 6);
     expect(() => js({ beta: 2 })).toThrow("Jensen–Shannon divergence: beta is 2, expected a number from 0 to 1");
     expect(() => js({ clip: -1 })).toThrow("Jensen–Shannon divergence: clip is -1");
     expect(() => new JensenShannon({})).toThrow("no reference distribution is given");
-    await expect(js().compute(DATA, [MODEL[1]!, MODEL[0]!])).rejects.toThrow(
+    await expect(compute(js(), DATA, [MODEL[1]!, MODEL[0]!])).rejects.toThrow(
       "shape mismatch in Jensen–Shannon divergence, datum 0 (train.jsonl:1)",
     );
     const broken = logSoftmax(tensor([0, Number.NaN, 0, 0], [1, SIZE]));
     await expect(
-      new JensenShannon({ referenceLogprobs: logSoftmax(tensor([0, 0, 0, 0], [1, SIZE])) }).compute(
+      compute(
+        new JensenShannon({ referenceLogprobs: logSoftmax(tensor([0, 0, 0, 0], [1, SIZE])) }),
         [datumOf([1])],
         [broken],
       ),
@@ -97,10 +99,10 @@ describe("Entropy", () => {
 
   test("a bonus is at its minimum where all is equally likely, a penalty where one outcome is certain", async () => {
     const even = [3, 2].map((rows) => logSoftmax(tensor(new Float32Array(rows * SIZE), [rows, SIZE])));
-    const bonus = await new Entropy().compute(DATA, even);
+    const bonus = await compute(new Entropy(), DATA, even);
     expect(bonus.loss).toBeCloseTo(-Math.log(SIZE), 6);
     const certain = [3, 2].map((rows) => oracle.logprobs(Array.from({ length: rows }, () => [1, 0, 0, 0])));
-    const penalty = await new Entropy({ mode: "penalty" }).compute(DATA, certain);
+    const penalty = await compute(new Entropy({ mode: "penalty" }), DATA, certain);
     expect(penalty.loss).toBe(0);
     for (const { gradient } of [bonus, penalty])
       for (const { data } of gradient) for (const slope of data) expect(slope).toBeCloseTo(0, 6);
@@ -119,7 +121,7 @@ describe("Entropy", () => {
   });
 
   test("a sum is the mean times the weights, metrics are those of the mean", async () => {
-    const [mean, sum] = [new Entropy(), new Entropy({ reduction: "sum" })].map((each) => each.compute(DATA, MODEL));
+    const [mean, sum] = [new Entropy(), new Entropy({ reduction: "sum" })].map((each) => compute(each, DATA, MODEL));
     expect((await sum!).loss).toBeCloseTo(TOTAL * (await mean!).loss, 6);
     expect((await sum!).metrics).toEqual((await mean!).metrics);
   });
@@ -131,13 +133,13 @@ describe("Entropy", () => {
     expect(() => new Entropy({ mode: "up" as "bonus" })).toThrow(
       'the mode of an entropy regularizer is "up", expected bonus or penalty',
     );
-    await expect(new Entropy().compute(DATA, [tensor([0, 0, 0], [3]), MODEL[1]!])).rejects.toThrow(
+    await expect(compute(new Entropy(), DATA, [tensor([0, 0, 0], [3]), MODEL[1]!])).rejects.toThrow(
       "shape mismatch in entropy, datum 0 (train.jsonl:1): model log-probabilities [3], expected [3, V], the whole vocabulary for each target token",
     );
-    await expect(new Entropy().compute([datumOf([1])], [tensor([0, 0], [1, 2])])).rejects.toThrow(
+    await expect(compute(new Entropy(), [datumOf([1])], [tensor([0, 0], [1, 2])])).rejects.toThrow(
       "the model's log-probabilities, datum 0, row 0: the probabilities sum to 2",
     );
-    await expect(new Entropy().compute([datumOf([1])], [tensor([0, Number.NaN], [1, 2])])).rejects.toThrow(
+    await expect(compute(new Entropy(), [datumOf([1])], [tensor([0, Number.NaN], [1, 2])])).rejects.toThrow(
       "the log-probabilities of the model hold NaN at datum 0, row 0 (position 0), token 1",
     );
   });

@@ -59,7 +59,7 @@ export async function expectDefined(
     readonly weights?: readonly (readonly number[])[];
   },
 ): Promise<void> {
-  const { loss, metrics, gradient } = await regularizer.compute(DATA, MODEL, {});
+  const { loss, metrics, gradient } = await compute(regularizer, DATA, MODEL, {});
   const values: number[] = [];
   let mean = 0;
   let norm = 0;
@@ -91,7 +91,8 @@ export async function descend(regularizer: Regularizer, steps: number, rate: num
   const z = MODEL.map(({ data, shape }) => ({ data: data.slice(), shape }));
   let loss = Number.NaN;
   for (let step = 0; step < steps; step++) {
-    const penalty = await regularizer.compute(
+    const penalty = await compute(
+      regularizer,
       DATA,
       z.map((each) => logSoftmax(each)),
     );
