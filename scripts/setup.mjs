@@ -1,6 +1,6 @@
 /** Installs the dependencies and builds dist/, when either is missing or older than what it is made from. */
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -22,6 +22,8 @@ function run(what, command, args) {
   console.error(what);
   const { status } = spawnSync(command, args, {
     stdio: ["ignore", "inherit", "inherit"],
+    // As in .npmrc, for whoever has install scripts switched on: no GPU libraries are downloaded.
+    env: { ONNXRUNTIME_NODE_INSTALL: "skip", ...process.env },
     shell: process.platform === "win32",
   });
   if (status !== 0) process.exit(status ?? 1);
@@ -36,6 +38,8 @@ const built = join("dist", ".klamp-built");
 const sources = [newest("src"), newest("kernels"), age("tsconfig.json"), age("tsconfig.build.json"), age(installed)];
 if (age(built) < Math.max(...sources)) {
   run("building the kernels …", process.execPath, [join("scripts", "build-kernels.mjs")]);
+  // What no source makes any more must not be shipped.
+  rmSync("dist", { recursive: true, force: true });
   run("building …", process.execPath, [join("node_modules", "typescript", "bin", "tsc"), "-p", "tsconfig.build.json"]);
   writeFileSync(built, "");
 }
