@@ -28,7 +28,7 @@ test("Ctrl-C finishes the step and saves what there is", async () => {
   running.signal("SIGINT");
   const { code, out, err } = await running.ended;
   expect([code, out]).toEqual([130, ""]);
-  expect(err).toContain("\nfinishing what is under way and saving; once more to stop at once\n");
+  expect(err).toContain("\nfinishing the current step and saving; Ctrl-C again exits at once\n");
 
   const rows = workspace.metrics();
   const [, steps] = /interrupted after step (\d+); the adapter is in (.*)\n$/.exec(err)!;
@@ -52,7 +52,7 @@ test("a second Ctrl-C ends at once, within the step", async () => {
   running.signal("SIGINT");
   const { code, err } = await running.ended;
   expect(code).toBe(130);
-  expect(err).toContain("once more to stop at once");
+  expect(err).toContain("Ctrl-C again exits at once");
   expect(err).not.toContain("interrupted after step");
   expect([...workspace.everything().keys()]).not.toContain(workspace.path("run", "adapter"));
 });

@@ -75,7 +75,7 @@ test("interrupted in its second run, it shows the first", async () => {
   const workspace = new Workspace();
   const { code, out, err } = await quickstart(workspace, (err) => /with KL: [\s\S]*step 1\/3/.test(err));
   expect(code).toBe(130);
-  expect(err).toContain(`interrupted; what was trained is in ${workspace.path("quick")}\n`);
+  expect(err).toContain(`interrupted; completed steps are saved in ${workspace.path("quick")}\n`);
   const { runs } = workspace.json("quick/summary.json") as unknown as SummaryFile;
   expect(runs.map(({ name }) => name)).toEqual(["without KL"]);
   expect(out).toContain("without KL");

@@ -138,7 +138,7 @@ test("Ctrl-C stops after a block, says how to go on, and it does", async () => {
   const config = workspace.config(STORED);
   const first = await klampUntil((err) => /^text/m.test(err), "reference", "build", "--config", config);
   expect(first.code).toBe(130);
-  expect(first.out).toMatch(/interrupted after \d+ of 60 texts; the same command goes on\n$/);
+  expect(first.out).toMatch(/interrupted after \d+ of 60 texts; the same command continues\n$/);
   const second = await klamp("reference", "build", "--config", config);
   expect(second.code).toBe(0);
   expect(second.out).toMatch(/\d+ texts added, \d+ rows, \d+ were there;/);
