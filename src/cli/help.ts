@@ -59,7 +59,7 @@ function metricsTopic(): string {
     const lines = Object.entries<MetricInfo>(metrics).flatMap(([name, info]) => metricLines(name, info));
     return `${formula === undefined ? title : `${title}: ${formula}`}\n${lines.join("")}`;
   });
-  return `With one regularizer its metrics stand under their own names, with several under NAME/METRIC.\n\n${text.join("\n")}`;
+  return `With one regularizer its metrics have their own names, with several NAME/METRIC.\n\n${text.join("\n")}`;
 }
 
 function metricLines(name: string, { unit, meaning }: MetricInfo): string[] {

@@ -68,7 +68,7 @@ export function registerTrain(program: Command, shell: Shell): void {
     });
 }
 
-/** Gathers what is given to an option that may stand several times. */
+/** Collects the values of an option that may be given several times. */
 export function collect(value: string, before: readonly string[] = []): string[] {
   return [...before, value];
 }

@@ -1,19 +1,24 @@
 /** @file Files and folders of which a reader finds the old content or the new, never a part. */
 
-import { closeSync, fsyncSync, openSync, renameSync, writeFileSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { mkdir, open, rename, rm } from "node:fs/promises";
 
 /** Writes a file whole or not at all. */
 export function writeFileAtomic(path: string, content: string | Uint8Array): void {
   const temporary = temporaryPath(path);
-  const file = openSync(temporary, "w");
   try {
-    writeFileSync(file, content);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
+    const file = openSync(temporary, "w");
+    try {
+      writeFileSync(file, content);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
   }
-  renameSync(temporary, path);
 }
 
 /** As `writeFileAtomic`, of content in pieces, without blocking the thread. */

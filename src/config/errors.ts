@@ -3,7 +3,7 @@ import { isWithin, type Node, nodesAt, type Path, wordsOf } from "./json-schema.
 import { explainUnknownKey, valueAt } from "./unknown-key.ts";
 import { either } from "./values.ts";
 
-/** @file From what a schema found wrong to sentences that a person can act on. */
+/** @file From the issues of a schema to messages that say what to do. */
 
 /** One thing wrong with a configuration. */
 export interface Fault {
@@ -11,7 +11,7 @@ export interface Fault {
   readonly path: Path;
   /** The sentence, without its place in a file. */
   readonly message: string;
-  /** Told before all others. */
+  /** These come first. */
   readonly isUnknownKey: boolean;
 }
 
@@ -19,8 +19,8 @@ export interface Fault {
 export type Checked<Output> = { readonly data: Output } | { readonly faults: readonly Fault[] };
 
 /**
- * Completes settings, or finds everything wrong with them. What is wrong is taken out and the rest is looked at again, since
- * a schema judges how settings go together only where each of them is right.
+ * Completes settings, or finds everything wrong with them. What is wrong is removed and the rest is checked again, since a
+ * schema checks how settings go together only where each of them is valid.
  */
 export function check<Schema extends z.ZodType>(
   schema: Schema,
@@ -33,7 +33,7 @@ export function check<Schema extends z.ZodType>(
   for (;;) {
     const result = schema.safeParse(rest, { reportInput: true });
     if (result.success) return faults.length === 0 ? { data: result.data } : { faults };
-    // What misses a key that was taken out is not to blame for it.
+    // Faults that removing caused are none.
     const found = explainIssues(result.error.issues, [], tree, rest).filter(
       ({ path }) => !seen.some((one) => isWithin(one, path)),
     );
@@ -48,7 +48,7 @@ export function check<Schema extends z.ZodType>(
 }
 
 interface Explained extends Fault {
-  /** For an unknown key the one that was meant. */
+  /** For an unknown key the suggested one. */
   readonly meant?: Path | undefined;
 }
 
@@ -79,15 +79,15 @@ function explainIssue(issue: z.core.$ZodIssue, above: Path, tree: Node, input: u
 function messageOf(issue: z.core.$ZodIssue, path: Path, found: unknown, tree: Node, input: unknown): string {
   const name = path.join(".");
   if (issue.code === "custom" && issue.params?.sentence) return `${name}: ${issue.message}`;
-  // A word of alternatives: any of theirs is expected.
+  // Without a message of its own: a word that distinguishes alternatives.
   const expected = issue.message || either(wordsOf(nodesAt(tree, path, input)));
   if (found === undefined) return `\`${name}\` is missing: give ${expected}`;
   return `${name || "the file"} is ${show(found)}, expected ${expected}`;
 }
 
 /**
- * Of a union's alternatives the one the user seems to have meant: the right kind of value with the fewest faults. Nothing
- * where the union's own description of its alternatives says more.
+ * The issues of the closest alternative of a union: of the right type of value, with the fewest faults. Undefined where the
+ * union's own message says more.
  */
 function closestBranch(branches: readonly z.core.$ZodIssue[][]): readonly z.core.$ZodIssue[] | undefined {
   const rightKind = branches
@@ -100,7 +100,7 @@ function closestBranch(branches: readonly z.core.$ZodIssue[][]): readonly z.core
   const isMissing = (issue: z.core.$ZodIssue) => issue.code === "invalid_type" && issue.input === undefined;
   const isUnknown = best.some(({ code }) => code === "unrecognized_keys");
   if (!isUnknown && best.length === 1 && isMissing(best[0]!)) return undefined;
-  // Which keys are missing depends on the alternative, which an unknown key puts in doubt.
+  // An unknown key leaves it open which alternative, and so which missing keys, are meant.
   return isUnknown ? best.filter((issue) => !isMissing(issue)) : best;
 }
 
@@ -119,7 +119,7 @@ function strangers(issues: readonly z.core.$ZodIssue[]): number {
   );
 }
 
-/** Takes out what is at `path`; of a list all of it, since the others' places would change. */
+/** Removes what is at `path`; from a list the whole list, since indices would change. */
 function remove(settings: unknown, path: Path): void {
   for (let depth = path.length - 1; depth >= 0; depth--) {
     const holder = valueAt(settings, path.slice(0, depth));

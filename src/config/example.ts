@@ -3,13 +3,13 @@ import { wrapText } from "../common/wrap-text.ts";
 import { alternatives, entriesOf, type Node, toTree } from "./json-schema.ts";
 import { configSchema } from "./schema.ts";
 
-/** Where the remark after a key begins. */
+/** The column of remarks. */
 const REMARK_COLUMN = 36;
 const WIDTH = 100;
 
 /**
- * A complete configuration to copy, every key with its meaning, written from the schema: the example of a key where it
- * has one, otherwise its default. Lines have at most 100 columns.
+ * A complete configuration to copy, every key with its meaning, from the schema: the example of a key where it has
+ * one, otherwise its default. Lines have at most 100 columns.
  */
 export function exampleConfig(): string {
   return `${groupLines(toTree(configSchema), "").join("\n").trimStart()}\n`;
@@ -41,7 +41,7 @@ function keyLines(key: string, node: Node, indent: string): string[] {
   return [...gap, ...remarked(`${head}: ${written}`, node)];
 }
 
-/** A key with all that is said of it: two kinds share it if that is the same. */
+/** A key with its whole node: kinds share a key if both are equal. */
 function nameOf([key, node]: [string, Node]): string {
   return `${key}: ${JSON.stringify(node)}`;
 }

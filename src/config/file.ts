@@ -7,7 +7,7 @@ import { isWithin, nodesAt, type Path, toTree } from "./json-schema.ts";
 import { applyOverrides, inOverride, type Override, type PlacedFault, parseOverrides } from "./overrides.ts";
 import { type Config, configSchema } from "./schema.ts";
 
-/** The most faults that are told at once. */
+/** The most faults in one message. */
 const MOST_FAULTS = 10;
 
 const TREE = toTree(configSchema);
@@ -15,7 +15,7 @@ const TREE = toTree(configSchema);
 /**
  * Reads a configuration file, applies `--set` overrides (`train.steps=10`, `regularizers.0.weight=0.5`; values are YAML)
  * and fills in every default. Relative paths become absolute: in the file they count from the file's folder, in an
- * override from the working directory, as a shell completes them; defaults count as if they were in the file.
+ * override from the working directory, as a shell completes them; defaults count from the file's folder.
  *
  * @throws UserError naming file and line, or the override, and what to write instead: of all that is wrong, up to ten.
  * @example const config = loadConfig("config.yaml", ["train.steps=50"]);
@@ -88,7 +88,7 @@ function formatFaults(faults: readonly string[]): string {
   return `the configuration has ${faults.length} errors:${shown.join("")}${more}`;
 }
 
-/** The line of the key at `path`, or of the nearest key above it that is written in the file. */
+/** The line of the key at `path`, or of the nearest key above it that the file has. */
 function lineOf(document: Document, lines: LineCounter, path: Path): number | undefined {
   if (path.length === 0) return undefined;
   const parent = document.getIn(path.slice(0, -1), true);
@@ -105,7 +105,7 @@ function lineOf(document: Document, lines: LineCounter, path: Path): number | un
   return item?.range ? lines.linePos(item.range[0]!).line : lineOf(document, lines, path.slice(0, -1));
 }
 
-/** Makes every string absolute that the schema calls a path; `folderOf` says what it counts from. */
+/** Makes every path of the schema absolute, relative to `folderOf` its key. */
 function resolvePaths(config: Config, folderOf: (path: Path) => string): Config {
   const walk = (value: unknown, path: Path): unknown => {
     if (typeof value === "string")

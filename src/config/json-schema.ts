@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-/** @file A schema as JSON Schema, and the part of it that judges one place of a configuration. */
+/** @file A schema as JSON Schema, and the part of it that validates one place of a configuration. */
 
 /** Keys and indices from the whole to a place in it. */
 export type Path = readonly PropertyKey[];
@@ -16,18 +16,18 @@ export interface Node extends z.core.JSONSchema.BaseSchema {
   readonly path?: boolean;
   /** What an annotated example shows, where it is not the default. */
   readonly example?: unknown;
-  /** How it can be written, and what each form is for. */
+  /** Its forms, and what each is for. */
   readonly variants?: readonly (readonly [usage: string, help: string])[];
 }
 
-/** The JSON Schema of what a schema reads. */
+/** The JSON Schema of the input of a schema. */
 export function toTree(schema: z.ZodType): Node {
   return z.toJSONSchema(schema, { io: "input", unrepresentable: "any" });
 }
 
 /**
- * The nodes that may judge the value at `path`, without null; more than one where there are alternatives. With `input`,
- * the whole that `tree` judges, alternatives that a word tells apart (`type`) are only those it names.
+ * The nodes that may validate the value at `path`, without null; more than one where there are alternatives. With the whole
+ * `input`, alternatives that a word distinguishes (`type`) are only those it names.
  */
 export function nodesAt(tree: Node, path: Path, input?: unknown): readonly Node[] {
   let value = input;
@@ -50,17 +50,17 @@ export function keysOf(nodes: readonly Node[]): string[] {
   return [...new Set(nodes.flatMap((node) => entriesOf(node).map(([key]) => key)))];
 }
 
-/** Whether what these nodes judge has keys, fixed or free. */
+/** Whether these nodes are of groups, with fixed or free keys. */
 export function takesKeys(nodes: readonly Node[]): boolean {
   return nodes.some(({ type }) => type === "object");
 }
 
-/** The words that these nodes allow; empty where any value of a type may stand. */
+/** The words that these nodes allow; empty where any value of a type is valid. */
 export function wordsOf(nodes: readonly Node[]): string[] {
   return [...new Set(nodes.flatMap((node) => node.enum ?? (node.const === undefined ? [] : [node.const])).map(String))];
 }
 
-/** The alternatives of a node; itself if there are none. Null, which stands for an unwritten key, is none of them. */
+/** The alternatives of a node, without null; itself if there are none. */
 export function alternatives(node: Node, value?: unknown): readonly Node[] {
   const options = (node.oneOf ?? node.anyOf) as Node[] | undefined;
   if (options === undefined) return node.type === "null" ? [] : [node];

@@ -1,6 +1,6 @@
 import type { z } from "zod";
 
-/** What a metric is called, measured in, and means: for the report, the terminal and telemetry. */
+/** Title, unit and meaning of a metric, for the report, the terminal and telemetry. */
 export interface MetricInfo {
   readonly title: string;
   /** In words: `nats per token`. */
@@ -18,9 +18,9 @@ export interface Kind<Settings, Made, Material, Schema extends z.ZodType = z.Zod
   readonly schema: Schema;
   /** The regularizer that settings describe. */
   make(settings: Settings, material: Material): Made;
-  /** What settings measure, in the words of a table: `KL(reference‖model)`. */
+  /** What settings measure, as a formula: `KL(reference‖model)`. */
   formula(settings: Settings): string;
-  /** The metric that stands for the kind in charts and in a line of progress, and its short name there. */
+  /** The metric that represents the kind in charts and progress lines, and its short name there. */
   readonly headline: { readonly metric: string; readonly short: string };
   /** Everything that it measures, by the name in `metrics.jsonl`. */
   readonly metrics: Readonly<Record<string, MetricInfo>>;

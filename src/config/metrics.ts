@@ -2,7 +2,7 @@ import type { MetricInfo } from "./kind.ts";
 import { KINDS } from "./regularizers/index.ts";
 import { NATS } from "./regularizers/metrics.ts";
 
-/** @file What the metrics of a run are called, measured in, and mean. */
+/** @file Titles, units and meanings of the metrics of a run. */
 
 /** Of each step, whatever its regularizers. */
 export const STEP_METRICS = {
@@ -63,7 +63,7 @@ export const REGULARIZER_METRICS = {
   },
 } as const satisfies Readonly<Record<string, MetricInfo>>;
 
-/** A metric that stands for a kind of regularizer, in charts and in lines of progress. */
+/** The metric that represents a kind of regularizer in charts and progress lines. */
 export interface Headline extends MetricInfo {
   readonly metric: string;
   readonly short: string;

@@ -1,4 +1,4 @@
-/** The candidate that is fewest edits away, if it is near enough to have been meant: by default half of the word. */
+/** The candidate with the fewest edits, if at most `most`: by default half of the word. */
 export function nearest(
   word: string,
   candidates: readonly string[],

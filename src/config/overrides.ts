@@ -2,16 +2,16 @@ import { parse } from "yaml";
 import { type Node, nodesAt, type Path, takesKeys } from "./json-schema.ts";
 import { explainUnknownKey } from "./unknown-key.ts";
 
-/** @file Settings that a command line gives: `--set train.steps=10`. */
+/** @file Settings of the command line: `--set train.steps=10`. */
 
-/** One `--set a.b=value`: where it points, what it says there, and how it was written. */
+/** One `--set a.b=value`: its path, its value, and its text. */
 export interface Override {
   readonly path: Path;
   readonly value: unknown;
   readonly written: string;
 }
 
-/** One thing wrong, with its place before it. */
+/** One thing wrong, with its place in front. */
 export interface PlacedFault {
   readonly message: string;
   /** In the file; overrides come after all lines. */
@@ -24,7 +24,7 @@ export function inOverride({ written }: Pick<Override, "written">, message: stri
   return { message: `--set ${written}: ${message}`, line: Number.MAX_SAFE_INTEGER, isUnknownKey };
 }
 
-/** Reads overrides as they are written. */
+/** Parses overrides. */
 export function parseOverrides(sets: readonly string[]): { overrides: Override[]; faults: PlacedFault[] } {
   const overrides: Override[] = [];
   const faults: PlacedFault[] = [];
@@ -45,7 +45,7 @@ export function parseOverrides(sets: readonly string[]): { overrides: Override[]
   return { overrides, faults };
 }
 
-/** Writes overrides into the settings, one after the other, but for those that point to nothing. */
+/** Writes overrides into the settings, in order, except those with an invalid path. */
 export function applyOverrides(
   overrides: readonly Override[],
   settings: unknown,
@@ -83,7 +83,7 @@ function apply(override: Override, settings: unknown, tree: Node): PlacedFault |
       return undefined;
     }
     const below = Object.hasOwn(holder, key) ? holder[key] : undefined;
-    // A group that is not written yet, or that a single word stands for (`text: completions`), begins empty.
+    // A group that is not set yet, or set to a single word (`text: completions`), begins empty.
     if (typeof below !== "object" || below === null) {
       holder[key] = takesKeys(nodesAt(tree, [...above, key])) ? {} : (below ?? []);
     }

@@ -8,8 +8,8 @@ import { namesOf, type RegularizerConfig, regularizer, type TextRegularizerConfi
 import { flag, group, notNegative, oneOf, path, positive, refuse, share, unset, whole, word } from "./values.ts";
 
 /**
- * @file What a training configuration may say: types, help and the annotated example derive from this schema. Defaults are
- * those of the functions that take the settings. A schema's `error` says what is expected, its description what it is for.
+ * @file The schema of a training configuration, from which types, help and the annotated example derive. Defaults are those of
+ * the functions that take the settings. A schema's `error` is what is expected, its description what the setting is for.
  */
 
 const data = group({
@@ -126,7 +126,7 @@ const engine = group({
     .describe("auto (all cores), or how many"),
 }).describe("where the model runs");
 
-/** What a configuration file may say. Unknown keys are errors. */
+/** The whole configuration file. Unknown keys are errors. */
 export const configSchema = group({
   model: path("a Hugging Face model folder")
     .describe("a Hugging Face folder: config.json, model.safetensors, tokenizer.json")
@@ -172,10 +172,9 @@ export interface ResolvedLora {
 }
 
 /**
- * The LoRA settings in force: those of the adapter that training starts from, or else what is written, or else the
- * defaults.
+ * The LoRA settings in force: those of the adapter that training starts from, or else what is set, or else the defaults.
  *
- * @throws UserError when a written value disagrees with the adapter.
+ * @throws UserError when a set value disagrees with the adapter.
  */
 export function resolveLora(written: LoraConfig, adapter?: ResolvedLora): ResolvedLora {
   const given = Object.entries(written).filter(([, value]) => value !== null);

@@ -3,7 +3,7 @@ import { BASE_SAMPLE_DEFAULTS } from "../model/base-samples.ts";
 import { ANCHOR_DEFAULTS } from "../model/training.ts";
 import { group, path, positive, unset, whole } from "./values.ts";
 
-/** @file On what text a regularizer works. */
+/** @file The text that a regularizer works on. */
 
 const batch_size = whole(1).default(ANCHOR_DEFAULTS.batchSize).describe("texts per step");
 
@@ -26,7 +26,7 @@ const texts = z.union([...sources, z.array(source).min(1, { error: `${EXPECTED},
   error: `${EXPECTED}, or a list of these`,
 });
 
-/** Of a regularizer that holds the model to a reference which can be asked about any text; null where nothing is written. */
+/** For a regularizer whose default text depends on its reference: null unless set. */
 export const anchored = unset(texts)
   .describe("on what text (default: this, or completions with a field or file reference):")
   .meta({
@@ -42,12 +42,12 @@ export const anchored = unset(texts)
     ],
   });
 
-/** Of a regularizer that works on the completions unless it says otherwise. */
+/** For a regularizer that works on the completions unless set. */
 export const onText = texts.default("completions").describe("as above");
 
 export type Text = z.output<typeof texts>;
 
-/** Samples of the base as they are drawn unless a text is written: what kept most for least where it was measured. */
+/** Samples of the base with all defaults: what docs/evidence.md measures to keep most for least. */
 export function defaultSamples(): Text {
   return samples.parse({ samples: BASE_SAMPLE_DEFAULTS.samples });
 }

@@ -2,17 +2,17 @@ import { hintOf } from "./hints.ts";
 import { alternatives, entriesOf, keysOf, type Node, nodesAt, type Path, wordsOf } from "./json-schema.ts";
 import { nearest } from "./nearest.ts";
 
-/** @file What to say of a key that its group does not have. */
+/** @file Messages for a key that its group does not have. */
 
-/** The sentence, without its place, and the key that was meant, if there is one. */
+/** The message, without its place, and the suggested key, if there is one. */
 export interface UnknownKey {
   readonly message: string;
   readonly meant?: Path | undefined;
 }
 
 /**
- * Explains a key that is none of the group at `path`: a typo, a key of another group, a word of another tool, or a key that
- * another one keeps from being meant.
+ * Explains an unknown key of the group at `path`: a typo, a key of another group, a key of another tool, or a key that excludes
+ * another one.
  *
  * @param input the whole, as far as it is known.
  */
@@ -50,7 +50,7 @@ export function valueAt(input: unknown, path: Path): unknown {
   return path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | null | undefined)?.[key], input);
 }
 
-/** A key as it is written from the group at `path`: what both have in common is left out. */
+/** The path of a key relative to the group at `path` if it is below, else the whole path. */
 function shown(meant: Path, path: Path): string {
   const isBelow = path.every((key, i) => String(meant[i]) === String(key));
   return meant.slice(isBelow ? path.length : 0).join(".");
@@ -76,7 +76,7 @@ function homeOf(key: string, path: Path, tree: Node): Path | undefined {
   return keysOf(nodesAt(tree, regularizer)).includes(key) ? [...regularizer, key] : undefined;
 }
 
-/** What keeps a key, which an alternative takes, from being meant: a key of another alternative, or a value. */
+/** What excludes a key that an alternative takes: a key of another alternative, or a value. */
 function rivalOf(key: string, found: Readonly<Record<string, unknown>>, nodes: readonly Node[]): string | undefined {
   const valid = keysOf(nodes);
   const others = Object.keys(found).filter((other) => other !== key && valid.includes(other));
@@ -85,7 +85,7 @@ function rivalOf(key: string, found: Readonly<Record<string, unknown>>, nodes: r
   const [fewest] = apart.sort((a, b) => a.length - b.length);
   if (fewest === undefined) return undefined;
   if (fewest.length > 0) return `\`${fewest[0]}\``;
-  // One of these takes all keys: what it does not take is a word, such as a `kind`.
+  // One of these takes all keys: what it excludes is a word, such as a `kind`.
   const refuses = (taker: Node, other: string) => {
     const [, node] = entriesOf(taker).find(([name]) => name === other)!;
     const words = wordsOf(alternatives(node));

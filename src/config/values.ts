@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-/** @file The values that settings are made of. Each one's `error` says what is expected. */
+/** @file The types of settings. Each one's `error` is what is expected. */
 
 export const text = (expected: string) => z.string({ error: expected }).min(1, { error: expected });
 /** A path: made absolute when the configuration is read. */
@@ -25,12 +25,12 @@ export function either(words: readonly string[]): string {
   return new Intl.ListFormat("en-GB", { type: "disjunction" }).format(words);
 }
 
-/** One of some words. Without an `error` of its own what is expected is the list of all words that may stand there. */
+/** One of some words. With the default `error` what is expected is the list of all words that are valid there. */
 export function oneOf<const Words extends readonly [string, ...string[]]>(words: Words, error = "") {
   return z.enum(words, { error });
 }
 
-/** A word that tells alternatives apart; what is expected is the list of all of theirs. */
+/** A word that distinguishes alternatives; what is expected is the list of all of theirs. */
 export function word<const Word extends string>(value: Word) {
   return z.literal(value, { error: "" });
 }
@@ -39,12 +39,12 @@ export function group<Shape extends z.ZodRawShape>(shape: Shape) {
   return z.strictObject(shape, { error: `a group of settings, such as { ${Object.keys(shape)[0]}: … }` });
 }
 
-/** A key that may stay unwritten, then null. */
+/** An optional key: null unless set. */
 export function unset<Schema extends z.ZodType>(schema: Schema) {
   return schema.nullable().default(null);
 }
 
-/** Reports that settings do not go together, in a whole sentence, at the key where it shows. */
+/** Reports settings that exclude each other, in a whole sentence, at one of their keys. */
 export function refuse(context: z.RefinementCtx, path: PropertyKey[], message: string): void {
   context.addIssue({ code: "custom", path, message, params: { sentence: true } });
 }

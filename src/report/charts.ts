@@ -18,7 +18,7 @@ export function chartsSection(
   const faint = charts.some((chart) => chart.curves.some(({ smooth }) => smooth !== null));
   return html`<section aria-labelledby="curves">
 <h2 id="curves">How it went</h2>
-<p class="note">${faint && "Bold: smoothed. Faint: as measured. "}${stride > 1 && `Each point is the mean of ${stride} steps. `}The numbers stand for step <span class="step">${steps.at(-1)!}</span>, as measured<span class="scripted">; point at a curve for another</span>.${data.measures.length > 0 && large > 2 && ` ${charts[2]!.title} is on the text that each run’s regularizer works on.`}</p>
+<p class="note">${faint && "Bold: smoothed. Faint: as measured. "}${stride > 1 && `Each point is the mean of ${stride} steps. `}The numbers are of step <span class="step">${steps.at(-1)!}</span>, as measured<span class="scripted">; point at a curve for another</span>.${data.measures.length > 0 && large > 2 && ` ${charts[2]!.title} is on the text that each run’s regularizer works on.`}</p>
 <noscript><p class="note">The curves are drawn by a script, and scripts are switched off here.</p></noscript>
 <div class="charts" data-large="${large}">${charts.map((chart) => figure(chart, steps, looks))}</div>
 <script type="application/json" id="curves-data">${inlineJson(drawn(curves, looks))}</script>

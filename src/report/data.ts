@@ -7,7 +7,7 @@ export interface ReportData {
   readonly created: string;
   /** What the numbers say, one sentence each. */
   readonly conclusion: readonly string[];
-  /** What a reader needs to do it again: model, data, versions, seed, steps, learning rate, rank, alpha, seconds … */
+  /** What is needed to repeat the run: model, data, versions, seed, steps, learning rate, rank, alpha, seconds … */
   readonly facts: Readonly<Record<string, string | number>>;
   readonly scores?: Scores;
   /** What the numbers of every step are. */

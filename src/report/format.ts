@@ -1,6 +1,6 @@
 const THIN = "\u202f";
 
-/** What stands where nothing was measured. */
+/** Shown where nothing was measured. */
 const NOTHING = "–";
 
 /** A share as a percentage: whole, but never 0 % or 100 % for what is not exactly that. `0.974` → `97 %`, `0.998` → `99.8 %`. */

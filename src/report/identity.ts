@@ -1,7 +1,7 @@
 import type { ReportData } from "./data.ts";
 import { type Html, html } from "./html.ts";
 
-/** How one model looks everywhere on the page. Never told apart by colour alone: shape and dash differ too. */
+/** How one model looks everywhere on the page. Models differ in shape and dash too, not by colour alone. */
 export interface Identity {
   readonly name: string;
   /** CSS colour, for light and dark. */
@@ -57,7 +57,7 @@ export function marker({ color, shape, hollow }: Identity): Html {
   return html`<path d="${shape}" style="${hollow ? `fill:var(--paper);stroke:${color};stroke-width:2` : `fill:${color}`}"/>`;
 }
 
-/** The marker beside a name in running text. */
+/** The marker next to a name in text. */
 export function badge(identity: Identity): Html {
   return html`<svg class="badge" viewBox="-7 -7 14 14" aria-hidden="true">${marker(identity)}</svg>`;
 }

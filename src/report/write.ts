@@ -1,4 +1,4 @@
-import { renameSync, rmSync, writeFileSync } from "node:fs";
+import { writeFileAtomic } from "../common/atomic-file.ts";
 import { UserError } from "../common/errors.ts";
 import type { ReportData } from "./data.ts";
 import { renderReport } from "./report.ts";
@@ -10,15 +10,12 @@ import { renderReport } from "./report.ts";
  */
 export function writeReport(path: string, data: ReportData): void {
   const content = renderReport(data);
-  const temporary = `${path}.${process.pid}.tmp`;
   try {
-    writeFileSync(temporary, content);
-    renameSync(temporary, path);
+    writeFileAtomic(path, content);
   } catch (cause) {
-    rmSync(temporary, { force: true });
-    throw new UserError(
-      `cannot write the report ${path}: ${(cause as Error).message}; give a path in a folder that exists and may be written`,
-      { cause },
-    );
+    const reason = (cause as Error).message;
+    throw new UserError(`cannot write the report ${path}: ${reason}; choose a path in an existing, writable folder`, {
+      cause,
+    });
   }
 }

@@ -24,7 +24,7 @@ function referenceName(settings: RegularizerConfig): string | null {
 function describe(settings: RegularizerConfig): string {
   const reference = referenceName(settings);
   const facts = [formula(settings), `weight ${describeCoefficient(settings.weight)}`, describeText(settings)];
-  // The base goes without saying.
+  // The base is the default.
   return [...facts, ...(reference === null || reference === "base" ? [] : [`reference: ${reference}`])].join(" · ");
 }
 

@@ -10,7 +10,7 @@ import { piecewise } from "./piecewise.ts";
 import { ramp } from "./ramp.ts";
 import { warmup } from "./warmup.ts";
 
-/** @file What a configuration may say of a regularizer's weight. */
+/** @file The weight of a regularizer in a configuration. */
 
 /** All of them, in the order of help. */
 const KINDS = [number, budget, adaptive, ramp, warmup, constant, piecewise] as const;
@@ -25,13 +25,13 @@ export const weight = z.union(
   { error: ({ input }) => expectedOf(input) },
 );
 
-/** How a weight is written that moves, and what each form does. */
+/** The forms of a weight that moves, and what each does. */
 export const VARIANTS = every.slice(1).map(({ usage, help }) => [usage, help] as const);
 
 /** Why a regularizer that measures no nats per token refuses a controller. */
 const NOT_CONTROLLABLE = "a budget or a controller needs nats per token: use a number or a schedule";
 
-/** A weight that nothing measured moves. */
+/** A weight that is not controlled by what is measured. */
 export const uncontrolled = weight.superRefine((value, context) => refuseControl(value, context, []));
 
 /** Refuses a weight that moves by nats per token. */
@@ -39,7 +39,7 @@ export function refuseControl(value: CoefficientConfig, context: z.RefinementCtx
   if (kindOf(value).isControlled) refuse(context, path, NOT_CONTROLLABLE);
 }
 
-/** The number or the weight that moves; a controller is new each time. */
+/** The number or the coefficient of the settings. */
 export function makeCoefficient(config: CoefficientConfig): number | Coefficient {
   return kindOf(config).make(config);
 }
@@ -49,7 +49,7 @@ export function describeCoefficient(config: CoefficientConfig): string {
   return kindOf(config).describe(config);
 }
 
-/** Whether it is ever above 0: the regularizer trains, and is not only measured. */
+/** Whether it is ever > 0: the regularizer trains, and is not only measured. */
 export function canTrain(config: CoefficientConfig): boolean {
   return kindOf(config).canTrain(config);
 }
@@ -63,7 +63,7 @@ function kindOf(config: unknown): CoefficientKind<CoefficientConfig> {
   return found ?? number;
 }
 
-/** What is expected where this is written: the complete form of what was begun. */
+/** What is expected in place of an invalid weight: the complete form of its kind. */
 function expectedOf(input: unknown): string {
   const { key, usage } = kindOf(input);
   if (key === undefined) {

@@ -57,7 +57,7 @@ export function fieldsOf(settings: ReferenceConfig): readonly string[] {
   return providerOf(settings).fields?.(settings) ?? [];
 }
 
-/** The text where none is written: samples of the base, or with numbers for the lines of a file the completions. */
+/** The default text: samples of the base, or the completions where the reference covers lines of a data file only. */
 export function defaultText(settings: ReferenceConfig): Text {
   return providerOf(settings).coversLinesOnly ? "completions" : defaultSamples();
 }

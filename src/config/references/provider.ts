@@ -30,7 +30,7 @@ export interface ReferenceMaterial {
   readonly openStore: (settings: StoreConfig) => StoredReference;
 }
 
-/** A reference, and what has to be done to data before it can be asked about them. */
+/** A reference, and how data are prepared for it. */
 export interface BuiltReference {
   readonly reference: Reference;
   /** Names of loss inputs that lines of the data must carry. */
@@ -39,12 +39,12 @@ export interface BuiltReference {
   readonly attach: (data: readonly Datum[]) => Promise<readonly Datum[]>;
 }
 
-/** Where a reference comes from: all that the rest of klamp knows of it. */
+/** A reference provider: all that the rest of klamp knows of it. */
 export interface Provider<Settings, Schema extends z.ZodType = z.ZodType<Settings>> {
-  /** The word that stands for it, or the key that its settings begin with. */
+  /** Its word, or the first key of its settings. */
   readonly type: string;
   readonly schema: Schema;
-  /** How it is written, in help and messages. */
+  /** Its form in help and messages. */
   readonly usage: string;
   /** What it is, for help. */
   readonly help: string;
@@ -52,9 +52,9 @@ export interface Provider<Settings, Schema extends z.ZodType = z.ZodType<Setting
   describe(settings: Settings): string;
   /** Whether it is the adapter that training starts from. Default: no. */
   isStart?(settings: Settings): boolean;
-  /** Whether its numbers belong to the lines of a data file, and can be had for no other text. Default: no. */
+  /** Whether its numbers cover the lines of a data file only. Default: no. */
   readonly coversLinesOnly?: boolean;
-  /** Why it cannot be asked about these texts, if so. Default: it can. */
+  /** Why it does not cover these texts, if it does not. Default: it does. */
   refuses?(settings: Settings, texts: readonly Source[]): string | undefined;
   /** Names of loss inputs that lines of the data must carry. Default: none. */
   fields?(settings: Settings): readonly string[];
@@ -68,7 +68,7 @@ export function provider<Schema extends z.ZodType>(
   return settings;
 }
 
-/** A reference that can be asked about any data. */
+/** A reference that covers any data. */
 export function live(reference: Reference): BuiltReference {
   return { reference, fields: [], attach: async (data) => data };
 }

@@ -12,9 +12,9 @@ import { l2 } from "./l2.ts";
 import { orthogonality } from "./orthogonality.ts";
 import type { AdapterMaterial, TextMaterial } from "./shared.ts";
 
-/** @file What a configuration may say of its regularizers, and what is made of it. */
+/** @file The regularizers of a configuration. */
 
-/** Those that work on text, in the order of help; the first is the one that is meant where no type is written. */
+/** Those that work on text, in the order of help; the first is the default type. */
 const ON_TEXT = [klDivergence, jensenShannon, entropy, consistency] as const;
 /** Penalties on the adapter's matrices. */
 const ON_ADAPTER = [orthogonality, l1, l2, elasticNet] as const;

@@ -11,17 +11,17 @@ import { flag, oneOf, positive, share, text, unset, whole } from "../values.ts";
 
 /** @file What several kinds of regularizers have in common. */
 
-/** What a regularizer on text is made with besides its settings. */
+/** What a regularizer on text needs besides its settings. */
 export interface TextMaterial {
   readonly name: string;
   readonly reference: Reference;
   /** A sampler over the weights as they are. */
   readonly model: SamplingClient;
-  /** Used where the settings give none. */
+  /** Of consistency, unless set. */
   readonly seed: number;
 }
 
-/** What a penalty on the adapter's matrices is made with besides its settings. */
+/** What a penalty on the adapter's matrices needs besides its settings. */
 export interface AdapterMaterial {
   readonly name: string;
 }
