@@ -45,7 +45,7 @@ test("a loss that is no longer finite ends the run; the weights that were last m
   expect(workspace.read(ADAPTER)).toBe(shorter.read(ADAPTER));
 });
 
-test("a loss that is not finite in the first step is no fault of the settings, and leaves nothing behind", async () => {
+test("a loss that is not finite in the first step is not blamed on the settings, and writes nothing", async () => {
   const workspace = new Workspace();
   workspace.copy("adapter-init");
   await breakOneNumber(workspace.path("adapter-init/adapter_model.safetensors"));

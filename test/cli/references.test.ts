@@ -42,7 +42,7 @@ describe("the model's own past", () => {
     expect(workspace.read("start/report.html")).toContain("reference: start");
   });
 
-  test("a moving reference is where the model was: the divergence is 0 again every so many steps", async () => {
+  test("a synced reference is a copy of the model: the divergence is 0 again after each copy", async () => {
     const workspace = new Workspace();
     const found = kls(await rowsOf(workspace, { regularizers: [{ ...KL, reference: { synced: { every: 3 } } }] }));
     for (const step of [0, 3]) expect(found[step]).toBeCloseTo(0, 6);

@@ -88,7 +88,7 @@ test("an adaptive controller: the weight of each step follows from the step befo
   expect(new Set(rows.map(({ weight }) => weight)).size).toBe(6);
 });
 
-test("excluded tokens are not looked at, by this regularizer alone; worst tokens are those that are left", async () => {
+test("excluded tokens are skipped by their regularizer alone; worst tokens are among the others", async () => {
   const run = (exclude_tokens: number[]) =>
     trained({
       train: { steps: 4, batch_size: 8, report_every: 3, worst_tokens: 5 },

@@ -160,7 +160,7 @@ describe("--set", () => {
     expect(config.lora.rank).toBe(4);
   });
 
-  test("null takes a key out", () => {
+  test("null unsets a key", () => {
     const config = load(`${REQUIRED}train: { steps: 5 }`, "train.steps=null", "train.epochs=2");
     expect(config.train).toMatchObject({ steps: null, epochs: 2 });
   });
@@ -178,7 +178,7 @@ describe("--set", () => {
     expect(load(REQUIRED, "data={ train: y.jsonl }").data.train).toBe(resolve("y.jsonl"));
   });
 
-  test("opens a group where a single word stood", () => {
+  test("replaces a single word by a group", () => {
     const config = load(
       `${REQUIRED}regularizers: [{ text: completions }]`,
       "regularizers.0.text.samples=800",
@@ -198,7 +198,7 @@ describe("--set", () => {
     );
   });
 
-  test("reaches nothing outside the configuration", () => {
+  test("cannot change prototypes", () => {
     const message =
       "--set __proto__.polluted=1: unknown key `__proto__`; it takes model, data, lora, train, optimizer, regularizers, evaluate, engine, output";
     expect(complaint(REQUIRED, "__proto__.polluted=1")).toBe(message);
@@ -391,7 +391,7 @@ describe("what is wrong is said in one sentence, with its place", () => {
     expect(complaint(REQUIRED, set)).toBe(expected);
   });
 
-  test("a fault in the file is not blamed on an innocent --set", () => {
+  test("a fault of the file is reported for the file, not for another --set", () => {
     expect(complaint(`${REQUIRED}train: { stepz: 1 }`, "lora.rank=4")).toBe(
       "config.yaml:3: unknown key `stepz` in train; did you mean `steps`?",
     );

@@ -79,7 +79,7 @@ describe("the example", () => {
     for (const line of exampleConfig().split("\n")) expect(line.length, line).toBeLessThanOrEqual(100);
   });
 
-  test("shows every kind of regularizer, the first to be used, the others to be chosen instead", () => {
+  test("shows every kind of regularizer, the first in use, the others as alternatives", () => {
     const kinds = exampleConfig()
       .split(/^ {2}(?:# )?- type: /m)
       .slice(1)
