@@ -106,14 +106,14 @@ const MATHEMATICS = `
   import { klDivergence, tensor } from "klamp/divergence";
   import { givenReference } from "klamp/reference";
   import { buildStore } from "klamp/reference/store";
-  import { KLDivergence } from "klamp/regularizer";
-  import { connect } from "klamp/tinker";
+  import { compute, KLDivergence } from "klamp/regularizer";
+  import { openTinkerEngine } from "klamp/tinker";
 
   const p = tensor([0.4, 0.3, 0.2, 0.1].map(Math.log), [1, 4]);
   const q = tensor([0.25, 0.25, 0.25, 0.25].map(Math.log), [1, 4]);
   const regularizer = new KLDivergence({ reference: givenReference([q]), direction: "reverse" });
-  const { loss } = await regularizer.compute([everyToken([0, 1])], [p]);
-  console.log(JSON.stringify({ kl: klDivergence(p, q), loss, kinds: [typeof buildStore, typeof connect] }));`;
+  const { loss } = await compute(regularizer, [everyToken([0, 1])], [p]);
+  console.log(JSON.stringify({ kl: klDivergence(p, q), loss, kinds: [typeof buildStore, typeof openTinkerEngine] }));`;
 
 describe.each(["whole", "lean"] as const)("installed: %s", (which) => {
   const project = () => ({ whole, lean })[which];

@@ -34,6 +34,9 @@ export interface Runtime {
   open(model: Uint8Array, options: { readonly threads: number }): Promise<Session>;
 }
 
+/** The package brings its CPU library along; its install script would download GPU libraries, and fail where it cannot. */
+const INSTALL = "npm install onnxruntime-node@1.30 --ignore-scripts";
+
 /**
  * ONNX Runtime on the processor. Its package is optional and loaded here alone.
  *
@@ -45,12 +48,9 @@ export async function loadRuntime(load: () => Promise<object> = () => import("on
     return onnxRuntime((await load()) as typeof ort);
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
-    const isMissing = code === "ERR_MODULE_NOT_FOUND" || code === "MODULE_NOT_FOUND";
-    const why = isMissing ? "is not installed" : `cannot be loaded (${message})`;
-    throw new UserError(
-      `the embedded engine needs the package onnxruntime-node, which ${why}: npm install onnxruntime-node`,
-      { cause },
-    );
+    const isMissing = code === "ERR_MODULE_NOT_FOUND";
+    const why = isMissing ? "is not installed" : `cannot be loaded (${message.split("\n")[0]})`;
+    throw new UserError(`the embedded engine needs the package onnxruntime-node, which ${why}: ${INSTALL}`, { cause });
   }
 }
 
