@@ -12,7 +12,10 @@ import {
 } from "../../src/divergence/index.ts";
 import { logprobs, matrix } from "./oracle.ts";
 
-/** @file Numbers computed elsewhere (SciPy, published papers). Inputs are float32, so 7 digits after the point are theirs. */
+/**
+ * @file Numbers computed elsewhere: by SciPy (scripts/fixtures/known-values.py), and from published papers. Inputs are
+ * float32, so 7 digits after the point are theirs.
+ */
 
 const DIGITS = 7;
 const P = logprobs([[0.4, 0.3, 0.2, 0.1]]);

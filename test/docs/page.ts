@@ -8,6 +8,9 @@ import * as divergence from "../../src/divergence/index.ts";
 import * as engine from "../../src/engine/index.ts";
 import * as klamp from "../../src/index.ts";
 import * as opentelemetry from "../../src/opentelemetry/index.ts";
+import * as reference from "../../src/reference/index.ts";
+import * as store from "../../src/reference/store/index.ts";
+import * as regularizer from "../../src/regularizer/index.ts";
 
 /** @file The pages of docs/, as their tests read them, and what runs their snippets. */
 
@@ -18,6 +21,9 @@ const PACKAGES: Readonly<Record<string, object>> = {
   "klamp/divergence": divergence,
   "klamp/engine": engine,
   "klamp/opentelemetry": opentelemetry,
+  "klamp/reference": reference,
+  "klamp/reference/store": store,
+  "klamp/regularizer": regularizer,
   "node:diagnostics_channel": diagnosticsChannel,
   "@jax-js/jax": jax,
 };
