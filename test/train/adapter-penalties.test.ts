@@ -1,8 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { type Datum, everyToken } from "../../src/data/datum.ts";
 import { baseReference } from "../../src/reference/base.ts";
-import { type AdapterPenalty, KLDivergence, l1, l2 } from "../../src/regularizer/index.ts";
+import { type AdapterPenalty, type Coefficient, KLDivergence, l1, l2 } from "../../src/regularizer/index.ts";
 import { TrainingDivergedError } from "../../src/train/diverged.ts";
+import { stepMetrics } from "../../src/train/metrics.ts";
 import { type TrainOptions, train } from "../../src/train/train.ts";
 import { ADAMW } from "./adamw.ts";
 import { TableModel } from "./table-model.ts";
@@ -17,18 +18,19 @@ const DATA: readonly Datum[] = [0, 1, 2].map((start) =>
   ),
 );
 
-function run(engine: TableModel, changes: Partial<TrainOptions> = {}) {
-  return train({
+/** A training, its steps as lines of flat numbers. */
+async function run(engine: TableModel, changes: Partial<TrainOptions> = {}) {
+  const { rows } = await train({
     client: engine,
     data: DATA,
     steps: 60,
     batchSize: 3,
-    seed: 1,
     shuffle: false,
     optimizer: ADAMW,
-    regularizers: [],
+    reportEvery: 0,
     ...changes,
   });
+  return { rows: rows.map(stepMetrics) };
 }
 
 describe("a penalty on the adapter", () => {
@@ -52,8 +54,8 @@ describe("a penalty on the adapter", () => {
     const steps: (number | undefined)[] = [];
     const counting: AdapterPenalty = {
       name: "counting",
-      compute: (matrices, options) => {
-        steps.push(options?.step);
+      compute: (matrices, step) => {
+        steps.push(step?.number);
         return l1().compute(matrices);
       },
     };
@@ -75,18 +77,20 @@ describe("a penalty on the adapter", () => {
 
   test("its weight may be controlled", async () => {
     const heard: number[] = [];
-    const weight = {
-      at: (step: number) => step / 100,
-      observe: (step: number, { value, weight }: Readonly<Record<string, number>>) => {
-        heard.push(step, weight! * 100);
+    const weight: Coefficient<number> = {
+      init: () => 0,
+      at: (_, step) => step / 100,
+      update: (updates, { value }) => {
+        heard.push(updates);
         expect(value).toBeGreaterThanOrEqual(0);
+        return updates + 1;
       },
     };
     const { rows } = await run(new TableModel({ vocabulary: VOCABULARY }), {
       steps: 2,
       adapterPenalties: [{ penalty: l2(), weight }],
     });
-    expect(heard).toEqual([1, 1, 2, 2]);
+    expect(heard).toEqual([0, 1]);
     expect(rows.map(({ weight }) => weight)).toEqual([0.01, 0.02]);
   });
 
@@ -101,7 +105,7 @@ describe("a penalty on the adapter", () => {
     const engine = new TableModel({ vocabulary: VOCABULARY });
     const broken: AdapterPenalty = {
       name: "broken",
-      compute: () => ({ loss: Number.NaN, gradient: new Map(), metrics: {} }),
+      compute: () => ({ value: Number.NaN, gradient: new Map(), metrics: {} }),
     };
     const failing = run(engine, { adapterPenalties: [{ penalty: broken, weight: 1 }] });
     await expect(failing).rejects.toThrow(TrainingDivergedError);

@@ -3,8 +3,9 @@ import { type Datum, everyToken, totalWeight } from "../../src/data/datum.ts";
 import { baseReference } from "../../src/reference/base.ts";
 import { computedReference } from "../../src/reference/computed.ts";
 import { KLDivergence } from "../../src/regularizer/kl-divergence.ts";
-import { type Anchor, anchorStream } from "../../src/train/anchor.ts";
-import type { Held } from "../../src/train/objective.ts";
+import { type Anchor, anchorTexts } from "../../src/train/anchor.ts";
+import { stepMetrics } from "../../src/train/metrics.ts";
+import type { Term } from "../../src/train/objective.ts";
 import { type TrainOptions, train } from "../../src/train/train.ts";
 import { ADAMW } from "./adamw.ts";
 import { TableModel } from "./table-model.ts";
@@ -19,9 +20,11 @@ const DATA = [4, 3, 6].map((length, d) => text(d, length, `train.jsonl:${d + 1}`
 const TEXTS = [2, 5, 3, 4].map((length, d) => text(d + 2, length, `texts.jsonl:${d + 1}`));
 const OTHER = [3, 2].map((length, d) => text(d + 4, length, `other.jsonl:${d + 1}`));
 
-function run(engine: TableModel, regularizers: readonly Held[], changes: Partial<TrainOptions> = {}) {
-  const settings = { steps: 4, batchSize: 3, seed: 1, shuffle: false, optimizer: { ...ADAMW, learning_rate: 0.05 } };
-  return train({ client: engine, data: DATA, regularizers, ...settings, ...changes });
+/** A training, its steps as lines of flat numbers. */
+async function run(engine: TableModel, regularizers: readonly Term[], changes: Partial<TrainOptions> = {}) {
+  const settings = { steps: 4, batchSize: 3, shuffle: false, optimizer: { ...ADAMW, learningRate: 0.05 } };
+  const { rows, interrupted } = await train({ client: engine, data: DATA, regularizers, ...settings, ...changes });
+  return { rows: rows.map(stepMetrics), interrupted };
 }
 
 function moved(atOnce = Number.POSITIVE_INFINITY) {
@@ -31,10 +34,10 @@ function moved(atOnce = Number.POSITIVE_INFINITY) {
 }
 
 function kl(engine: TableModel, name = "kl") {
-  return new KLDivergence({ name, direction: "reverse", reference: baseReference(engine.sampler("base")) });
+  return new KLDivergence({ name, reference: baseReference(engine.sampler("base")) });
 }
 
-const anchor = (data: readonly Datum[], rows = data.length): Anchor => ({ data, rows, seed: 3 });
+const anchor = (data: readonly Datum[], batchSize = data.length): Anchor => ({ data, batchSize, seed: 3 });
 
 /** Σ w·KL(reference‖model) / Σ w over all rows of some data, from the definition. */
 async function meanOver(engine: TableModel, data: readonly Datum[]): Promise<number> {
@@ -50,7 +53,7 @@ async function meanOver(engine: TableModel, data: readonly Datum[]): Promise<num
 
 describe("mixtures", () => {
   test("the mean is over the rows of all texts together, and so are the extremes; the loss adds it once", async () => {
-    const texts: [string, Partial<Held>, readonly Datum[]][] = [
+    const texts: [string, Partial<Term>, readonly Datum[]][] = [
       ["completions", {}, DATA],
       ["one text", { anchors: [anchor(TEXTS)] }, TEXTS],
       ["two texts", { anchors: [anchor(TEXTS), anchor(OTHER)] }, [...TEXTS, ...OTHER]],
@@ -68,7 +71,7 @@ describe("mixtures", () => {
   });
 
   test("the gradient of a mixture is that of one text that holds all of it", async () => {
-    const step = async (regularizers: (engine: TableModel) => Held[], data = DATA) => {
+    const step = async (regularizers: (engine: TableModel) => Term[], data = DATA) => {
       const engine = moved();
       await run(engine, regularizers(engine), { steps: 1, data });
       return engine.delta;
@@ -110,7 +113,7 @@ describe("refreshed", () => {
       drawn.push(step);
       return [text(step % VOCABULARY, 2, `drawn ${step}`)];
     };
-    const next = anchorStream({ ...anchor(TEXTS, 1), refresh: { every: 3, draw } });
+    const next = anchorTexts({ ...anchor(TEXTS, 1), refresh: { every: 3, draw } });
     const sources: string[] = [];
     for (let step = 1; step <= 8; step++) sources.push((await next(step))[0]!.source!);
     expect(sources.slice(0, 3).every((source) => source.startsWith("texts"))).toBe(true);

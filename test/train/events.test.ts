@@ -2,10 +2,11 @@ import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { UserError } from "../../src/common/errors.ts";
 import { everyToken } from "../../src/data/datum.ts";
-import type { Regularizer } from "../../src/loss/legacy.ts";
 import { baseReference } from "../../src/reference/base.ts";
+import type { Regularizer } from "../../src/regularizer/contract.ts";
 import { KLDivergence } from "../../src/regularizer/kl-divergence.ts";
 import type { RegularizerEvent, StepEvent } from "../../src/train/events.ts";
+import { stepMetrics } from "../../src/train/metrics.ts";
 import { train } from "../../src/train/train.ts";
 import { ADAMW } from "./adamw.ts";
 import { TableModel } from "./table-model.ts";
@@ -28,8 +29,8 @@ function run(more: readonly Regularizer[] = []) {
     data: DATA,
     steps: 3,
     batchSize: 2,
-    seed: 1,
     shuffle: false,
+    reportEvery: 0,
     optimizer: ADAMW,
     regularizers: [kl, ...more].map((regularizer) => ({ regularizer, weight: 0.1 })),
   });
@@ -38,14 +39,10 @@ function run(more: readonly Regularizer[] = []) {
 /** Takes its time, and is not in step with anything. */
 const slow: Regularizer = {
   name: "slow",
-  compute: async (_, logprobs) => {
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    return {
-      loss: 0,
-      gradient: logprobs.map(({ data, shape }) => ({ data: new Float32Array(data.length), shape })),
-      metrics: {},
-    };
-  },
+  begin: () => ({
+    add: () => new Promise((resolve) => setTimeout(resolve, 20)),
+    end: () => ({ value: 0, metrics: {} }),
+  }),
 };
 
 describe("channels", () => {
@@ -58,7 +55,7 @@ describe("channels", () => {
       [2, 3],
       [3, 3],
     ]);
-    expect(heard.map(({ metrics }) => metrics)).toEqual(rows);
+    expect(heard.map(({ metrics }) => metrics)).toEqual(rows.map(stepMetrics));
     for (const { started, seconds } of heard) {
       expect(started).toBeGreaterThanOrEqual(before - 5);
       expect(started + 1000 * seconds).toBeLessThanOrEqual(Date.now() + 5);
@@ -74,12 +71,9 @@ describe("channels", () => {
     );
     expect(steps.flatMap(({ regularizers }) => regularizers)).toEqual(heard);
     const [kl, other] = heard.slice(2, 4);
-    expect(kl!.metrics).toMatchObject({
-      weight: 0.1,
-      value: rows[1]!["kl_divergence/value"],
-      kl_divergence: rows[1]!.kl_divergence,
-    });
-    expect(other!.metrics).toEqual({ value: 0, weight: 0.1, contribution: 0 });
+    expect(kl!.measured).toEqual(rows[1]!.regularizers.kl_divergence);
+    expect(kl!.measured).toMatchObject({ weight: 0.1, metrics: { kl_max: expect.any(Number) } });
+    expect(other!.measured).toEqual({ value: 0, weight: 0.1, contribution: 0, metrics: {} });
     // Two parts of 20 ms each.
     expect(other!.seconds).toBeGreaterThan(0.039);
     expect(kl!.seconds).toBeLessThan(other!.seconds!);
@@ -90,12 +84,12 @@ describe("channels", () => {
     const reason = new UserError("the server does not answer");
     const failing: Regularizer = {
       name: "failing",
-      compute: async () => {
+      begin: async () => {
         throw reason;
       },
     };
     await expect(run([failing])).rejects.toThrow('regularizer "failing": the server does not answer');
-    expect(heard).toMatchObject([{ step: 1, name: "failing", metrics: {}, error: reason }]);
+    expect(heard).toMatchObject([{ step: 1, name: "failing", error: reason }]);
     expect(steps).toEqual([]);
   });
 });

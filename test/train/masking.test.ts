@@ -1,9 +1,11 @@
 import { expect, test } from "vitest";
 import type { Datum } from "../../src/data/datum.ts";
-import { worstToken } from "../../src/drift/worst-tokens.ts";
-import { LocalModel, type LocalModelOptions } from "../../src/engine/local/local-model.ts";
+import { worstPositions, worstToken } from "../../src/drift/worst-tokens.ts";
+import type { LocalModelOptions } from "../../src/engine/local/base-model.ts";
+import { LocalModel } from "../../src/engine/local/local-model.ts";
 import { baseReference } from "../../src/reference/base.ts";
 import { budgetWeight, Entropy, excludeTokens, JensenShannon, KLDivergence } from "../../src/regularizer/index.ts";
+import { stepMetrics } from "../../src/train/metrics.ts";
 import { train } from "../../src/train/train.ts";
 import { MODEL } from "../engine/local/fixture.ts";
 import { randomData } from "../engine/local/models.ts";
@@ -40,7 +42,7 @@ function withoutPrompts(datum: Datum): Datum {
 async function run(data: readonly Datum[], options: LocalModelOptions = {}) {
   const model = await LocalModel.open(MODEL, { threads: 1, ...options });
   const client = await model.trainingClient({ rank: 4, seed: 1 });
-  const reference = baseReference(model.sampler());
+  const reference = baseReference(client.sampler("base"));
   const excluded = [...TEXTS[2]!.lossInputs.target_tokens.data.slice(-2)];
   const worst: unknown[] = [];
   const { rows } = await train({
@@ -48,37 +50,38 @@ async function run(data: readonly Datum[], options: LocalModelOptions = {}) {
     data,
     steps: 4,
     batchSize: 4,
-    seed: 1,
     shuffle: false,
-    optimizer: { ...ADAMW, learning_rate: 1e-2, grad_clip: 1 },
+    optimizer: { ...ADAMW, learningRate: 1e-2, gradClip: 1 },
     regularizers: [
       {
-        regularizer: new KLDivergence({ reference, direction: "reverse", clip: 0.05 }),
+        regularizer: new KLDivergence({ reference, clip: 0.05 }),
         weight: budgetWeight({ budget: 0.001, rate: 10 }),
       },
-      { regularizer: excludeTokens(new KLDivergence({ name: "some", reference }), excluded), weight: 0.2 },
+      {
+        regularizer: excludeTokens(new KLDivergence({ name: "some", reference, direction: "forward" }), excluded),
+        weight: 0.2,
+      },
       { regularizer: new JensenShannon({ reference }), weight: 0 },
       { regularizer: new Entropy(), weight: 0.01 },
       {
-        regularizer: new KLDivergence({ name: "anchor", reference }),
+        regularizer: new KLDivergence({ name: "anchor", reference, direction: "forward" }),
         weight: 0.5,
-        anchors: [{ data: data.slice(2), rows: 2, seed: 3 }],
+        anchors: [{ data: data.slice(2), batchSize: 2, seed: 3 }],
       },
     ],
     reportEvery: 1,
-    worstTokens: 2,
-    onStep: ({ step }, found) => {
+    onStep: ({ step }, { positions }) => {
       const decode = (tokens: ArrayLike<number>) => Array.from(tokens).join(" ");
-      for (const each of found) {
+      for (const each of worstPositions(positions, 2)) {
         const { value: _, ...where } = worstToken(step, each, { decode });
         // Capped values are equal, and of equal ones any may come first.
-        if (/^(some|anchor)/.test(each.measure)) worst.push(where);
+        if (/^(some|anchor)/.test(each.regularizer)) worst.push(where);
       }
     },
   });
   await client.close();
   await model.close();
-  return { rows, worst };
+  return { rows: rows.map(stepMetrics), worst };
 }
 
 test("prompts as rows of weight 0 or as no rows, all at once or few at a time: every number is the same", async () => {

@@ -11,6 +11,7 @@ import type {
   SamplingClient,
   SamplingParams,
   TrainingClient,
+  VocabularyModel,
 } from "../../src/model/contract.ts";
 import { AdamW } from "./adamw.ts";
 
@@ -110,7 +111,7 @@ export class TableModel implements TrainingClient {
     writeFileSync(join(folder, "delta.json"), JSON.stringify([...this.delta]));
   }
 
-  sampler(weights: "current" | "base"): SamplingClient {
+  sampler(weights: "current" | "base"): SamplingClient & Pick<VocabularyModel, "distributions"> {
     const current = weights === "current";
     return {
       sample: async (prompts, params) => prompts.map((prompt, i) => this.#draw(prompt, params, i, current)),

@@ -1,12 +1,19 @@
 import { describe, expect, test } from "vitest";
 import { type Datum, everyToken } from "../../src/data/datum.ts";
-import { type Tensor, tensor } from "../../src/divergence/tensor.ts";
-import type { Regularizer } from "../../src/loss/legacy.ts";
+import type { Tensor } from "../../src/divergence/tensor.ts";
+import { weightOf } from "../../src/loss/items.ts";
 import { baseReference } from "../../src/reference/base.ts";
-import { adaptiveWeight, budgetWeight, crossEntropyLoss, linearWeight } from "../../src/regularizer/index.ts";
+import {
+  adaptiveWeight,
+  budgetWeight,
+  compute,
+  crossEntropyLoss,
+  linearWeight,
+  type Regularizer,
+} from "../../src/regularizer/index.ts";
 import { KLDivergence } from "../../src/regularizer/kl-divergence.ts";
 import { TrainingDivergedError } from "../../src/train/diverged.ts";
-import type { StepMetrics } from "../../src/train/metrics.ts";
+import { type StepMetrics, type StepResult, stepMetrics } from "../../src/train/metrics.ts";
 import { type TrainOptions, train } from "../../src/train/train.ts";
 import { ADAMW } from "./adamw.ts";
 import { TableModel } from "./table-model.ts";
@@ -21,21 +28,22 @@ const DATA: readonly Datum[] = [4, 3, 6].map((length, d) => {
   return datum;
 });
 
-function run(engine: TableModel, changes: Partial<TrainOptions> = {}) {
-  return train({
+/** A training, its steps as lines of flat numbers. */
+async function run(engine: TableModel, changes: Partial<TrainOptions> = {}) {
+  const { rows, interrupted } = await train({
     client: engine,
     data: DATA,
     steps: 20,
     batchSize: 3,
-    seed: 1,
     shuffle: false,
     optimizer: ADAMW,
-    regularizers: [],
+    reportEvery: 0,
     ...changes,
   });
+  return { rows: rows.map(stepMetrics), interrupted };
 }
 
-function kl(engine: TableModel, name = "kl_divergence", direction: "forward" | "reverse" = "reverse") {
+function kl(engine: TableModel, name = "kl_divergence", direction?: "forward" | "reverse") {
   return new KLDivergence({ name, direction, reference: baseReference(engine.sampler("base")) });
 }
 
@@ -134,7 +142,7 @@ describe("the regularizer trains: it is neither a constant zero nor left out of 
     }
   });
 
-  test("the base's distribution is computed once per step, however many regularizers ask", async () => {
+  test("the base reads each text once, however many regularizers, steps and parts ask", async () => {
     const engine = new TableModel({ vocabulary: VOCABULARY, atOnce: 2 });
     const reference = baseReference(engine.sampler("base"));
     const regularizers = ["a", "b", "c"].map((name) => ({
@@ -142,7 +150,7 @@ describe("the regularizer trains: it is neither a constant zero nor left out of 
       weight: 0.1,
     }));
     await run(engine, { steps: 5, regularizers });
-    expect(engine.baseLooks).toBe(5 * DATA.length);
+    expect(engine.baseLooks).toBe(DATA.length);
   });
 });
 
@@ -192,7 +200,7 @@ describe("anchors", () => {
     const drifts = [];
     for (const weight of [0, 1]) {
       const engine = new TableModel({ vocabulary: VOCABULARY });
-      const anchors = [{ data: anchorData, rows: 3, seed: 5 }];
+      const anchors = [{ data: anchorData, batchSize: 3, seed: 5 }];
       const { rows } = await run(engine, { steps: 100, regularizers: [{ regularizer: kl(engine), weight, anchors }] });
       drifts.push(lastOf(rows).kl_divergence!);
     }
@@ -203,18 +211,16 @@ describe("anchors", () => {
     const seen: number[] = [];
     const constant: Regularizer = {
       name: "anchor",
-      compute: async (data, logprobs, options) => {
-        seen.push(data.length);
-        expect(options?.totalWeight).toBe(6);
+      begin: (batch) => {
+        expect(weightOf(batch)).toBe(6);
         return {
-          loss: 2,
-          gradient: logprobs.map(({ shape, data }) => tensor(new Float32Array(data.length), shape)),
-          metrics: {},
+          add: ({ spans }) => void seen.push(spans.length),
+          end: () => ({ value: 2, metrics: {} }),
         };
       },
     };
     const plain = await run(new TableModel({ vocabulary: VOCABULARY }), { steps: 3 });
-    const anchors = [{ data: anchorData, rows: 3, seed: 5 }];
+    const anchors = [{ data: anchorData, batchSize: 3, seed: 5 }];
     const held = await run(new TableModel({ vocabulary: VOCABULARY }), {
       steps: 3,
       regularizers: [{ regularizer: constant, weight: 0.5, anchors }],
@@ -241,12 +247,13 @@ describe("metrics", () => {
     });
     expect(rows.map(({ step }) => step)).toEqual(Array.from({ length: 20 }, (_, i) => i + 1));
     const names = new Set([...common, ...ofOne]);
-    for (const row of rows.filter(({ step }) => ![1, 8, 15].includes(step)))
+    for (const row of rows.filter(({ step }) => ![1, 8, 15, 20].includes(step)))
       expect(new Set(Object.keys(row))).toEqual(names);
     // At the reference the KL has no gradient, and so no direction.
     const atStart = full.filter((name) => name !== "task_cosine");
     expect(new Set(Object.keys(rows[0]!))).toEqual(new Set([...names, ...atStart]));
-    for (const row of [rows[7]!, rows[14]!]) expect(new Set(Object.keys(row))).toEqual(new Set([...names, ...full]));
+    for (const row of [rows[7]!, rows[14]!, rows[19]!])
+      expect(new Set(Object.keys(row))).toEqual(new Set([...names, ...full]));
     expect(rows[0]!.logit_grad_norm).toBe(0);
     expect(rows[0]!.kl_top1_agreement).toBeCloseTo(1, 12);
   });
@@ -289,8 +296,8 @@ describe("metrics", () => {
     const logprobs = await still.sampler("current").distributions(data);
     expect(logprobs).not.toEqual(p);
     const flat = (tensors: readonly Tensor[]) => tensors.flatMap((each) => [...each.data]);
-    const task = flat(crossEntropyLoss(data, logprobs).gradient);
-    const own = flat((await kl(still).compute(data, logprobs)).gradient);
+    const task = flat((await compute(crossEntropyLoss(), data, logprobs)).gradient);
+    const own = flat((await compute(kl(still), data, logprobs)).gradient);
     const product = (a: number[], b: number[]) => a.reduce((sum, x, i) => sum + x * b[i]!, 0);
     const [taskNorm, ownNorm] = [Math.sqrt(product(task, task)), Math.sqrt(product(own, own))];
     expect(held[0]!.task_logit_grad_norm).toBeCloseTo(taskNorm, 5);
@@ -310,7 +317,7 @@ describe("metrics", () => {
     const ends = await Promise.all(
       [0, 1].map(async (reportEvery) => {
         const engine = new TableModel({ vocabulary: VOCABULARY });
-        const anchors = [{ data: [everyToken([2, 4, 1], "a")], rows: 1, seed: 1 }];
+        const anchors = [{ data: [everyToken([2, 4, 1], "a")], batchSize: 1, seed: 1 }];
         const regularizers = [
           { regularizer: kl(engine, "completions"), weight: 0.3 },
           { regularizer: kl(engine, "anchor", "forward"), weight: 0.5, anchors },
@@ -332,7 +339,7 @@ describe("metrics", () => {
 
   test("of several regularizers carry their names, and the plain ones are the first's", async () => {
     const engine = new TableModel({ vocabulary: VOCABULARY });
-    const anchors = [{ data: [everyToken([2, 4], "a")], rows: 1, seed: 1 }];
+    const anchors = [{ data: [everyToken([2, 4], "a")], batchSize: 1, seed: 1 }];
     const regularizers = [
       { regularizer: kl(engine, "completions"), weight: 0.1 },
       { regularizer: kl(engine, "anchor"), weight: 0.1, anchors },
@@ -369,7 +376,7 @@ describe("stopping", () => {
   test("a loss that is no longer finite stops before the update and names step and datum", async () => {
     const engine = new TableModel({ vocabulary: VOCABULARY, atOnce: 1 });
     let before: Float64Array | undefined;
-    const onStep = ({ step }: StepMetrics) => {
+    const onStep = ({ step }: StepResult) => {
       if (step !== 4) return;
       // From here on the model cannot say what follows token 1, which only the second datum holds first.
       engine.base[1 * VOCABULARY] = Number.NaN;
@@ -398,10 +405,11 @@ describe("stopping", () => {
     const engine = new TableModel({ vocabulary: VOCABULARY });
     const broken: Regularizer = {
       name: "broken",
-      compute: async (_, logprobs) => ({
-        loss: 0,
-        gradient: logprobs.map(({ shape, data }) => tensor(new Float32Array(data.length).fill(Number.NaN), shape)),
-        metrics: {},
+      begin: () => ({
+        add: (_, { gradient }) => {
+          for (const { data } of gradient) data.fill(Number.NaN);
+        },
+        end: () => ({ value: 0, metrics: {} }),
       }),
     };
     await expect(run(engine, { regularizers: [{ regularizer: broken, weight: 1 }] })).rejects.toThrow(
@@ -411,7 +419,7 @@ describe("stopping", () => {
 
   test("an abort finishes the step under way", async () => {
     const controller = new AbortController();
-    const onStep = ({ step }: StepMetrics) => {
+    const onStep = ({ step }: StepResult) => {
       if (step === 7) controller.abort();
     };
     const result = await run(new TableModel({ vocabulary: VOCABULARY }), { onStep, signal: controller.signal });
