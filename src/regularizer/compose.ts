@@ -216,7 +216,7 @@ export function stateOf(members: readonly Member[]): Stateful {
     write: ({ values, tensors }) => {
       for (const { name, state } of members) {
         const own = (values as Readonly<Record<string, Json>>)[name];
-        if (own === undefined) throw new UserError(`the saved state has nothing of the regularizer "${name}"`);
+        if (own == null) throw new UserError(`the saved state has nothing of the regularizer "${name}"`);
         const mine = [...tensors].filter(([tensor]) => tensor.startsWith(prefix(name)));
         state.write({
           values: own,

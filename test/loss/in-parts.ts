@@ -1,7 +1,7 @@
 import { createRandom, shuffled } from "../../src/common/random.ts";
 import { cutRows, type Datum, rowCount } from "../../src/data/datum.ts";
 import type { Tensor } from "../../src/divergence/tensor.ts";
-import type { GradientSum, Loss, Measured, PositionValues, Span, Step } from "../../src/loss/contract.ts";
+import type { GradientSum, Loss, Measured, OpenLoss, PositionValues, Span, Step } from "../../src/loss/contract.ts";
 import { itemsOf, SINGLE_STEP, wholeSpans } from "../../src/loss/items.ts";
 import type { Penalty } from "../../src/regularizer/compute.ts";
 
@@ -28,13 +28,15 @@ export async function inParts(
   parts: Parts,
   options: InPartsOptions = {},
 ): Promise<Penalty> {
-  const { value, gradient, metrics, positions } = await measuredInParts(loss, data, logprobs, parts, options);
+  const { value, gradient, metrics, positions } = await measuredInParts<Measured>(loss, data, logprobs, parts, options);
   return { loss: value, gradient, metrics, positions: positions && joined(data, positions) };
 }
 
 /** The same, as the loss measured it. */
 export async function measuredInParts<Own extends Measured>(
-  loss: Loss & { begin(...args: Parameters<Loss["begin"]>): Promise<{ end(): Own }> | { end(): Own } },
+  loss: {
+    begin(...args: Parameters<Loss["begin"]>): Promise<OpenLoss & { end(): Own }> | (OpenLoss & { end(): Own });
+  },
   data: readonly Datum[],
   logprobs: readonly Tensor[],
   parts: Parts,
@@ -50,7 +52,7 @@ export async function measuredInParts<Own extends Measured>(
     await open.add({ spans, logprobs: cut }, { gradient, scale: into.scale });
     for (const { data } of cut) data.fill(Number.NaN);
   }
-  return { ...open.end(), gradient: into.gradient };
+  return Object.assign({ gradient: into.gradient }, open.end());
 }
 
 export function zerosLike(tensors: readonly Tensor[]): Tensor[] {

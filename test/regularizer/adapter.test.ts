@@ -2,9 +2,10 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createRandom } from "../../src/common/random.ts";
 import { tensor } from "../../src/divergence/index.ts";
+import type { AdapterMatrices } from "../../src/model/contract.ts";
 import {
-  type AdapterMatrices,
   type AdapterPenalty,
+  type Coefficient,
   composeAdapter,
   elasticNet,
   l1,
@@ -63,7 +64,7 @@ const CASES: [string, AdapterPenalty, (a: Matrix, b: Matrix) => number][] = [
   ["elastic_net", elasticNet(), (a, b) => 0.5 * (norm1(a) + norm1(b) + norm2(a) + norm2(b))],
   [
     "elastic_net, ratio 0.2",
-    elasticNet({ l1_ratio: 0.2 }),
+    elasticNet({ l1Ratio: 0.2 }),
     (a, b) => 0.2 * (norm1(a) + norm1(b)) + 0.8 * (norm2(a) + norm2(b)),
   ],
   ["orthogonality", orthogonality(), apart],
@@ -96,10 +97,10 @@ describe.each(CASES)("%s", (_, penalty, definition) => {
   test("is its definition, and its gradient the slope of it", () => {
     fc.assert(
       fc.property(pair, ([a, b]) => {
-        const { loss, gradient, metrics } = penalty.compute(adapter(a, b));
+        const { value, gradient, metrics } = penalty.compute(adapter(a, b));
         const expected = definition(a, b);
-        expect(loss).toBeCloseTo(expected, 5);
-        expect(metrics[penalty.name]).toBe(loss);
+        expect(value).toBeCloseTo(expected, 5);
+        expect(metrics[penalty.name]).toBe(value);
         const slope = slopes(definition, a, b);
         for (const [name, list, rows] of [
           [A, slope.a, a],
@@ -170,19 +171,19 @@ describe("at its minimum", () => {
     ["orthogonality, directions of length 1 at right angles", [orthogonality({ target: "identity" })], rotation],
   ] as const)("%s: value and gradient are 0", (_, penalties, matrices) => {
     for (const penalty of penalties) {
-      const { loss, gradient } = penalty.compute(matrices);
-      expect(loss).toBeCloseTo(0, 12);
+      const { value, gradient } = penalty.compute(matrices);
+      expect(value).toBeCloseTo(0, 12);
       for (const { data } of gradient.values()) for (const slope of data) expect(slope).toBeCloseTo(0, 6);
     }
   });
 
   test("descent shrinks norms, and turns directions apart without shrinking them away", () => {
-    expect(l2().compute(descend(l2(), 100, 0.1)).loss).toBeLessThan(1e-6);
+    expect(l2().compute(descend(l2(), 100, 0.1)).value).toBeLessThan(1e-6);
     const entriesLeft = [...descend(l1(), 100, 1 / 16).values()].flatMap(({ data }) => [...data]);
     for (const w of entriesLeft) expect(Math.abs(w)).toBeLessThan(0.1);
     const turned = descend(orthogonality(), 300, 0.02);
-    expect(orthogonality().compute(turned).loss).toBeLessThan(1e-6);
-    expect(l2().compute(turned).loss).toBeGreaterThan(0.5 * l2().compute(adapter(SOME_A, SOME_B)).loss);
+    expect(orthogonality().compute(turned).value).toBeLessThan(1e-6);
+    expect(l2().compute(turned).value).toBeGreaterThan(0.5 * l2().compute(adapter(SOME_A, SOME_B)).value);
     const unit = descend(orthogonality({ target: "identity" }), 500, 0.02);
     expect(norm2([[...unit.get(A)!.data]])).toBeCloseTo(1, 3);
   });
@@ -193,7 +194,7 @@ test("l2 over both factors bounds the nuclear norm of the update", () => {
     fc.property(pair, ([a, b]) => {
       const update = b.map((row) => a[0]!.map((_, j) => row.reduce((sum, w, r) => sum + w * a[r]![j]!, 0)));
       // ‖B·A‖_F ≤ ‖B·A‖_* ≤ ½·(‖A‖² + ‖B‖²)
-      expect(Math.sqrt(2 * norm2(update))).toBeLessThanOrEqual(l2().compute(adapter(a, b)).loss + 1e-9);
+      expect(Math.sqrt(2 * norm2(update))).toBeLessThanOrEqual(l2().compute(adapter(a, b)).value + 1e-9);
     }),
   );
 });
@@ -203,9 +204,9 @@ test("the worst matrix is reported", () => {
   expect(metrics.orthogonality_max).toBeCloseTo(Math.max(excess(SOME_A, false), excess(transposed(SOME_B), false)), 6);
 });
 
-test("settings that mean nothing are refused", () => {
-  expect(() => elasticNet({ l1_ratio: 1.5 })).toThrow(
-    "l1_ratio of an elastic net is 1.5, expected a number from 0 to 1",
+test("invalid settings are refused", () => {
+  expect(() => elasticNet({ l1Ratio: 1.5 })).toThrow(
+    "the L1 ratio of an elastic net is 1.5, expected a number from 0 to 1",
   );
   expect(() => l1({ factors: "C" as "A" })).toThrow('factors is "C", expected A, B or both');
   expect(() => orthogonality({ factors: "C" as "A" })).toThrow('factors is "C", expected A, B or both');
@@ -222,58 +223,67 @@ describe("composeAdapter", () => {
   ];
 
   test("is the weighted sum of its members, gradient included", () => {
-    const { loss, gradient, metrics } = composeAdapter(members).compute(matrices);
+    const { value, gradient, members: measured } = composeAdapter(members).compute(matrices);
     const [one, other] = [l1().compute(matrices), l2({ factors: "B" }).compute(matrices)];
-    expect(loss).toBeCloseTo(0.5 * one.loss + 3 * other.loss, 6);
+    expect(value).toBeCloseTo(0.5 * one.value + 3 * other.value, 6);
     for (const [name, { data }] of gradient)
       for (const [i, slope] of data.entries())
         expect(slope).toBeCloseTo(
           0.5 * one.gradient.get(name)!.data[i]! + 3 * (other.gradient.get(name)?.data[i] ?? 0),
           6,
         );
-    expect(metrics).toMatchObject({
-      "l1/l1": one.loss,
-      "l1/value": one.loss,
-      "l1/weight": 0.5,
-      "l1/contribution": 0.5 * one.loss,
-      "small/l2": other.loss,
-      "small/weight": 3,
+    expect(measured).toMatchObject({
+      l1: { value: one.value, weight: 0.5, contribution: 0.5 * one.value, metrics: { l1: one.value } },
+      small: { value: other.value, weight: 3, metrics: { l2: other.value } },
     });
     // Every slope of an L1 norm is 1 or −1, but for the one entry that is 0.
-    expect(metrics["l1/matrix_grad_norm"]).toBeCloseTo(Math.sqrt(13), 6);
-    expect(metrics["small/matrix_grad_norm"]).toBeCloseTo(Math.sqrt(2 * norm2(SOME_B)), 6);
+    expect(measured.l1!.matrix_grad_norm).toBeCloseTo(Math.sqrt(13), 6);
+    expect(measured.small!.matrix_grad_norm).toBeCloseTo(Math.sqrt(2 * norm2(SOME_B)), 6);
   });
 
   test("composes in turn, and of none is nothing", () => {
     const inner = composeAdapter(members, { name: "inner" });
     const outer = composeAdapter([{ penalty: inner, weight: 2 }]);
-    expect(outer.compute(matrices).loss).toBeCloseTo(2 * inner.compute(matrices).loss, 6);
-    expect(outer.compute(matrices).metrics["inner/small/l2"]).toBe(inner.compute(matrices).metrics["small/l2"]);
-    expect(composeAdapter([]).compute(matrices)).toEqual({ loss: 0, gradient: new Map(), metrics: {} });
+    expect(outer.compute(matrices).value).toBeCloseTo(2 * inner.compute(matrices).value, 6);
+    expect(outer.compute(matrices).members.inner!.value).toBe(inner.compute(matrices).value);
+    const none = { value: 0, gradient: new Map(), metrics: {}, members: {} };
+    expect(composeAdapter([]).compute(matrices)).toEqual(none);
   });
 
-  test("weights may move, and hear what was measured", () => {
-    const heard: unknown[] = [];
-    const moving = composeAdapter([
-      { penalty: l2(), weight: linearWeight({ from: 0, to: 1, steps: 11 }) },
-      { penalty: l1(), weight: { at: () => 1, observe: (step, measured) => heard.push([step, measured.value]) } },
-    ]);
-    const weightIn = (step: number) => moving.compute(matrices, { step }).metrics["l2/weight"];
-    expect(weightIn(1)).toBeLessThan(weightIn(6)!);
-    expect(weightIn(20)).toBe(1);
-    const { metrics } = moving.compute(matrices, { step: 3 });
-    moving.observe?.(3, metrics);
-    expect(heard).toEqual([[3, metrics["l1/l1"]]]);
+  test("weights may move, go on from what was measured, and say their state", () => {
+    const measured: number[] = [];
+    const counting: Coefficient<number> = {
+      init: () => 1,
+      at: (state) => state,
+      update: (state, { value }) => {
+        measured.push(value);
+        return state + 1;
+      },
+    };
+    const build = () =>
+      composeAdapter([
+        { penalty: l2(), weight: linearWeight({ from: 0, to: 1, steps: 11 }) },
+        { penalty: l1(), weight: counting },
+      ]);
+    const moving = build();
+    const in_ = (number: number) => moving.compute(matrices, { number, full: false }).members;
+    expect(in_(1).l2!.weight).toBeLessThan(in_(6).l2!.weight);
+    expect(in_(20).l2!.weight).toBe(1);
+    expect(measured).toEqual(new Array(3).fill(l1().compute(matrices).value));
+    const other = build();
+    const { values } = moving.state.read();
+    other.state.write({ values: JSON.parse(JSON.stringify(values)), tensors: new Map() });
+    expect(other.compute(matrices).members.l1!.weight).toBe(4);
   });
 
   test("weight 0 measures without training", () => {
-    const { loss, gradient, metrics } = composeAdapter([{ penalty: l2(), weight: 0 }]).compute(matrices);
-    expect(loss).toBe(0);
-    expect(metrics["l2/value"]).toBeGreaterThan(1);
-    for (const { data } of gradient.values()) for (const slope of data) expect(Math.abs(slope)).toBe(0);
+    const { value, gradient, members } = composeAdapter([{ penalty: l2(), weight: 0 }]).compute(matrices);
+    expect(value).toBe(0);
+    expect(members.l2!.value).toBeGreaterThan(1);
+    for (const { data } of gradient.values()) for (const g of data) expect(Math.abs(g)).toBe(0);
   });
 
-  test("what is wrong is said", () => {
+  test("what does not fit is refused", () => {
     expect(() => composeAdapter([members[0]!, members[0]!])).toThrow('two regularizers are named "l1"');
     expect(() => composeAdapter([{ penalty: l1(), weight: -1 }])).toThrow(
       'the weight of the regularizer "l1" is -1, expected a finite number of at least 0',
@@ -282,7 +292,7 @@ describe("composeAdapter", () => {
     const strange = (name: string, size: number): AdapterPenalty => ({
       name: "own",
       compute: () => ({
-        loss: 1,
+        value: 1,
         gradient: new Map([[name, tensor(Array.from({ length: size }, random), [size])]]),
         metrics: {},
       }),

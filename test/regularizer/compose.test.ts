@@ -1,30 +1,40 @@
 import { describe, expect, test } from "vitest";
 import { UserError } from "../../src/common/errors.ts";
 import type { Tensor } from "../../src/divergence/index.ts";
+import type { GradientSum, Part } from "../../src/loss/contract.ts";
+import { itemsOf, SINGLE_STEP, wholeSpans } from "../../src/loss/items.ts";
+import { addAll, type Member, Member as OneMember } from "../../src/regularizer/compose.ts";
 import {
+  adaptiveWeight,
+  type Coefficient,
   compose,
+  compute,
   crossEntropyLoss,
   KLDivergence,
   linearWeight,
   type Regularizer,
 } from "../../src/regularizer/index.ts";
-import { matrix } from "../divergence/oracle.ts";
+import { datumByDatum, inParts, measuredInParts, positionByPosition, whole, zerosLike } from "../loss/in-parts.ts";
 import { datumOf } from "./datums.ts";
 import { MODEL, REFERENCE } from "./two-datums.ts";
 
 const DATA = [datumOf([1, 0.5], { targets: [2, 1] }), datumOf([2], { targets: [0], source: "train.jsonl:2" })];
 
-const forward = new KLDivergence({ name: "forward", referenceLogprobs: REFERENCE });
+const forward = new KLDivergence({ name: "forward", referenceLogprobs: REFERENCE, direction: "forward" });
 const reverse = new KLDivergence({ name: "reverse", referenceLogprobs: REFERENCE, direction: "reverse" });
 
-/** A regularizer of the simplest kind: it knows nothing of sums and hands out tensors of its own. */
-function constant(name: string, loss: number, slope = loss): Regularizer {
+/** Adds the same number everywhere. */
+function addConstant({ gradient, scale }: GradientSum, g: number): void {
+  for (const { data } of gradient) for (let i = 0; i < data.length; i++) data[i]! += scale * g;
+}
+
+/** A regularizer of the simplest kind: a value and a gradient that depend on nothing. */
+function constant(name: string, value: number): Regularizer {
   return {
     name,
-    compute: async (_, logprobs) => ({
-      loss,
-      gradient: logprobs.map(({ data, shape }): Tensor => ({ data: new Float32Array(data.length).fill(slope), shape })),
-      metrics: { seen: 1 },
+    begin: () => ({
+      add: (_, into) => addConstant(into, value),
+      end: () => ({ value, metrics: { seen: 1 } }),
     }),
   };
 }
@@ -52,10 +62,14 @@ describe("compose", () => {
     expectClose(flat(gradient), expected);
     expect(metrics).toEqual({
       ...Object.fromEntries(Object.entries(one.metrics).map(([name, value]) => [`forward/${name}`, value])),
-      ...{ "forward/value": one.loss, "forward/weight": 0.3, "forward/contribution": 0.3 * one.loss },
-      ...{ "mine/seen": 1, "mine/value": 2, "mine/weight": 0.1, "mine/contribution": 0.2 },
+      "mine/seen": 1,
       ...Object.fromEntries(Object.entries(other.metrics).map(([name, value]) => [`reverse/${name}`, value])),
-      ...{ "reverse/value": other.loss, "reverse/weight": 1.5, "reverse/contribution": 1.5 * other.loss },
+    });
+    const { members } = await measuredInParts(both, DATA, MODEL, whole(DATA));
+    expect(members).toMatchObject({
+      forward: { value: one.loss, weight: 0.3, contribution: 0.3 * one.loss, metrics: one.metrics },
+      mine: { value: 2, weight: 0.1, contribution: 0.2, metrics: { seen: 1 } },
+      reverse: { value: other.loss, weight: 1.5, contribution: 1.5 * other.loss },
     });
   });
 
@@ -71,7 +85,6 @@ describe("compose", () => {
       loss: 0,
       gradient: MODEL.map(({ data, shape }) => ({ data: new Float32Array(data.length), shape })),
       metrics: {},
-      rows: {},
     });
   });
 
@@ -113,14 +126,15 @@ describe("compose", () => {
   });
 
   test("adds to the sum it is given, the task's gradient say, and to nothing else", async () => {
-    const task = crossEntropyLoss(DATA, MODEL);
+    const task = await compute(crossEntropyLoss(), DATA, MODEL);
     const before = flat(task.gradient);
     const composed = compose([
       { regularizer: forward, weight: 0.3 },
       { regularizer: constant("mine", 1), weight: 1 },
     ]);
     const alone = flat((await compute(composed, DATA, MODEL)).gradient);
-    const { gradient } = await compute(composed, DATA, MODEL, { addTo: { gradient: task.gradient, scale: 2 } });
+    const into = { gradient: task.gradient, scale: 2 };
+    const { gradient } = await inParts(composed, DATA, MODEL, datumByDatum(DATA), { into });
     expect(gradient).toBe(task.gradient);
     expectClose(
       flat(task.gradient),
@@ -132,13 +146,14 @@ describe("compose", () => {
     const waiting: (() => void)[] = [];
     const meeting = (name: string): Regularizer => ({
       name,
-      compute: async (data, logprobs) => {
-        await new Promise<void>((resolve) => {
-          waiting.push(resolve);
-          if (waiting.length === 2) for (const go of waiting) go();
-        });
-        return compute(constant(name, 1), data, logprobs);
-      },
+      begin: () => ({
+        add: () =>
+          new Promise<void>((resolve) => {
+            waiting.push(resolve);
+            if (waiting.length === 2) for (const go of waiting) go();
+          }),
+        end: () => ({ value: 1, metrics: {} }),
+      }),
     });
     const { loss } = await compute(
       compose([
@@ -154,9 +169,12 @@ describe("compose", () => {
   test("a failing member names itself, and never counts as 0 (fault 8)", async () => {
     const failing = (cause: unknown): Regularizer => ({
       name: "failing",
-      compute: () => {
-        throw cause;
-      },
+      begin: () => ({
+        add: () => {
+          throw cause;
+        },
+        end: () => ({ value: 0, metrics: {} }),
+      }),
     });
     const of = (regularizer: Regularizer) =>
       compute(
@@ -175,35 +193,40 @@ describe("compose", () => {
     });
     await expect(of(failing(new UserError("no reference")))).rejects.toBeInstanceOf(UserError);
     await expect(of(constant("broken", Number.NaN))).rejects.toThrow(
-      'regularizer "broken": its loss is NaN, expected a finite number',
+      'regularizer "broken": its value is NaN, expected a finite number',
     );
-    await expect(of(constant("broken", Number.POSITIVE_INFINITY))).rejects.toThrow("its loss is Infinity");
-    const short: Regularizer = {
-      name: "short",
-      compute: async () => ({ loss: 1, gradient: [MODEL[0]!], metrics: {} }),
+    await expect(of(constant("broken", Number.POSITIVE_INFINITY))).rejects.toThrow("its value is Infinity");
+    const late: Regularizer = {
+      name: "late",
+      begin: async () => {
+        throw new UserError("no such server");
+      },
     };
-    await expect(of(short)).rejects.toThrow(
-      'regularizer "short": its gradient holds [6] numbers per datum, expected [6, 3]',
-    );
+    await expect(of(late)).rejects.toThrow('regularizer "late": no such server');
   });
 
   test("a failure comes out once the other members are done, and an end that was asked for as it is", async () => {
     let isDone = false;
-    const slow = {
-      ...constant("slow", 1),
-      compute: async (...args: Parameters<Regularizer["compute"]>) => {
-        await new Promise((resolve) => setTimeout(resolve, 20));
-        isDone = true;
-        return compute(constant("slow", 1), ...args);
-      },
+    const slow: Regularizer = {
+      name: "slow",
+      begin: () => ({
+        add: async () => {
+          await new Promise((resolve) => setTimeout(resolve, 20));
+          isDone = true;
+        },
+        end: () => ({ value: 1, metrics: {} }),
+      }),
     };
     const controller = new AbortController();
-    const ended = {
+    const ended: Regularizer = {
       name: "ended",
-      compute: async () => {
-        controller.abort("enough");
-        throw controller.signal.reason;
-      },
+      begin: () => ({
+        add: async () => {
+          controller.abort("enough");
+          throw controller.signal.reason;
+        },
+        end: () => ({ value: 1, metrics: {} }),
+      }),
     };
     const both = compose([ended, slow].map((regularizer) => ({ regularizer, weight: 1 })));
     await expect(compute(both, DATA, MODEL, { signal: controller.signal })).rejects.toBe("enough");
@@ -222,87 +245,169 @@ describe("compose", () => {
 
     test("are those of the step, in loss, gradient and metrics; the first step's where none is told", async () => {
       const composed = compose([{ regularizer: constant("mine", 2), weight: ramp }]);
-      const { loss, gradient, metrics } = await compute(composed, DATA, MODEL, { step: 4 });
-      expect(loss).toBeCloseTo(0.6, 12);
-      for (const slope of flat(gradient)) expect(slope).toBeCloseTo(0.6, 6);
-      expect(metrics).toMatchObject({ "mine/value": 2, "mine/weight": 0.3, "mine/contribution": 0.6 });
+      const { value, gradient, members } = await measuredInParts(composed, DATA, MODEL, whole(DATA), {
+        step: { number: 4 },
+      });
+      expect(value).toBeCloseTo(0.6, 12);
+      for (const g of flat(gradient)) expect(g).toBeCloseTo(0.6, 6);
+      expect(members.mine!.weight).toBeCloseTo(0.3, 12);
+      expect(members.mine!.contribution).toBeCloseTo(0.6, 12);
       expect((await compute(composed, DATA, MODEL)).loss).toBe(0);
     });
 
-    test("hear once of their own regularizer's metrics, at any depth", () => {
-      const heard: unknown[] = [];
-      const listening = (at: string) => ({
-        at: () => 1,
-        observe: (step: number, measured: object) => void heard.push([at, step, measured]),
+    test("go on from what their own regularizer measured, once a step, at any depth", async () => {
+      const measured: unknown[] = [];
+      const listening = (at: string): Coefficient<number> => ({
+        init: () => 1,
+        at: (state) => state,
+        update: (state, { value, metrics }) => {
+          measured.push([at, value, metrics]);
+          return state + 1;
+        },
       });
       const inner = compose([{ regularizer: constant("mine", 1), weight: listening("inner") }], { name: "deep" });
-      const outer = compose([
-        { regularizer: inner, weight: listening("outer") },
-        { regularizer: forward, weight: listening("forward") },
-      ]);
-      outer.observe?.(3, { "deep/mine/value": 1, "deep/value": 2, "forward/kl_divergence": 3, cross_entropy: 4 });
-      expect(heard).toEqual([
-        ["inner", 3, { value: 1 }],
-        ["outer", 3, { "mine/value": 1, value: 2 }],
-        ["forward", 3, { kl_divergence: 3 }],
+      const outer = compose([{ regularizer: inner, weight: listening("outer") }]);
+      const first = await inParts(outer, DATA, MODEL, positionByPosition(DATA));
+      const second = await inParts(outer, DATA, MODEL, whole(DATA));
+      expect([first.loss, second.loss]).toEqual([1, 2 * 2]);
+      expect(measured).toEqual([
+        ["inner", 1, { seen: 1 }],
+        ["outer", 1, { "mine/seen": 1 }],
+        ["inner", 1, { seen: 1 }],
+        ["outer", 2, { "mine/seen": 1 }],
       ]);
     });
 
+    test("say their state, at any depth: written into another composition as JSON, it goes on the same", async () => {
+      const build = () => {
+        const adaptive = (regularizer: Regularizer) => ({ regularizer, weight: adaptiveWeight({ target: 0.01 }) });
+        return compose([adaptive(compose([adaptive(forward)], { name: "deep" })), adaptive(reverse)]);
+      };
+      const [one, other] = [build(), build()];
+      for (let i = 0; i < 3; i++) await compute(one, DATA, MODEL);
+      const { values, tensors } = one.state!.read();
+      expect((await compute(other, DATA, MODEL)).loss).not.toBe((await compute(one, DATA, MODEL)).loss);
+      other.state!.write({ values: JSON.parse(JSON.stringify(values)), tensors });
+      one.state!.write({ values, tensors });
+      for (let i = 0; i < 2; i++) expect(await compute(other, DATA, MODEL)).toEqual(await compute(one, DATA, MODEL));
+      expect(() => other.state!.write({ values: { deep: null }, tensors })).toThrow(UserError);
+    });
+
     test("one that becomes negative or no number is refused in its step", async () => {
-      const falling = compose([{ regularizer: constant("mine", 1), weight: { at: (step) => 1 - step } }]);
-      await expect(compute(falling, DATA, MODEL, { step: 3 })).rejects.toThrow(
-        'the weight of the regularizer "mine" is -2 in step 3, expected a finite number of at least 0',
+      const weight: Coefficient<null> = { init: () => null, at: (_, step) => 2 - step, update: () => null };
+      const falling = compose([{ regularizer: constant("mine", 1), weight }]);
+      await expect(compute(falling, DATA, MODEL, { number: 4 })).rejects.toThrow(
+        'the weight of the regularizer "mine" is -2 in step 4, expected a finite number of at least 0',
       );
     });
   });
 
   describe("a full report", () => {
-    const task = () => crossEntropyLoss(DATA, MODEL).gradient;
     const members = [
       { regularizer: forward, weight: 0.3 },
       { regularizer: constant("mine", 2), weight: 0 },
     ];
+    const step = { full: true };
 
-    test("measures each gradient by itself, whatever its weight, against the task's", async () => {
-      const gradient = task();
-      const before = flat(gradient);
+    /** The parts of a step as the objective brings them: the task's gradient is in the sum already. */
+    async function besideTask(parts: readonly Part["spans"][]) {
+      const batch = itemsOf(DATA);
+      const open = await Promise.all(
+        members.map(
+          (member): ReturnType<Member["begin"]> => new OneMember(member).begin(batch, { ...SINGLE_STEP, ...step }),
+        ),
+      );
+      const task = crossEntropyLoss().begin(batch);
+      const gradient = zerosLike(MODEL);
+      for (const spans of parts) {
+        const cut = (tensors: readonly Tensor[]) =>
+          spans.map(({ index, from, to }) => ({
+            data: tensors[index]!.data.subarray(3 * from, 3 * to),
+            shape: [to - from, 3],
+          }));
+        const [part, into] = [
+          { spans, logprobs: cut(MODEL) },
+          { gradient: cut(gradient), scale: 1 },
+        ];
+        await task.add(part, into);
+        await addAll(open, part, into, into);
+      }
+      return { gradient, measured: open.map((member) => member.end()) };
+    }
+
+    test.each([
+      ["whole", [wholeSpans(itemsOf(DATA))]],
+      ["a position a part", positionByPosition(DATA)],
+    ] as const)("measures each gradient by itself, whatever its weight, against the task's: %s", async (_, parts) => {
+      const task = flat((await compute(crossEntropyLoss(), DATA, MODEL)).gradient);
       const own = flat((await compute(forward, DATA, MODEL)).gradient);
-      const { metrics } = await compute(compose(members), DATA, MODEL, {
-        addTo: { gradient, scale: 1 },
-        report: { taskGradient: gradient },
-      });
-      const sum = (f: (i: number) => number) => own.reduce((sum, _, i) => sum + f(i), 0);
-      expect(metrics["forward/logit_grad_square"]).toBeCloseTo(
-        sum((i) => own[i]! ** 2),
-        6,
+      const { gradient, measured } = await besideTask(parts);
+      const product = (a: readonly number[], b: readonly number[]) => a.reduce((sum, x, i) => sum + x * b[i]!, 0);
+      const [norm, taskNorm] = [Math.sqrt(product(own, own)), Math.sqrt(product(task, task))];
+      expect(measured[0]!.logit_grad_norm).toBeCloseTo(norm, 6);
+      expect(measured[0]!.task_cosine).toBeCloseTo(product(own, task) / (norm * taskNorm), 6);
+      expect(measured[1]!.logit_grad_norm).toBeCloseTo(2 * Math.sqrt(own.length), 6);
+      expectClose(
+        flat(gradient),
+        task.map((g, i) => g + 0.3 * own[i]!),
       );
-      expect(metrics["forward/task_grad_product"]).toBeCloseTo(
-        sum((i) => own[i]! * before[i]!),
-        6,
-      );
-      expect(metrics["mine/logit_grad_square"]).toBeCloseTo(4 * own.length, 6);
     });
 
     test("changes neither loss nor gradient", async () => {
-      const [plain, reported] = await Promise.all(
-        [{}, { report: {} }].map((more) => {
-          const nested = compose([
-            { regularizer: compose(members), weight: 2 },
-            { regularizer: reverse, weight: 1 },
-          ]);
-          return compute(nested, DATA, MODEL, { addTo: { gradient: task(), scale: 0.5 }, ...more });
-        }),
-      );
-      expect(reported!.loss).toBe(plain!.loss);
-      expectClose(flat(reported!.gradient), flat(plain!.gradient));
-      expect(reported!.metrics).toMatchObject(plain!.metrics);
+      const nested = () =>
+        compose([
+          { regularizer: compose(members), weight: 2 },
+          { regularizer: reverse, weight: 1 },
+        ]);
+      const plain = await inParts(nested(), DATA, MODEL, datumByDatum(DATA));
+      const reported = await inParts(nested(), DATA, MODEL, datumByDatum(DATA), { step });
+      expect(reported.loss).toBe(plain.loss);
+      expectClose(flat(reported.gradient), flat(plain.gradient));
+      expect(reported.metrics).toMatchObject(plain.metrics);
     });
 
-    test("without a task, as on an anchor, has no product with its gradient", async () => {
-      const { metrics } = await compute(compose(members), DATA, MODEL, { report: {} });
-      expect(metrics).toHaveProperty("forward/logit_grad_square");
-      expect(metrics).not.toHaveProperty("forward/task_grad_product");
+    test("without a task, as on an anchor, has a norm and no cosine", async () => {
+      const { members: measured } = await measuredInParts(compose(members), DATA, MODEL, whole(DATA), { step });
+      expect(measured.forward).toHaveProperty("logit_grad_norm");
+      expect(measured.forward).not.toHaveProperty("task_cosine");
     });
+  });
+
+  test("a loss on the log-probabilities of targets gets them out of whole distributions, and gives its gradient back", async () => {
+    // ½·Σ (log p[target] + 1)², whose gradient with respect to the logits is (log p + 1)·(onehot − p).
+    const onTargets: Regularizer = {
+      name: "targets",
+      support: "targets",
+      begin: () => {
+        let value = 0;
+        return {
+          add: ({ logprobs }, { gradient, scale }) => {
+            for (const [i, { data }] of logprobs.entries()) {
+              for (const [row, logp] of data.entries()) {
+                value += 0.5 * (logp + 1) ** 2;
+                gradient[i]!.data[row]! += scale * (logp + 1);
+              }
+            }
+          },
+          end: () => ({ value, metrics: {} }),
+        };
+      },
+    };
+    const both = compose([
+      { regularizer: onTargets, weight: 2 },
+      { regularizer: forward, weight: 0 },
+    ]);
+    expect(both.support).toBe("vocabulary");
+    const { loss, gradient } = await inParts(both, DATA, MODEL, positionByPosition(DATA));
+    const expected = DATA.flatMap(({ lossInputs: { target_tokens } }, d) =>
+      [...MODEL[d]!.data].map((logprob, i) => {
+        const row = Math.floor(i / 3);
+        const target = target_tokens.data[row]!;
+        return 2 * (MODEL[d]!.data[3 * row + target]! + 1) * (Number(i % 3 === target) - Math.exp(logprob));
+      }),
+    );
+    expectClose(flat(gradient), expected);
+    expect(loss).toBeGreaterThan(0);
   });
 
   test("a name used twice is refused", () => {
@@ -312,47 +417,5 @@ describe("compose", () => {
         { regularizer: forward, weight: 1 },
       ]),
     ).toThrow('two regularizers are named "forward"');
-  });
-});
-
-describe("crossEntropyLoss", () => {
-  test("is the token mean of the whole batch, not a mean of means: 10 / 4 = 2.5, not 2", () => {
-    const surprise = (values: number[]) => matrix(values.map((x) => [-x, Math.log1p(-Math.exp(-x))]));
-    const data = [datumOf([1]), datumOf([1, 1, 1])];
-    const { loss, metrics, perRow } = crossEntropyLoss(data, [surprise([1]), surprise([2, 3, 4])]);
-    expect(loss).toBeCloseTo(2.5, 6);
-    expect(metrics).toEqual({ cross_entropy: loss });
-    expect([...perRow[1]!.data].map(Math.round)).toEqual([2, 3, 4]);
-  });
-
-  test("its gradient is w·(p − onehot) / Σ w, and parts add up", () => {
-    const { gradient, loss } = crossEntropyLoss(DATA, MODEL);
-    const expected = DATA.flatMap(({ lossInputs: { weights, target_tokens } }, d) =>
-      [...MODEL[d]!.data].map(
-        (logprob, i) =>
-          (weights.data[Math.floor(i / 3)]! *
-            (Math.exp(logprob) - (target_tokens.data[Math.floor(i / 3)] === i % 3 ? 1 : 0))) /
-          3.5,
-      ),
-    );
-    expectClose(flat(gradient), expected);
-    const parts = DATA.map((datum, i) => crossEntropyLoss([datum], [MODEL[i]!], { totalWeight: 3.5 }));
-    expect(parts[0]!.loss + parts[1]!.loss).toBeCloseTo(loss, 12);
-    expect(flat(parts.flatMap(({ gradient }) => gradient))).toEqual(flat(gradient));
-  });
-
-  test("an infinite one can be traced to its datum and row", () => {
-    const impossible = matrix([[0, Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY]]);
-    const { loss, perRow } = crossEntropyLoss([DATA[0]!, datumOf([1], { targets: [1] })], [MODEL[0]!, impossible]);
-    expect(loss).toBe(Number.POSITIVE_INFINITY);
-    expect(perRow.map(({ data }) => data.every(Number.isFinite))).toEqual([true, false]);
-  });
-
-  test("a target outside the vocabulary names its datum, unless its row does not count", () => {
-    const datum = (weight: number) => datumOf([weight], { targets: [3], source: "train.jsonl:2" });
-    expect(() => crossEntropyLoss([datum(1)], [MODEL[1]!])).toThrow(
-      "datum 0 (train.jsonl:2): the target of row 0 is token 3, expected 0 to 2",
-    );
-    expect(crossEntropyLoss([datum(0)], [MODEL[1]!]).loss).toBe(0);
   });
 });

@@ -1,9 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { UserError } from "../../src/common/errors.ts";
 import type { Datum } from "../../src/data/datum.ts";
-import type { Tensor } from "../../src/divergence/index.ts";
+import { weightOf } from "../../src/loss/items.ts";
 import { computedReference } from "../../src/reference/computed.ts";
-import { compose, excludeTokens, KLDivergence, type Regularizer } from "../../src/regularizer/index.ts";
+import { compose, compute, excludeTokens, KLDivergence, type Regularizer } from "../../src/regularizer/index.ts";
+import { datumByDatum, inParts } from "../loss/in-parts.ts";
 import { datumOf } from "./datums.ts";
 import { MODEL, REFERENCE } from "./two-datums.ts";
 
@@ -11,9 +12,13 @@ const DATA = [datumOf([1, 0.5], { targets: [2, 1] }), datumOf([2], { targets: [0
 const kl = new KLDivergence({ referenceLogprobs: new Map(DATA.map((datum, i) => [datum, REFERENCE[i]!])) });
 
 test("rows with an excluded target count no more than rows of weight 0", async () => {
-  const found = await compute(excludeTokens(kl, [1, 7]), DATA, MODEL);
+  const { positions: _, ...found } = await compute(excludeTokens(kl, [1, 7]), DATA, MODEL);
   const masked = [datumOf([1, 0], { targets: [2, 1] }), DATA[1]!];
-  const expected = await compute(new KLDivergence({ referenceLogprobs: REFERENCE }), masked, MODEL);
+  const { positions: __, ...expected } = await compute(
+    new KLDivergence({ referenceLogprobs: REFERENCE }),
+    masked,
+    MODEL,
+  );
   expect(found).toEqual(expected);
   expect([...found.gradient[0]!.data.subarray(3)]).toEqual([0, 0, 0]);
 });
@@ -29,21 +34,16 @@ test("what is known of a datum is known of it without them: one look at the refe
     { regularizer: excludeTokens(new KLDivergence({ name: "some", reference }), [1]), weight: 1 },
     { regularizer: excludeTokens(new KLDivergence({ name: "others", reference }), [0, 2]), weight: 1 },
   ]);
-  await compute(composed, DATA, MODEL, { batch: DATA, totalWeight: 3.5 });
+  await inParts(composed, DATA, MODEL, datumByDatum(DATA));
   expect(asked).toEqual([DATA]);
 });
 
 test("a mean divides by what counts of the whole batch, and parts add up", async () => {
   const some = excludeTokens(kl, [1]);
   const whole = await compute(some, DATA, MODEL);
-  const parts = await Promise.all(
-    DATA.map((datum, i) => compute(some, [datum], [MODEL[i]!], { batch: DATA, totalWeight: 3.5 })),
-  );
-  expect(parts[0]!.loss + parts[1]!.loss).toBeCloseTo(whole.loss, 12);
-  expect(parts.map(({ gradient }) => gradient[0]!)).toEqual(whole.gradient);
-  await expect(async () => compute(some, [DATA[0]!], [MODEL[0]!], { totalWeight: 3.5 })).rejects.toThrow(
-    "give the whole batch too",
-  );
+  const parts = await inParts(some, DATA, MODEL, datumByDatum(DATA));
+  expect(parts.loss).toBeCloseTo(whole.loss, 12);
+  expect(parts.gradient).toEqual(whole.gradient);
 });
 
 test("all excluded: nothing is asked of the model", async () => {
@@ -52,23 +52,23 @@ test("all excluded: nothing is asked of the model", async () => {
   expect(gradient.every(({ data }) => data.every((slope) => slope === 0))).toBe(true);
 });
 
-test("works for any regularizer, passes on its name and what is observed", async () => {
-  const heard: number[] = [];
+test("works for any regularizer, and passes on its name, weight, support and state", async () => {
+  const state = { read: () => ({ values: 7, tensors: new Map() }), write: () => undefined };
   const weights: Regularizer = {
     name: "weights",
-    compute: async (data, logprobs, options) => ({
-      loss: options?.totalWeight ?? Number.NaN,
-      gradient: logprobs.map(({ data, shape }): Tensor => ({ data: new Float32Array(data.length), shape })),
-      metrics: { first: data[0]!.lossInputs.weights.data[0]! },
+    weight: 0.3,
+    support: "either",
+    state,
+    begin: (batch) => ({
+      add: () => undefined,
+      end: () => ({ value: weightOf(batch), metrics: { first: batch[0]!.weights[0]! } }),
     }),
-    observe: (step) => void heard.push(step),
   };
   const some = excludeTokens(weights, [2]);
-  expect(some.name).toBe("weights");
+  expect(some).toMatchObject({ name: "weights", weight: 0.3, support: "either" });
+  expect(some.state!.read().values).toBe(7);
   expect(await compute(some, DATA, MODEL)).toMatchObject({ loss: 2.5, metrics: { first: 0 } });
   expect(DATA[0]!.lossInputs.weights.data[0]).toBe(1);
-  some.observe?.(4, {});
-  expect(heard).toEqual([4]);
 });
 
 describe("tokens", () => {

@@ -225,7 +225,11 @@ describe("nothing is clipped unless asked for", () => {
 
   test("tokens impossible on both sides give neither NaN nor a gradient", async () => {
     const [p, q] = [oracle.logprobs([[0.5, 0.5, 0]]), oracle.logprobs([[0.2, 0.8, 0]])];
-    const { loss, gradient } = await compute(new KLDivergence({ referenceLogprobs: q, ...modelFirst }), [datumOf([1])], [p]);
+    const { loss, gradient } = await compute(
+      new KLDivergence({ referenceLogprobs: q, ...modelFirst }),
+      [datumOf([1])],
+      [p],
+    );
     expect(loss).toBeCloseTo(0.2231435513, 7);
     expect(gradient[0]!.data[2]).toBe(0);
     expect(gradient[0]!.data[0]).toBeGreaterThan(0);
@@ -258,16 +262,23 @@ describe("nothing is clipped unless asked for", () => {
       everything,
       /^KL\(reference‖model\) is infinite at datum 0 \(train.jsonl:9\), position 1 \(after token 7 of the input\): the reference gives token 1 the probability 0.250, the model .* none; set clip/,
     ],
-  ] as const)("%s: an infinite value is an error that names datum, position and token", async (direction, p, q, message) => {
-    const infinite = compute(new KLDivergence({ referenceLogprobs: q, direction }), data, [p]);
-    await expect(infinite).rejects.toThrow(UserError);
-    await expect(infinite).rejects.toThrow(message);
-  });
+  ] as const)(
+    "%s: an infinite value is an error that names datum, position and token",
+    async (direction, p, q, message) => {
+      const infinite = compute(new KLDivergence({ referenceLogprobs: q, direction }), data, [p]);
+      await expect(infinite).rejects.toThrow(UserError);
+      await expect(infinite).rejects.toThrow(message);
+    },
+  );
 
   test("epsilon or clip makes it finite; clip reports the capped share", async () => {
-    const smoothed = await compute(new KLDivergence({ referenceLogprobs: half, epsilon: 0.01, ...modelFirst }), data, [everything]);
+    const smoothed = await compute(new KLDivergence({ referenceLogprobs: half, epsilon: 0.01, ...modelFirst }), data, [
+      everything,
+    ]);
     expect(smoothed.metrics.kl_max).toBeCloseTo(oracle.kl([0.75, 0.25], [0.995, 0.005]), 6);
-    const capped = await compute(new KLDivergence({ referenceLogprobs: half, clip: 3, ...modelFirst }), data, [everything]);
+    const capped = await compute(new KLDivergence({ referenceLogprobs: half, clip: 3, ...modelFirst }), data, [
+      everything,
+    ]);
     expect(capped.metrics).toEqual({
       ...{ kl_divergence: 1.5, kl_max: 3, kl_min: 0, kl_clipped: 0.5, kl_median: 0, kl_p95: 3, kl_p99: 3 },
     });

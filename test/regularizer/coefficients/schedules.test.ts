@@ -1,14 +1,14 @@
 import { describe, expect, test } from "vitest";
 import { UserError } from "../../../src/common/errors.ts";
 import {
+  type Coefficient,
   cosineWeight,
   linearWeight,
   piecewiseWeight,
-  type Weight,
   warmupWeight,
 } from "../../../src/regularizer/index.ts";
 
-const at = (weight: Weight, steps: number[]) => steps.map((step) => weight.at(step));
+const at = (weight: Coefficient<null>, steps: number[]) => steps.map((step) => weight.at(weight.init(), step));
 
 function expectClose(found: readonly number[], expected: readonly number[]): void {
   expect(found).toHaveLength(expected.length);
@@ -30,12 +30,12 @@ test("cosine: the same ends and middle, flat at both ends", () => {
   const weight = cosineWeight({ from: 1, to: 0.2, steps: 101 });
   expectClose(at(weight, [1, 51, 101, 500]), [1, 0.6, 0.2, 0.2]);
   expectClose(at(weight, [26]), [0.2 + 0.8 * ((1 + Math.cos(Math.PI / 4)) / 2)]);
-  expect(1 - weight.at(2)).toBeLessThan(0.001);
+  expect(1 - weight.at(null, 2)).toBeLessThan(0.001);
 });
 
 test("warm-up: rises as a learning rate does, and is never 0", () => {
   expectClose(at(warmupWeight({ to: 0.5, steps: 5 }), [1, 2, 5, 6]), [0.1, 0.2, 0.5, 0.5]);
-  expect(warmupWeight({ to: 0.5, steps: 1 }).at(1)).toBe(0.5);
+  expect(warmupWeight({ to: 0.5, steps: 1 }).at(null, 1)).toBe(0.5);
 });
 
 test("piecewise: lines between points, constant outside, neighbouring steps make a jump", () => {
@@ -50,7 +50,7 @@ test("piecewise: lines between points, constant outside, neighbouring steps make
 });
 
 describe("what means nothing is refused", () => {
-  test.each<[() => Weight, string]>([
+  test.each<[() => Coefficient<null>, string]>([
     [() => linearWeight({ to: -1, steps: 5 }), "to is -1, expected a finite number of at least 0"],
     [() => linearWeight({ from: Number.NaN, to: 1, steps: 5 }), "from is NaN, expected a finite number of at least 0"],
     [() => cosineWeight({ to: 1, steps: 1 }), "steps is 1, expected a whole number of at least 2"],
