@@ -1,9 +1,9 @@
 /**
  * Compiles the kernels, kernels/*.ts in AssemblyScript, and writes them into a TypeScript module as base64; and bundles the
- * program of their threads into another as a string. So neither the library's users nor its build need AssemblyScript, and a
- * thread needs no file.
+ * program of the worker threads into another as a string. So neither the library's users nor its build need AssemblyScript,
+ * and a worker needs no file.
  *
- *     node scripts/build-kernels.mjs            writes src/divergence/kernel/{bytes,thread}.generated.ts
+ *     node scripts/build-kernels.mjs            writes src/divergence/kernel/{bytes,worker}.generated.ts
  *     node scripts/build-kernels.mjs --check    fails if those files are not what the sources compile to
  */
 import { readFileSync, writeFileSync } from "node:fs";
@@ -55,7 +55,7 @@ async function compile(relaxed) {
   return Buffer.from(bytes);
 }
 
-/** Where a memory import says whether it has a maximum (1) and whether threads share it (2). */
+/** Where the flag of the memory import is: 1 for a maximum, 2 for shared memory. */
 function memoryFlag(bytes) {
   const KIND_MEMORY = 2;
   const name = bytes.indexOf("\x03env\x06memory");
@@ -65,14 +65,14 @@ function memoryFlag(bytes) {
   return at;
 }
 
-/** The program of a thread, which imports nothing. */
-async function bundleThread() {
+/** The program of a worker, which imports nothing. */
+async function bundleWorker() {
   const { outputFiles } = await build({
-    ...{ entryPoints: [`${root}/${FOLDER}/thread.ts`], bundle: true, minify: true, write: false },
+    ...{ entryPoints: [`${root}/${FOLDER}/worker.ts`], bundle: true, minify: true, write: false },
     ...{ format: "iife", target: "es2022", platform: "neutral", charset: "utf8", legalComments: "none" },
   });
   const text = outputFiles[0].text.trim();
-  if (text.includes("\n")) throw new Error("the program of a thread is more than one line");
+  if (text.includes("\n")) throw new Error("the program of a worker is more than one line");
   return text;
 }
 
@@ -80,7 +80,7 @@ async function bundleThread() {
 export async function generate() {
   const [simd, relaxed] = [await compile(false), await compile(true)];
   if (memoryFlag(simd) !== memoryFlag(relaxed)) throw new Error("the builds differ in where their memory import is");
-  const program = await bundleThread();
+  const program = await bundleWorker();
   return {
     "bytes.generated.ts": `// Written by scripts/build-kernels.mjs from kernels/: change those and run it again.
 
@@ -95,10 +95,10 @@ export const RELAXED_SIMD =
 /** The byte of both that says whether the memory they import has a maximum (1, as it is here) and is shared as well (3). */
 export const MEMORY_FLAG = ${memoryFlag(simd)};
 `,
-    "thread.generated.ts": `// Written by scripts/build-kernels.mjs from thread.ts: change that and run it again.
+    "worker.generated.ts": `// Written by scripts/build-kernels.mjs from worker.ts: change that and run it again.
 
-/** The program of a thread. ${program.length} characters. */
-export const THREAD =
+/** The program of a worker. ${program.length} characters. */
+export const WORKER =
   '${program.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}';
 `,
   };

@@ -1,5 +1,5 @@
 import { allocate, type DivergenceOptions, klDivergence, logSoftmax, type Tensor } from "../../src/divergence/index.ts";
-import { theMachine } from "../../src/divergence/kernel/machine.ts";
+import { wasmMemory } from "../../src/divergence/kernel/wasm-memory.ts";
 import { fill, serve, sumOfFirstRow } from "./contender.ts";
 
 /**
@@ -8,8 +8,8 @@ import { fill, serve, sumOfFirstRow } from "./contender.ts";
  */
 const [rows, vocabulary, threads = 1] = process.argv.slice(2).map(Number) as [number, number, number?];
 const shape = [rows, vocabulary];
-const machine = theMachine();
-if (!machine) throw new Error("this Node has no WebAssembly SIMD: there is nothing to measure");
+const wasm = wasmMemory();
+if (!wasm) throw new Error("this Node has no WebAssembly SIMD: there is nothing to measure");
 
 const [p, q, logP, logQ, gradient] = [1, 2, 3, 4, 5].map(() => allocate(shape, { shared: threads > 1 })) as [
   Tensor,
@@ -43,9 +43,9 @@ for (let i = 0; i < p.data.length; i++) closeQ.data[i] = p.data[i]! + 0.3 * (q.d
 const against = { p: "logits", q: "logprobs" } as const;
 
 const ROW = 4 * vocabulary;
-const scratch = machine.reserve(vocabulary);
+const scratch = wasm.reserve(vocabulary);
 
-const name = `klamp, ${machine.build === "simd" ? "SIMD128" : "relaxed SIMD"}`;
+const name = `klamp, ${wasm.build === "simd" ? "SIMD128" : "relaxed SIMD"}`;
 const version = "this tree";
 const shared = {
   name: `${name}, shared memory`,
@@ -76,14 +76,14 @@ const alone = {
     },
     // What the kernels could do at most: one exponential per number and nothing else, from the cache; and 2 reads + 1 write.
     exponentials: () => {
-      machine.kernels.temperature(1);
-      for (let r = 0; r < rows; r++) machine.kernels.sumsOfOne(p.data.byteOffset, scratch, vocabulary);
+      wasm.kernels.temperature(1);
+      for (let r = 0; r < rows; r++) wasm.kernels.sumsOfOne(p.data.byteOffset, scratch, vocabulary);
       return () => [];
     },
     stream: () => {
       const [to, a, b] = [gradient, p, q].map(({ data }) => data.byteOffset) as [number, number, number];
       for (let r = 0; r < rows; r++)
-        machine.kernels.gradientOfTwo(to + r * ROW, a + r * ROW, b + r * ROW, vocabulary, 1, 1, false);
+        wasm.kernels.gradientOfTwo(to + r * ROW, a + r * ROW, b + r * ROW, vocabulary, 1, 1, false);
       return () => [];
     },
   },

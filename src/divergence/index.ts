@@ -4,7 +4,7 @@ export type { Divergence } from "./divergence.ts";
 export { entropy } from "./entropy.ts";
 export { jeffreys } from "./jeffreys.ts";
 export { type JensenShannonOptions, jensenShannon } from "./jensen-shannon.ts";
-export { allocate } from "./kernel/machine.ts";
+export { allocate } from "./kernel/wasm-memory.ts";
 export { type Direction, type KLOptions, klDivergence } from "./kl-divergence.ts";
 export { logSoftmax } from "./log-softmax.ts";
 export { NotNormalizedError } from "./not-normalized.ts";

@@ -1,4 +1,4 @@
-import { MOST_THREADS } from "./kernel/job.ts";
+import { MOST_THREADS } from "./kernel/shared-job.ts";
 import type { Tensor } from "./tensor.ts";
 
 /** How per-row values become one: the weighted mean, the weighted sum, or not at all. */

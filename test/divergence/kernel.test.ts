@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { describe, expect, test } from "vitest";
 import { createRandom, type Random } from "../../src/common/random.ts";
 import { crossEntropy, klDivergence, type Tensor, tensor } from "../../src/divergence/index.ts";
-import { allocate, theMachine } from "../../src/divergence/kernel/machine.ts";
+import { allocate, wasmMemory } from "../../src/divergence/kernel/wasm-memory.ts";
 import * as oracle from "./oracle.ts";
 
 /** @file The WebAssembly kernels, on rows long enough that they are used, against the definitions in float64. */
@@ -40,7 +40,7 @@ function expectClose(found: Float32Array, wanted: readonly number[], label: stri
 }
 
 test("the kernels are there", () => {
-  expect(theMachine()?.build).toMatch(/simd/);
+  expect(wasmMemory()?.build).toMatch(/simd/);
 });
 
 test("the bytes are what kernels/ compiles to", () => {

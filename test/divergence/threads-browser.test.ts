@@ -9,8 +9,8 @@ import { findChromium, launch, NO_CHROMIUM } from "../browser.ts";
 
 const PROGRAM = `
 import { allocate, jensenShannon } from "./src/divergence/index.ts";
-import { theMachine } from "./src/divergence/kernel/machine.ts";
-import { threadsOf } from "./src/divergence/kernel/threads.ts";
+import { wasmMemory } from "./src/divergence/kernel/wasm-memory.ts";
+import { workerPool } from "./src/divergence/kernel/worker-pool.ts";
 
 const [p, q] = [0, 1].map((side) => {
   const home = allocate([64, 8000], { shared: true });
@@ -18,15 +18,15 @@ const [p, q] = [0, 1].map((side) => {
   return home;
 });
 const compute = (threads) => jensenShannon.withGradient(p, q, { input: "logits", threads });
-const machine = theMachine(true);
-const taken = () => (machine ? threadsOf(machine).taken[1] : 0);
-for (let i = 0; i < 2000 && (i < 10 || (machine && taken() === 0)); i++) {
+const wasm = wasmMemory(true);
+const taken = () => (wasm ? workerPool(wasm).taken[1] : 0);
+for (let i = 0; i < 2000 && (i < 10 || (wasm && taken() === 0)); i++) {
   compute(2);
   await new Promise((resolve) => setTimeout(resolve, 5));
 }
 const [one, two] = [compute(1), compute(2)];
 const found = {
-  shared: machine !== undefined,
+  shared: wasm !== undefined,
   taken: taken() > 0,
   same: one.value === two.value && one.gradient.data.every((g, i) => Object.is(g, two.gradient.data[i])),
 };

@@ -14,17 +14,17 @@ import {
   type Tensor,
   type WithGradient,
 } from "../../src/divergence/index.ts";
-import { INSIDE } from "../../src/divergence/kernel/job.ts";
-import { theMachine } from "../../src/divergence/kernel/machine.ts";
-import { threadsOf } from "../../src/divergence/kernel/threads.ts";
+import { INSIDE } from "../../src/divergence/kernel/shared-job.ts";
+import { wasmMemory } from "../../src/divergence/kernel/wasm-memory.ts";
+import { workerPool } from "../../src/divergence/kernel/worker-pool.ts";
 
 /** @file Several threads against one: the same numbers, to the last bit. */
 
 const normal = (random: Random) => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
 
-const machine = theMachine(true)!;
+const wasm = wasmMemory(true)!;
 const takenByWorkers = () =>
-  threadsOf(machine)
+  workerPool(wasm)
     .taken.slice(1)
     .reduce((sum, rows) => sum + rows, 0);
 
@@ -229,12 +229,12 @@ test("a worker that does not come back is an error, and not for long", () => {
   const options = { input: "logits", threads: 2 } as const;
   const wanted = klDivergence(p, q, { ...options, threads: 1 });
   // As if one had died within a job: nobody will ever count it out again.
-  const { words } = threadsOf(machine);
+  const { words } = workerPool(wasm);
   Atomics.add(words, INSIDE, 1);
   vi.spyOn(Atomics, "wait").mockReturnValue("timed-out");
-  expect(() => klDivergence(p, q, options)).toThrow("has taken rows and not returned");
+  expect(() => klDivergence(p, q, options)).toThrow("has not finished its rows");
   vi.restoreAllMocks();
-  expect(threadsOf(machine).words).not.toBe(words);
+  expect(workerPool(wasm).words).not.toBe(words);
   expect(klDivergence(p, q, options)).toBe(wanted);
 });
 
@@ -243,9 +243,9 @@ test("a kernel that fails is an error of the call, and the next one succeeds", (
   const wanted = klDivergence(p, q, { input: "logits" });
   const job = { kind: 0, parameter: 0, targets: 0, threads: 3, rows: 64, chunk: 1, rooms: 2 ** 32 - 65536, size: 8000 };
   const rows = { t: 1, logitsX: 1, logitsY: 1, check: 1, x: 4096, y: 4096, g: 0, factors: 8192, add: 0, clip: 1 };
-  const values = machine.reserve(128);
-  new Float64Array(machine.memory.buffer, values, 64).fill(Number.NaN);
-  expect(() => threadsOf(machine).run({ ...job, ...rows, values })).toThrow(/out of bounds/);
+  const values = wasm.reserve(128);
+  new Float64Array(wasm.memory.buffer, values, 64).fill(Number.NaN);
+  expect(() => workerPool(wasm).run({ ...job, ...rows, values })).toThrow(/out of bounds/);
   expect(klDivergence(p, q, { input: "logits", threads: 3 })).toBe(wanted);
 });
 

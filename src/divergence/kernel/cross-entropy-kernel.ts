@@ -4,7 +4,7 @@ import { CONFIDENT, confidentSums, type RowKernel, sumsOfOne } from "./row-kerne
 export function crossEntropyKernel(targets: Int32Array): RowKernel {
   let [total, loss] = [0, 0];
   return {
-    recipe: { kind: "crossEntropy", parameter: 0, targets },
+    kind: { name: "crossEntropy", parameter: 0, targets },
     value(row) {
       const { instance, size, t, index } = row;
       const target = targets[index]!;

@@ -7,7 +7,7 @@ function createEntropyKernel(): RowKernel {
   // Of the row at hand, from `value` to `gradient`: its entropy, Σ eˣ as eˣ was kept, and log Σ exp(t·x).
   let [entropy, total, logSum] = [0, 0, 0];
   return {
-    recipe: { kind: "entropy", parameter: 0 },
+    kind: { name: "entropy", parameter: 0 },
     value(row) {
       const { instance, t } = row;
       sumsOfOne(row);

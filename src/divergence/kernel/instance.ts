@@ -1,6 +1,6 @@
-/** What kernels/ exports. Rows are byte addresses in the kernels' memory, sizes are numbers of float32. */
+/** What kernels/ exports. Rows are byte addresses in the kernels' memory, sizes are counts of float32 numbers. */
 export interface Kernels {
-  /** Tells this instance where its own room is: results, and what it needs to remember. */
+  /** Sets where this instance keeps its results and parameters. */
   useRoom(at: number): void;
   temperature(inverse: number): void;
   sumsOfOne(x: number, ex: number, size: number): void;
@@ -23,7 +23,7 @@ export interface Kernels {
   gradientOfTwo(g: number, ex: number, ey: number, size: number, a: number, b: number, add: boolean): void;
 }
 
-/** The little of WebAssembly that is used here; its types come with a browser's or not at all. */
+/** The parts of WebAssembly that are used here: TypeScript declares them only together with the DOM. */
 export interface Memory {
   readonly buffer: ArrayBufferLike;
   grow(pages: number): number;
@@ -32,15 +32,15 @@ declare const WebAssembly: {
   Instance: new (module: object, imports: { env: { memory: Memory } }) => { readonly exports: unknown };
 };
 
-/** The kernels as one thread has them: the memory is all threads', the code and the room for its results are its own. */
+/** The kernels of one thread: the memory is shared by all threads, the code and the results are its own. */
 export interface Instance {
   readonly kernels: Kernels;
-  /** The whole memory as float32, and the kernels' results. They are made anew whenever the memory grows. */
+  /** The whole memory as float32, and the kernels' results. Both views are replaced whenever the memory grows. */
   readonly floats: Float32Array;
   readonly results: Float64Array;
 }
 
-/** Bytes that an instance needs for itself, and where in them it leaves its results. */
+/** Bytes that an instance needs for itself, and the offset of its results in them. */
 export const OWN_ROOM = 1024;
 const RESULTS = 64;
 

@@ -10,7 +10,7 @@ export function jensenShannonKernel(beta: number): RowKernel {
   // Of the row at hand, from `value` to `gradient`.
   let [sumP, fromP] = [0, 0];
   return {
-    recipe: { kind: "jensenShannon", parameter: beta },
+    kind: { name: "jensenShannon", parameter: beta },
     value(row) {
       const { instance, ex, ey, size } = row;
       const { kernels, results } = instance;

@@ -1,17 +1,17 @@
 import type { Settings } from "../options.ts";
 import type { Tensor } from "../tensor.ts";
-import { fastRows, roomFor } from "./fast-rows.ts";
-import { inThreads } from "./in-threads.ts";
-import { type Machine, machineThatHolds, theMachine } from "./machine.ts";
+import { runRowsInParallel } from "./parallel-rows.ts";
 import type { RowKernel } from "./row-kernel.ts";
+import { roomFor, runRows } from "./run-rows.ts";
+import { memoryThatHolds, type WasmMemory, wasmMemory } from "./wasm-memory.ts";
 
 /** The smallest vocabulary for which a call into the kernels costs less than it saves. */
 const SMALLEST_VOCABULARY = 64;
 
-/** About how many numbers of a side a thread takes at a time: some 20 µs of work, many times what it costs to take them. */
+/** About how many numbers of a side a thread takes at a time: some 20 µs of work, many times the cost of taking them. */
 const CHUNK = 8192;
 
-/** Where the gradients of rows go: each row's times its factor. */
+/** Where the gradients of rows are written or added, each times its factor. */
 export interface Gradients {
   readonly into: Float32Array;
   readonly factors: Float64Array;
@@ -19,35 +19,35 @@ export interface Gradients {
 }
 
 /**
- * The rows of one call, for its kernel. Numbers in the kernels' memory are used where they are; others are copied there and
- * back, row by row, which the cache takes.
+ * The rows of one call and their kernel. Numbers in the kernels' memory are used in place; others are copied there and back
+ * row by row, within the cache.
  */
 export class KernelRows {
   readonly #kernel: RowKernel;
   readonly #p: Tensor;
   readonly #q: Tensor | undefined;
   readonly #set: Settings;
-  readonly #machine: Machine;
+  readonly #wasm: WasmMemory;
 
-  /** Makes room for rows of this size, so that `open` and what follows moves nothing. */
+  /** Reserves scratch memory for rows of this size. Memory that grows moves, so this comes before any view is read. */
   static makeRoom(kernel: RowKernel, p: Tensor, q: Tensor | undefined, threads: number): void {
     const size = p.shape.at(-1)!;
-    if (size >= SMALLEST_VOCABULARY) machineFor(kernel, p, q, threads)?.scratch(roomFor(size));
+    if (size >= SMALLEST_VOCABULARY) memoryFor(kernel, p, q, threads)?.scratch(roomFor(size));
   }
 
-  /** Undefined where the kernel does not apply, or there are no kernels at all. */
+  /** Undefined where the kernel does not apply to these settings, or where there are no kernels at all. */
   static open(kernel: RowKernel, p: Tensor, q: Tensor | undefined, set: Settings): KernelRows | undefined {
     const size = p.shape.at(-1)!;
     if (size < SMALLEST_VOCABULARY || set.epsilon > 0) return undefined;
-    // What log-probabilities sum to is known before the temperature, not after.
+    // The check that log-probabilities sum to 1 is of the input, before it is divided by the temperature.
     if (set.inverseTemperature !== 1 && !(set.logits.p && (!q || set.logits.q))) return undefined;
     if (!(p.data instanceof Float32Array) || (q && !(q.data instanceof Float32Array))) return undefined;
-    const machine = machineFor(kernel, p, q, set.threads);
-    return machine && new KernelRows(machine, kernel, p, q, set);
+    const wasm = memoryFor(kernel, p, q, set.threads);
+    return wasm && new KernelRows(wasm, kernel, p, q, set);
   }
 
-  private constructor(machine: Machine, kernel: RowKernel, p: Tensor, q: Tensor | undefined, set: Settings) {
-    this.#machine = machine;
+  private constructor(wasm: WasmMemory, kernel: RowKernel, p: Tensor, q: Tensor | undefined, set: Settings) {
+    this.#wasm = wasm;
     this.#kernel = kernel;
     this.#p = p;
     this.#q = q;
@@ -57,13 +57,15 @@ export class KernelRows {
   /**
    * Replaces each NaN among `values` by the row's value in nats, and writes or adds the gradients of those rows, unless the
    * value is above `clip`. NaN stays, and nothing is written, where a row is left to the formula.
+   *
+   * @returns how many rows are left to the formula.
    */
-  compute(values: Float64Array, gradients: Gradients | undefined): void {
+  compute(values: Float64Array, gradients: Gradients | undefined): number {
     const { logits, check, clip, inverseTemperature: t } = this.#set;
-    const machine = this.#machine;
+    const wasm = this.#wasm;
     const size = this.#p.shape.at(-1)!;
-    const place = (data: Float32Array) => (machine.holds(data) ? data.byteOffset : data);
-    const pass = {
+    const place = (data: Float32Array) => (wasm.holds(data) ? data.byteOffset : data);
+    const run = {
       ...{ size, t, check, clip, values, logitsX: logits.p, logitsY: logits.q },
       x: place(this.#p.data),
       y: this.#q && place(this.#q.data),
@@ -71,21 +73,24 @@ export class KernelRows {
       factors: gradients?.factors ?? values,
       add: gradients?.add ?? false,
     };
-    machine.kernels.temperature(t);
+    wasm.kernels.temperature(t);
     const chunk = Math.ceil(CHUNK / size);
-    const threads =
-      machine.shared && this.#kernel.recipe ? Math.min(this.#set.threads, Math.ceil(values.length / chunk)) : 1;
-    if (threads > 1) inThreads(machine, this.#kernel.recipe!, pass, threads, chunk);
-    else fastRows(machine, this.#kernel, pass, machine.scratch(roomFor(size)), 0, values.length);
+    const { kind } = this.#kernel;
+    const threads = wasm.shared && kind ? Math.min(this.#set.threads, Math.ceil(values.length / chunk)) : 1;
+    if (kind && threads > 1) runRowsInParallel(wasm, kind, run, threads, chunk);
+    else runRows(wasm, this.#kernel, run, wasm.scratch(roomFor(size)), 0, values.length);
+    let left = 0;
+    for (const value of values) if (Number.isNaN(value)) left++;
+    return left;
   }
 }
 
-/** A kernel with all that runs it, so that a formula without one needs nothing of it. */
+/** A kernel with the code that runs it, so that bundles of formulas without a kernel contain none of it. */
 export interface OnKernels {
   makeRoom(p: Tensor, q: Tensor | undefined, threads: number): void;
-  /** Another kernel: what imports none can so give one to formulas that have theirs. */
+  /** The same with another kernel, for modules that must not import this one. */
   readonly other: (kernel: RowKernel) => OnKernels;
-  /** As `KernelRows`; where that does not apply it leaves everything to the formula. */
+  /** As `KernelRows.compute`; where the kernel does not apply, all rows are left to the formula. */
   compute(
     p: Tensor,
     q: Tensor | undefined,
@@ -103,8 +108,8 @@ export function onKernels(kernel: RowKernel): OnKernels {
   };
 }
 
-/** With several threads the kernels whose memory they share, and else those whose memory a tensor lies in already. */
-function machineFor(kernel: RowKernel, p: Tensor, q: Tensor | undefined, threads: number): Machine | undefined {
-  const shared = threads > 1 && kernel.recipe ? theMachine(true) : undefined;
-  return shared ?? machineThatHolds(p.data, ...(q ? [q.data] : [])) ?? theMachine();
+/** With several threads the shared memory; otherwise the memory that a tensor already lies in, if any. */
+function memoryFor(kernel: RowKernel, p: Tensor, q: Tensor | undefined, threads: number): WasmMemory | undefined {
+  const shared = threads > 1 && kernel.kind ? wasmMemory(true) : undefined;
+  return shared ?? memoryThatHolds(p.data, ...(q ? [q.data] : [])) ?? wasmMemory();
 }

@@ -50,7 +50,7 @@ export function klKernel(reverse: boolean): RowKernel {
   let error = 0;
   let close = false;
   return {
-    recipe: { kind: "kl", parameter: reverse ? 1 : 0 },
+    kind: { name: "kl", parameter: reverse ? 1 : 0 },
     value(row) {
       if (row.vouchedY && !reverse) return against.value(row);
       pair = pairOf(row, reverse);

@@ -8,76 +8,76 @@ export interface PlacedRow {
   readonly size: number;
   /** 1 / temperature. */
   readonly t: number;
-  /** The model's row and the reference's, or copies of them. */
+  /** The model's row and the reference's, or copies of them near 0. */
   x: number;
   y: number;
-  /** Room for copies of them. */
+  /** Scratch memory for copies of them. */
   readonly copyX: number;
   readonly copyY: number;
   /**
-   * Room for exp(t·x) and exp(t·y). The first is where the row's gradient goes, if it goes anywhere but into what is still
-   * needed: that its memory is fetched costs nothing while exponentials are computed, and much where numbers are only moved.
+   * Scratch memory for exp(t·x) and exp(t·y). The first is where the row's gradient goes, unless that overwrites numbers
+   * that are still needed: fetching its memory is free while exponentials are computed, and slow where numbers are only moved.
    */
   ex: number;
   readonly ey: number;
-  /** Room for one more number per outcome. */
+  /** Scratch memory for one more number per outcome. */
   readonly w: number;
-  /** Σ exp(t·x) and Σ exp(t·y) as given: of log-probabilities, what their probabilities sum to. */
+  /** Σ exp(t·x) and Σ exp(t·y) of the rows as given: for log-probabilities, the sum of the probabilities. */
   sumX: number;
   sumY: number;
-  /** Whether x is logits, and whether y is log-probabilities of which the caller vouches that they sum to 1. */
+  /** Whether x is logits, and whether y is log-probabilities that the caller says sum to 1. */
   readonly logitsX: boolean;
   readonly vouchedY: boolean;
 }
 
-/** What a kernel is made from: its kind, and what that takes. */
-export interface Recipe {
-  readonly kind: "kl" | "jensenShannon" | "entropy" | "crossEntropy";
-  /** KL: 1 for the reverse one. Jensen–Shannon: β. */
+/** What a kernel is created from. */
+export interface KernelKind {
+  readonly name: "kl" | "jensenShannon" | "entropy" | "crossEntropy";
+  /** KL: 0 for KL(p‖q), 1 for KL(q‖p). Jensen–Shannon: β. Otherwise 0. */
   readonly parameter: number;
-  /** Cross-entropy: of each row. */
+  /** Cross-entropy: the target token of each row. */
   readonly targets?: Int32Array;
 }
 
 /** The fast form of a `RowFormula`. */
 export interface RowKernel {
-  /** How other threads make the same kernel; without it, it stays on this one. */
-  readonly recipe?: Recipe;
-  /** The row's value in nats. NaN or not finite: the kernel cannot tell, and the formula is to be used. */
+  /** What other threads create the same kernel from. A kernel without it runs in the calling thread only. */
+  readonly kind?: KernelKind;
+  /** The row's value in nats. NaN or infinite: the row is left to the formula. */
   value(row: PlacedRow): number;
   /** Writes factor · d value / d logits to address g, or adds it. Called after `value`, for the same row. */
   gradient(row: PlacedRow, g: number, factor: number, add: boolean): void;
 }
 
 /**
- * Below this, in nats, values are computed once more, by sums in which nothing cancels. Above it the error of float32,
- * some 1e-7 of a nat, is small beside the value.
+ * Values below this, in nats, are computed again, by sums in which nothing cancels. Above it the error of float32, some 1e-7
+ * of a nat, is small relative to the value.
  */
 export const CLOSE = 0.25;
 
-/** The same for what depends on the largest probability of a row alone. */
+/** The same threshold for values that depend only on how far the largest probability of a row is below 1. */
 export const CONFIDENT = 0.5;
 
 /**
- * Whether a sum of exponentials has its digits: none lost to float32's range; nor, at a temperature, to what float32 makes of its
- * logarithm's base, where the largest x are far from 0.
+ * Whether a sum of exponentials is precise: within float32's range and, at a temperature, of numbers near 0, since the base of
+ * the exponential is then rounded to float32.
  */
 function ordinary(sum: number, t: number): boolean {
   return t === 1 ? sum > 1e-17 && sum < 1e30 : sum > 1e-3 && sum < 1e6;
 }
 
-/** Whether a sum of so many of a row's exponentials has its digits, though those below 1e-37 count as nothing in it. */
+/** Whether a sum of `count` exponentials is precise, although those below 1e-37 count as 0 in it. */
 export function resolved(sum: number, count: number): boolean {
   return sum > 1e-31 * count;
 }
 
-/** A number as the sum of two of float32. */
+/** A number as the sum of two float32 numbers. */
 export function split(k: number): [high: number, low: number] {
   const high = Math.fround(k);
   return [high, k - high];
 }
 
-/** exp(t·x) and its sums. A row beyond float32's range is replaced by one that has its largest number near 0. */
+/** exp(t·x) and its sums. A row beyond float32's range is replaced by a copy whose largest number is near 0. */
 export function sumsOfOne(row: PlacedRow): void {
   const { instance, ex, size, copyX } = row;
   const { kernels, results } = instance;
@@ -88,19 +88,19 @@ export function sumsOfOne(row: PlacedRow): void {
   kernels.sumsOfOne(row.x, ex, size);
 }
 
-/** The same of both rows; with `reverse` the results are those of the second row and the first. */
+/** The same of both rows; with `reverse` the second row takes the place of the first. */
 export function sumsOfTwo(row: PlacedRow, reverse: boolean): void {
   const { instance, ex, ey, w, size, copyX, copyY } = row;
   const { kernels, results } = instance;
-  const pass = () =>
+  const compute = () =>
     reverse ? kernels.sumsOfTwo(row.y, row.x, ey, ex, w, size) : kernels.sumsOfTwo(row.x, row.y, ex, ey, w, size);
-  pass();
+  compute();
   row.sumX = results[reverse ? 1 : 0]!;
   row.sumY = results[reverse ? 0 : 1]!;
   if (ordinary(row.sumX, row.t) && ordinary(row.sumY, row.t)) return;
   if (!ordinary(row.sumX, row.t)) row.x = shift(row, row.x, copyX);
   if (!ordinary(row.sumY, row.t)) row.y = shift(row, row.y, copyY);
-  pass();
+  compute();
 }
 
 /** A whole number is taken from a row of numbers that large that the difference has no more digits, where it matters. */

@@ -1,10 +1,10 @@
 import { instantiate, type Memory, viewsOf } from "./instance.ts";
-import { CALLS, FAILED, INSIDE, OPEN, readJob, takeRows, wordsAt } from "./job.ts";
+import { CALLS, FAILED, INSIDE, OPEN, readJob, takeRows, wordsAt } from "./shared-job.ts";
 
-/** @file All that a worker runs, as a program of its own: scripts/build-kernels.mjs makes a string of it. */
+/** @file The program of a worker: scripts/build-kernels.mjs bundles it into a string. */
 
-/** What a worker is given: the kernels, where the job and its own room lie in their memory, and which thread it is. */
-export interface Given {
+/** What a worker is given: the kernels, where the job and its own memory lie, and its thread number. */
+export interface WorkerInput {
   readonly module: object;
   readonly memory: Memory;
   readonly job: number;
@@ -12,14 +12,14 @@ export interface Given {
   readonly thread: number;
 }
 
-function run({ module, memory, job: at, room, thread }: Given): never {
+function run({ module, memory, job: at, room, thread }: WorkerInput): never {
   const instance = { kernels: instantiate(module, memory, room), ...viewsOf(memory, room) };
   const words = wordsAt(memory.buffer, at);
   const work = () => {
     const job = readJob(memory.buffer, at);
     if (thread >= job.threads) return;
     if (instance.floats.byteLength < job.bytes) {
-      // Tells this thread too that the memory has grown.
+      // Makes growth of the memory by another thread visible to this one.
       memory.grow(0);
       Object.assign(instance, viewsOf(memory, room));
     }
@@ -39,10 +39,10 @@ function run({ module, memory, job: at, room, thread }: Given): never {
   }
 }
 
-/** What is there of Node and of browsers. */
+/** The parts of Node and of browsers that are used here. */
 interface Host {
-  readonly process?: { getBuiltinModule?(name: "node:worker_threads"): { readonly workerData: Given } };
-  onmessage: (message: { readonly data: Given }) => void;
+  readonly process?: { getBuiltinModule?(name: "node:worker_threads"): { readonly workerData: WorkerInput } };
+  onmessage: (message: { readonly data: WorkerInput }) => void;
 }
 
 const host = globalThis as unknown as Host;

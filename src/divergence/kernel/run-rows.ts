@@ -2,15 +2,15 @@ import { NORMALIZATION_TOLERANCE } from "../not-normalized.ts";
 import type { Instance } from "./instance.ts";
 import type { PlacedRow, RowKernel } from "./row-kernel.ts";
 
-/** Where rows are: the address of the first in the kernels' memory, or numbers elsewhere, which are copied row by row. */
+/** Rows of a tensor: the address of the first row in the kernels' memory, or an array elsewhere, copied row by row. */
 export type Rows = number | Float32Array;
 
-/** What the kernels do in one call. */
-export interface Pass {
+/** What one call of the kernels computes. */
+export interface RowRun {
   readonly size: number;
   /** 1 / temperature. */
   readonly t: number;
-  /** Whether the sides are logits, and if not whether they are checked to sum to 1. */
+  /** Whether each side is logits, and whether log-probabilities are checked to sum to 1. */
   readonly logitsX: boolean;
   readonly logitsY: boolean;
   readonly check: boolean;
@@ -21,35 +21,36 @@ export interface Pass {
   readonly factors: Float64Array;
   readonly add: boolean;
   readonly clip: number;
-  /** NaN for rows to compute, which get their value in nats, or stay NaN where they are left to the formula. */
+  /** NaN for each row to compute. It becomes the value in nats, or stays NaN where the row is left to the formula. */
   readonly values: Float64Array;
 }
 
-/** Rows of room that a thread needs: copies of x, y and the gradient, the exponentials of x and y, and one number more. */
+/** Rows of scratch memory that a thread needs: copies of x, y and the gradient, exp(t·x), exp(t·y), one more number each. */
 const ROWS = 6;
 
-/** How many numbers of room a thread needs, in whole cache lines. */
+/** The scratch memory of one thread in float32 numbers, in whole cache lines. */
 export function roomFor(size: number): number {
   return ROWS * wholeLines(size);
 }
 
+/** `size` float32 numbers rounded up to whole cache lines. */
 export function wholeLines(size: number): number {
   return Math.ceil(size / 16) * 16;
 }
 
 /**
- * Computes rows `from` to `to`, with room for `roomFor(size)` numbers at address `room`. Left to the formula is anything
- * infinite, NaN or not normalized.
+ * Computes rows `from` to `to`, with `roomFor(size)` numbers of scratch memory at address `room`. Rows that are infinite, NaN
+ * or not normalized are left to the formula.
  */
-export function fastRows(
+export function runRows(
   instance: Instance,
   kernel: RowKernel,
-  pass: Pass,
+  run: RowRun,
   room: number,
   from: number,
   to: number,
 ): void {
-  const { size, x, y, g, add, values, factors, check, logitsX, logitsY } = pass;
+  const { size, x, y, g, add, values, factors, check, logitsX, logitsY } = run;
   const { floats } = instance;
   const [copyX, copyY, copyEx, ey, copyG, w] = Array.from(
     { length: ROWS },
@@ -59,7 +60,7 @@ export function fastRows(
     instance,
     index: 0,
     size,
-    t: pass.t,
+    t: run.t,
     x: copyX,
     y: copyY,
     copyX,
@@ -90,15 +91,15 @@ export function fastRows(
     if (check && !logitsX && !sumsToOne(row.sumX)) continue;
     if (check && !logitsY && y !== undefined && !sumsToOne(row.sumY)) continue;
     values[r] = value;
-    if (g === undefined || value > pass.clip) continue;
-    const theirs = typeof g === "number" ? undefined : g.subarray(r * size, (r + 1) * size);
-    if (add && theirs) floats.set(theirs, into / 4);
+    if (g === undefined || value > run.clip) continue;
+    const outside = typeof g === "number" ? undefined : g.subarray(r * size, (r + 1) * size);
+    if (add && outside) floats.set(outside, into / 4);
     kernel.gradient(row, into, factors[r]!, add);
-    theirs?.set(floats.subarray(into / 4, into / 4 + size));
+    outside?.set(floats.subarray(into / 4, into / 4 + size));
   }
 }
 
-/** Clearly so: what is near the tolerance is left to the formula, whose sums have more digits. */
+/** With a margin: sums near the tolerance are left to the formula, which has more digits. */
 function sumsToOne(sum: number): boolean {
   return Math.abs(sum - 1) < 0.9 * NORMALIZATION_TOLERANCE;
 }

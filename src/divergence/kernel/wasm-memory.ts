@@ -2,7 +2,7 @@ import { formatShape, type Tensor } from "../tensor.ts";
 import { MEMORY_FLAG, RELAXED_SIMD, SIMD } from "./bytes.generated.ts";
 import { type Instance, instantiate, type Kernels, type Memory, viewsOf } from "./instance.ts";
 
-/** The little of WebAssembly that is used here; its types come with a browser's or not at all. */
+/** The parts of WebAssembly that are used here: TypeScript declares them only together with the DOM. */
 declare const WebAssembly: {
   validate(bytes: Uint8Array): boolean;
   Module: new (bytes: Uint8Array) => object;
@@ -11,28 +11,28 @@ declare const WebAssembly: {
 
 type Build = "simd" | "relaxed-simd";
 
-/** The first byte that is free for rows, behind the kernels' constants and this thread's own room. */
+/** The first byte that is free for rows, after the kernels' constants and the results of this thread. */
 const HEAP = 4096;
 const PAGE = 65536;
 const LINE = 64;
 /** 4 GiB. */
 const MOST_PAGES = 65536;
-/** A memory import with a maximum, and the same of memory that threads share. */
+/** The flag of a memory import that has a maximum and is shared. */
 const SHARED_WITH_MAXIMUM = 3;
 
-/** The kernels and their memory: one with memory that threads share, one without, made when they are first needed. */
-export class Machine implements Instance {
+/** The kernels and their memory. There are two, with shared and with unshared memory, each created when first needed. */
+export class WasmMemory implements Instance {
   readonly kernels: Kernels;
-  /** Which build runs. */
+  /** Which build of the kernels runs. */
   readonly build: Build;
-  /** Whether other threads may have the memory too. */
+  /** Whether other threads can share the memory. */
   readonly shared: boolean;
-  /** What makes the same kernels elsewhere. */
+  /** The compiled kernels, which workers instantiate for themselves. */
   readonly module: object;
   readonly memory: Memory;
   floats!: Float32Array;
   results!: Float64Array;
-  /** The memory as objects: shared memory that grows gets a new one, and the old ones stay. */
+  /** All buffers of this memory: shared memory that grows gets a new one, and the old ones stay valid. */
   readonly #buffers = new WeakSet<ArrayBufferLike>();
   #free = HEAP;
   #scratch: { readonly size: number; readonly at: number } = { size: 0, at: 0 };
@@ -48,12 +48,12 @@ export class Machine implements Instance {
     this.#view();
   }
 
-  /** Whether numbers lie in this memory, where kernels read them without a copy. */
+  /** Whether an array lies in this memory, where kernels read it without a copy. */
   holds({ buffer }: Float32Array): boolean {
     return this.#buffers.has(buffer) && buffer.byteLength > 0;
   }
 
-  /** Room for `size` numbers: a byte address at the start of a cache line. It is never given back. */
+  /** Reserves `size` float32 numbers: a byte address at the start of a cache line. They are never freed. */
   reserve(size: number): number {
     const at = this.#free;
     const end = at + Math.ceil((4 * size) / LINE) * LINE;
@@ -72,13 +72,13 @@ export class Machine implements Instance {
     } catch (cause) {
       const held = Math.round(this.memory.buffer.byteLength / 2 ** 20);
       throw new RangeError(
-        `the kernels' memory has no room for ${size} more numbers: it holds ${held} MiB, can have 4096, and gives nothing back`,
+        `the kernels' memory has no room for ${size} more numbers: it holds ${held} MiB of at most 4096, and is never freed; reuse tensors from allocate()`,
         { cause },
       );
     }
   }
 
-  /** The same room at each call, for `size` numbers that are not needed after it. */
+  /** Scratch memory for `size` numbers: the same address at each call. */
   scratch(size: number): number {
     if (this.#scratch.size < size) this.#scratch = { size, at: this.reserve(size) };
     return this.#scratch.at;
@@ -90,30 +90,30 @@ export class Machine implements Instance {
   }
 }
 
-const machines = new Map<boolean, Machine | undefined>();
+const memories = new Map<boolean, WasmMemory | undefined>();
 
 /**
- * The kernels, or undefined where there are none: no SIMD, a main thread that refuses to compile without waiting (Chrome before
- * version 114), or with `shared` no memory that threads could share (a page that is not cross-origin isolated). All that is
- * computed is the same without them, only slower.
+ * The kernels and their memory, or undefined where there are none: no SIMD, a main thread that must not compile synchronously
+ * (Chrome before version 114), or with `shared` no shared memory (a page that is not cross-origin isolated). Results are the
+ * same without them, only slower.
  */
-export function theMachine(shared = false): Machine | undefined {
-  if (!machines.has(shared)) machines.set(shared, start(shared));
-  return machines.get(shared);
+export function wasmMemory(shared = false): WasmMemory | undefined {
+  if (!memories.has(shared)) memories.set(shared, start(shared));
+  return memories.get(shared);
 }
 
-function start(shared: boolean): Machine | undefined {
+function start(shared: boolean): WasmMemory | undefined {
   if (typeof WebAssembly === "undefined" || (shared && typeof SharedArrayBuffer === "undefined")) return undefined;
   try {
-    return new Machine(WebAssembly.validate(decode(RELAXED_SIMD)) ? "relaxed-simd" : "simd", shared);
+    return new WasmMemory(WebAssembly.validate(decode(RELAXED_SIMD)) ? "relaxed-simd" : "simd", shared);
   } catch {
     return undefined;
   }
 }
 
-/** The kernels with the memory that any of these numbers lie in. */
-export function machineThatHolds(...numbers: readonly Float32Array[]): Machine | undefined {
-  return [...machines.values()].find((machine) => machine && numbers.some((each) => machine.holds(each)));
+/** The memory that any of these arrays lies in. */
+export function memoryThatHolds(...numbers: readonly Float32Array[]): WasmMemory | undefined {
+  return [...memories.values()].find((wasm) => wasm && numbers.some((each) => wasm.holds(each)));
 }
 
 function decode(base64: string): Uint8Array<ArrayBuffer> {
@@ -121,15 +121,15 @@ function decode(base64: string): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * A tensor of zeros in the kernels' memory: what is computed from it or into it is never copied. For buffers that are used
- * again and again, since the memory is never given back.
+ * A tensor of zeros in the kernels' memory: divergences read and write it without a copy. For buffers that are reused, since
+ * this memory is never freed.
  *
- * Allocating may move that memory. Read `data` from the tensor each time, and keep no reference to it across an `allocate`
- * or a call with a larger vocabulary: an old one has length 0. Without kernels it is an ordinary tensor.
+ * Allocating may move the memory. Read `data` from the tensor each time, and keep no reference to it across an `allocate` or a
+ * call with a larger vocabulary: a stale one has length 0. Without kernels it is an ordinary tensor.
  *
- * @param options `shared`: in memory that threads share, for calls with `threads`. That never moves; but ONNX Runtime, for one,
- * does not take numbers that lie there. Ignored where memory cannot be shared. Default false.
- * @throws RangeError for a shape that is none, or when the memory has no more room (4 GiB).
+ * @param options `shared`: in memory that threads share, for calls with `threads`. Shared memory never moves; but some
+ * libraries, ONNX Runtime among them, do not accept it. Ignored where memory cannot be shared. Default false.
+ * @throws RangeError for a shape that is not whole numbers of at least 0, or when the memory has no more room (4 GiB).
  * @example
  * const p = allocate([512, 32000]);
  * p.data.set(logits);
@@ -140,7 +140,7 @@ export function allocate(shape: readonly number[], { shared = false }: { readonl
     throw new RangeError(
       `cannot allocate a tensor of shape ${formatShape(shape)}: expected whole numbers of at least 0`,
     );
-  const home = (shared && theMachine(true)) || theMachine();
+  const home = (shared && wasmMemory(true)) || wasmMemory();
   if (!home) return { data: new Float32Array(size), shape };
   const at = home.reserve(size);
   let data: Float32Array = new Float32Array(0);

@@ -1,25 +1,31 @@
-import { type Pass, type Rows, roomFor, wholeLines } from "./fast-rows.ts";
-import type { Machine } from "./machine.ts";
-import { KINDS } from "./recipe.ts";
-import type { Recipe } from "./row-kernel.ts";
-import { threadsOf } from "./threads.ts";
+import { KERNEL_NAMES } from "./kinds.ts";
+import type { KernelKind } from "./row-kernel.ts";
+import { type RowRun, type Rows, roomFor, wholeLines } from "./run-rows.ts";
+import type { WasmMemory } from "./wasm-memory.ts";
+import { workerPool } from "./worker-pool.ts";
 
 /** About how many numbers of a side are copied at a time, 8 MB. */
 const SLAB = 2 ** 21;
 
 /**
- * Computes all rows of a pass by several threads, which take `chunk` rows at a time. Numbers that lie elsewhere are copied to
- * the shared memory and back, some at a time.
+ * As `runRows` over all rows, in several threads that take `chunk` rows at a time. Arrays outside the shared memory are copied
+ * there and back, one slab of rows at a time.
  */
-export function inThreads(machine: Machine, recipe: Recipe, pass: Pass, threads: number, chunk: number): void {
-  const { size, x, y, g, add, clip, values, factors } = pass;
+export function runRowsInParallel(
+  wasm: WasmMemory,
+  kind: KernelKind,
+  run: RowRun,
+  threads: number,
+  chunk: number,
+): void {
+  const { size, x, y, g, add, clip, values, factors } = run;
   const all = values.length;
   const copied = [x, y, g].filter((rows) => rows instanceof Float32Array).length;
   const most = copied === 0 ? all : Math.min(all, threads * chunk * Math.ceil(SLAB / (threads * chunk * size)));
   const numbers =
     threads * roomFor(size) + 2 * wholeLines(2 * most) + wholeLines(most) + copied * wholeLines(most * size);
-  // Twice as much each time that it was not enough, since room is never given back.
-  let free = machine.scratch(2 ** Math.ceil(Math.log2(numbers)));
+  // Rounded up to a power of two: memory is never freed, so it must not grow by a little each time.
+  let free = wasm.scratch(2 ** Math.ceil(Math.log2(numbers)));
   const take = (count: number) => {
     const at = free;
     free += 4 * wholeLines(count);
@@ -32,33 +38,33 @@ export function inThreads(machine: Machine, recipe: Recipe, pass: Pass, threads:
     targets: take(most),
   };
   const copies = [x, y, g].map((rows) => (rows instanceof Float32Array ? take(most * size) : 0));
-  const { floats } = machine;
+  const { floats } = wasm;
   for (let from = 0; from < all; from += most) {
     const rows = Math.min(most, all - from);
-    const ours = values.subarray(from, from + rows);
+    const slab = values.subarray(from, from + rows);
     const found = new Float64Array(floats.buffer, at.values, rows);
-    found.set(ours);
+    found.set(slab);
     new Float64Array(floats.buffer, at.factors, rows).set(factors.subarray(from, from + rows));
-    if (recipe.targets) new Int32Array(floats.buffer, at.targets, rows).set(recipe.targets.subarray(from, from + rows));
+    if (kind.targets) new Int32Array(floats.buffer, at.targets, rows).set(kind.targets.subarray(from, from + rows));
     const place = (numbers: Rows | undefined, copy: number, read: boolean) => {
       if (!(numbers instanceof Float32Array)) return numbers === undefined ? 0 : numbers + 4 * from * size;
       if (read) floats.set(numbers.subarray(from * size, (from + rows) * size), copy / 4);
       return copy;
     };
     const [atX, atY, atG] = [place(x, copies[0]!, true), place(y, copies[1]!, true), place(g, copies[2]!, add)];
-    threadsOf(machine).run({
-      ...{ kind: KINDS.indexOf(recipe.kind), parameter: recipe.parameter, threads, rows, chunk, ...at },
-      ...{ size, t: pass.t, clip, x: atX, y: atY, g: atG, add: Number(add), check: Number(pass.check) },
-      ...{ logitsX: Number(pass.logitsX), logitsY: Number(pass.logitsY) },
+    workerPool(wasm).run({
+      ...{ kind: KERNEL_NAMES.indexOf(kind.name), parameter: kind.parameter, threads, rows, chunk, ...at },
+      ...{ size, t: run.t, clip, x: atX, y: atY, g: atG, add: Number(add), check: Number(run.check) },
+      ...{ logitsX: Number(run.logitsX), logitsY: Number(run.logitsY) },
     });
     if (g instanceof Float32Array) {
       for (let r = 0; r < rows; r++) {
-        // Only what a thread has written.
-        if (!Number.isNaN(ours[r]!) || !(found[r]! <= clip)) continue;
+        // Only rows whose gradient a thread has written.
+        if (!Number.isNaN(slab[r]!) || !(found[r]! <= clip)) continue;
         const row = atG / 4 + r * size;
         g.set(floats.subarray(row, row + size), (from + r) * size);
       }
     }
-    ours.set(found);
+    slab.set(found);
   }
 }
