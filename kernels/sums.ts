@@ -263,8 +263,12 @@ function irregularBlockAgainst(x: usize, y: usize, ez: usize, w: usize, bytes: u
   addToResult(1, v128.any_true(far) ? f32x4.splat(NaN) : moment);
 }
 
-/** Where a probability may be too small for float32 and its ratio too large to be nothing. */
+/**
+ * Where a probability may be too small for float32 and its ratio too large for their product to be 0, or only the other side is
+ * impossible.
+ */
 @inline
 function isFar(difference: v128, z: v128): v128 {
-  return v128.and(f32x4.gt(f32x4.abs(difference), f32x4.splat(1e20)), f32x4.gt(z, nothing()));
+  const large = v128.and(f32x4.gt(f32x4.abs(difference), f32x4.splat(1e20)), f32x4.gt(z, nothing()));
+  return v128.or(large, f32x4.eq(difference, f32x4.splat(Infinity)));
 }

@@ -1,11 +1,12 @@
 /** @file `klamp/divergence`: distributions in; value, per-row values and analytic gradient out. Imports nothing. */
 export { crossEntropy } from "./cross-entropy.ts";
+export type { Direction } from "./direction.ts";
 export type { Divergence } from "./divergence.ts";
 export { entropy } from "./entropy.ts";
 export { jeffreys } from "./jeffreys.ts";
 export { type JensenShannonOptions, jensenShannon } from "./jensen-shannon.ts";
 export { allocate } from "./kernel/wasm-memory.ts";
-export { type Direction, type KLOptions, klDivergence } from "./kl-divergence.ts";
+export { type KLOptions, klDivergence } from "./kl-divergence.ts";
 export { logSoftmax } from "./log-softmax.ts";
 export { NotNormalizedError } from "./not-normalized.ts";
 export type {

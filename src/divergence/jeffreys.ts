@@ -1,5 +1,5 @@
 import { type Divergence, divergence } from "./divergence.ts";
-import { notNegative, type Row } from "./row.ts";
+import { notNegative, type Row, sumOfLogRatios } from "./row.ts";
 
 /**
  * The Jeffreys divergence as the mean of the two KL divergences (Jeffreys' own is their sum). Symmetric, and unbounded:
@@ -15,17 +15,12 @@ import { notNegative, type Row } from "./row.ts";
 export const jeffreys: Divergence = /* @__PURE__ */ divergence(() => jeffreysRow);
 
 function jeffreysRow({ p, logP, q, logQ, gradient }: Row): number {
-  let forward = 0;
-  let reverse = 0;
-  for (let i = 0; i < p.length; i++) {
-    if (p[i] !== 0) forward += p[i]! * (logP[i]! - logQ[i]!);
-    if (q[i] !== 0) reverse += q[i]! * (logQ[i]! - logP[i]!);
-  }
+  const klPQ = sumOfLogRatios(p, logP, logQ);
   if (gradient) {
     for (let i = 0; i < p.length; i++) {
-      const ofForward = p[i] === 0 ? 0 : p[i]! * (logP[i]! - logQ[i]! - forward);
-      gradient[i] = (ofForward + p[i]! - q[i]!) / 2;
+      const ofPQ = p[i] === 0 ? 0 : p[i]! * (logP[i]! - logQ[i]! - klPQ);
+      gradient[i] = (ofPQ + p[i]! - q[i]!) / 2;
     }
   }
-  return notNegative((forward + reverse) / 2);
+  return notNegative((klPQ + sumOfLogRatios(q, logQ, logP)) / 2);
 }

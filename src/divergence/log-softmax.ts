@@ -1,21 +1,27 @@
 import { KernelRows } from "./kernel/kernel-rows.ts";
 import { logSoftmaxKernel } from "./kernel/log-softmax-kernel.ts";
-import { settings } from "./options.ts";
+import { ROW_DEFAULTS, settings } from "./options.ts";
 import { loadRow, rowScratch } from "./row.ts";
 import { formatShape, type Tensor } from "./tensor.ts";
+
+/** The default of each option of `logSoftmax`. */
+export const LOG_SOFTMAX_DEFAULTS = { temperature: ROW_DEFAULTS.temperature } as const;
 
 /**
  * Log-probabilities from logits, along the last axis: z/T − log Σ exp(z/T).
  *
  * @param options `temperature` T, default 1; `out`, a tensor to overwrite, which may be the logits themselves.
  * @returns shaped like the logits. A row with NaN, +∞, or nothing above −∞ is NaN.
- * @throws RangeError for an empty vocabulary, a temperature that is not a finite number above 0, or `out` of another size.
+ * @throws RangeError for an empty vocabulary, a temperature below 1e-200 or not finite, or `out` of another size.
  * @example logSoftmax(tensor([1, 1], [1, 2])); // [[−ln 2, −ln 2]]
  * @see Blanchard, Higham & Higham 2021, Accurately Computing the Log-Sum-Exp and Softmax Functions
  */
 export function logSoftmax(
   logits: Tensor,
-  { temperature = 1, out }: { readonly temperature?: number; readonly out?: Tensor } = {},
+  {
+    temperature = LOG_SOFTMAX_DEFAULTS.temperature,
+    out,
+  }: { readonly temperature?: number; readonly out?: Tensor } = {},
 ): Tensor {
   const set = settings({ temperature, input: "logits" });
   const size = logits.shape.at(-1);

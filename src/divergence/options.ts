@@ -1,13 +1,16 @@
 import { MOST_THREADS } from "./kernel/shared-job.ts";
 import type { Tensor } from "./tensor.ts";
 
-/** How per-row values become one: the weighted mean, the weighted sum, or not at all. */
+/** Any float32 logit divided by this is finite in float64. */
+const LOWEST_TEMPERATURE = 1e-200;
+
+/** How per-row values are reduced to one: the weighted mean, the weighted sum, or not at all. */
 export type Reduction = "mean" | "sum" | "none";
 
-/** What a reduction leaves: a number, or with `"none"` the values of the rows. */
+/** The result of a reduction: a number, or with `"none"` the values of the rows. */
 export type Reduced<R extends Reduction> = R extends "none" ? Tensor : number;
 
-/** Natural log-probabilities, or numbers whose softmax is the distribution. */
+/** Natural log-probabilities, or logits, whose softmax is the distribution. */
 export type Input = "logprobs" | "logits";
 
 /** Settings shared by everything that is computed row by row from one distribution. Values are in nats. */
@@ -16,29 +19,29 @@ export interface RowOptions<R extends Reduction = Reduction> {
   readonly reduction?: R;
   /** One weight per row, finite and at least 0. A row of weight 0 is never read and contributes nothing. Default 1. */
   readonly weights?: Tensor | ArrayLike<number>;
-  /** What a mean divides by. Default: Σ w. For a part of a batch give the whole batch's Σ w, and the parts add up. */
+  /** The divisor of a mean. Default: Σ w. For a part of a batch give the whole batch's Σ w, and the parts add up. */
   readonly totalWeight?: number;
-  /** Divides the logits (of log-probabilities: softens and normalizes again), on both sides. Default 1. */
+  /** Divides the logits on both sides; log-probabilities are softened and normalized again. At least 1e-200. Default 1. */
   readonly temperature?: number;
   /**
    * What the inputs are: the same on both sides, or `{ p: "logits", q: "logprobs" }`. `"logprobs"` (default) are checked to sum
-   * to 1 within 1e-3 and normalized to the last digit; `"logits"` are normalized. Either way a gradient is with respect to
+   * to 1 within 1e-3 and then normalized exactly; `"logits"` are normalized. In both cases the gradient is with respect to
    * the input read as logits.
    */
   readonly input?: Input | { readonly p: Input; readonly q: Input };
   /**
-   * Whether log-probabilities are checked to sum to 1. Default true. With false you vouch for it, and KL(p‖q) may take those of q
-   * as they are, which saves an exponential per outcome: its error is then |log Σ q|, absolute.
+   * Whether log-probabilities are checked to sum to 1. Default true. With false they are trusted, and KL(p‖q) may use those of
+   * q as they are, which saves an exponential per outcome: its absolute error is then |log Σ q|.
    */
   readonly check?: boolean;
   /**
    * How many threads compute rows, 1 to 64, of KL, Jensen–Shannon, entropy and cross-entropy: the results are the same to the
-   * last bit. Tensors from `allocate(shape, { shared: true })` are used where they lie, others are copied to memory that threads
-   * share, and back. Threads start with the first call that asks for them, which does not wait for them, and keep no process
-   * alive. Where memory cannot be shared (a page that is not cross-origin isolated) there is one. Default 1.
+   * last bit. Tensors from `allocate(shape, { shared: true })` are used in place, others are copied to shared memory and back.
+   * Threads start with the first call that asks for them, which does not wait for them, and do not keep the process alive.
+   * Where memory cannot be shared (a page that is not cross-origin isolated) there is one. Default 1.
    */
   readonly threads?: number;
-  /** Tensors to overwrite with the results of the same names, instead of allocating them. An earlier result will do, and for the gradient p itself. */
+  /** Tensors to overwrite with the results of the same names instead of new ones: an earlier result, or p for the gradient. */
   readonly out?: { readonly perRow?: Tensor; readonly gradient?: Tensor };
 }
 
@@ -50,9 +53,9 @@ export interface DivergenceOptions<R extends Reduction = Reduction> extends RowO
   readonly clip?: number;
 }
 
-/** What `withGradient` takes besides. */
+/** Options of `withGradient` alone. */
 export interface GradientOptions {
-  /** Adds scale · gradient to this tensor instead of writing a gradient of its own. With scale 0 none is computed. */
+  /** Adds scale · gradient to this tensor instead of returning a new one. With scale 0 no gradient is computed. */
   readonly addTo?: { readonly gradient: Tensor; readonly scale: number };
 }
 
@@ -71,7 +74,23 @@ export interface WithGradient<R extends Reduction = Reduction> {
   readonly clippedShare: number;
 }
 
-/** Options as the loops read them: complete and checked. */
+/** The default of each option of functions over one distribution; `weights` and `totalWeight` default to 1 and Σ w. */
+export const ROW_DEFAULTS = {
+  reduction: "mean",
+  temperature: 1,
+  input: "logprobs",
+  check: true,
+  threads: 1,
+} as const satisfies RowOptions;
+
+/** The default of each option of divergences that have none of their own. */
+export const DIVERGENCE_DEFAULTS = {
+  ...ROW_DEFAULTS,
+  epsilon: 0,
+  clip: Number.POSITIVE_INFINITY,
+} as const satisfies DivergenceOptions;
+
+/** The options, complete and checked. */
 export interface Settings {
   readonly reduction: Reduction;
   readonly weights: ArrayLike<number> | undefined;
@@ -85,17 +104,21 @@ export interface Settings {
   readonly clip: number;
 }
 
-/** Fills in the defaults and refuses what has no meaning. */
+/**
+ * Fills in the defaults.
+ *
+ * @throws RangeError for an option of an invalid value.
+ */
 export function settings({
-  reduction = "mean",
+  reduction = DIVERGENCE_DEFAULTS.reduction,
   weights,
   totalWeight,
-  temperature = 1,
-  input = "logprobs",
-  check = true,
-  threads = 1,
-  epsilon = 0,
-  clip = Number.POSITIVE_INFINITY,
+  temperature = DIVERGENCE_DEFAULTS.temperature,
+  input = DIVERGENCE_DEFAULTS.input,
+  check = DIVERGENCE_DEFAULTS.check,
+  threads = DIVERGENCE_DEFAULTS.threads,
+  epsilon = DIVERGENCE_DEFAULTS.epsilon,
+  clip = DIVERGENCE_DEFAULTS.clip,
 }: DivergenceOptions): Settings {
   oneOf("reduction", reduction, ["mean", "sum", "none"]);
   const { p, q } = typeof input === "string" ? { p: input, q: input } : input;
@@ -104,8 +127,8 @@ export function settings({
   within(
     "temperature",
     temperature,
-    temperature > 0 && temperature < Number.POSITIVE_INFINITY,
-    "a finite number above 0",
+    temperature >= LOWEST_TEMPERATURE && temperature < Number.POSITIVE_INFINITY,
+    `a finite number above 0, at least ${LOWEST_TEMPERATURE}`,
   );
   within("epsilon", epsilon, epsilon >= 0 && epsilon < 1, "a number from 0 to below 1");
   within("clip", clip, clip > 0, "a number of nats above 0");
@@ -145,7 +168,7 @@ export function oneOf<T extends string>(name: string, value: T, allowed: readonl
   }
 }
 
-/** @throws RangeError unless the setting `holds`. */
+/** @throws RangeError unless `holds` is true. */
 export function within(name: string, value: number, holds: boolean, expected: string): void {
   if (!holds) throw new RangeError(`${name} is ${value}, expected ${expected}`);
 }

@@ -3,8 +3,8 @@ import type { OnKernels } from "./kernel/kernel-rows.ts";
 import type { Tensor } from "./tensor.ts";
 
 /**
- * One row as the formulas see it: both distributions, normalized, in float64, as probabilities and as their logarithms
- * [V]. One object serves all rows of a call; its arrays are overwritten from row to row.
+ * One row as the formulas get it: both distributions, normalized, in float64, as probabilities and as their logarithms
+ * [V]. All rows of a call use the same object, whose arrays are overwritten from row to row.
  */
 export interface Row {
   /** Which row of the input this is. */
@@ -15,7 +15,7 @@ export interface Row {
   /** The same of the reference; unused by formulas over one distribution. */
   readonly q: Float64Array;
   readonly logQ: Float64Array;
-  /** Where the formula writes d value / d logits of p, if the caller wants it. */
+  /** Where the formula writes d value / d logits of p, if the caller needs the gradient. */
   readonly gradient: Float64Array | undefined;
 }
 
@@ -27,8 +27,10 @@ export interface Row {
  */
 export interface RowFormula {
   (row: Row): number;
-  /** The same in WebAssembly, for rows that are worth it. */
+  /** The same in WebAssembly, for ordinary rows of 64 outcomes and more. */
   readonly kernel?: OnKernels;
+  /** Whether a finite gradient is returned where the value is not finite. Default: such a row's gradient is NaN. */
+  readonly keepsGradient?: boolean;
 }
 
 /** Reads one row as logits / temperature, and writes its normalized log-probabilities and probabilities. Returns Σ exp. */
@@ -64,7 +66,7 @@ export function loadRow(
   return sum;
 }
 
-/** q ← (1 − ε)·q + ε/V: no outcome is impossible any more. */
+/** q ← (1 − ε)·q + ε/V: no outcome stays impossible. */
 export function smoothRow(log: Float64Array, probability: Float64Array, epsilon: number): void {
   const floor = epsilon / log.length;
   for (let i = 0; i < log.length; i++) {
@@ -74,7 +76,50 @@ export function smoothRow(log: Float64Array, probability: Float64Array, epsilon:
   }
 }
 
-/** What rounding alone put below 0 (some 1e-17) is 0; NaN stays NaN. */
+/**
+ * Σ a·(log a − log b). Only outcomes of log-probability −∞ are impossible: −∞ in a contributes 0, −∞ in b alone makes the sum
+ * +∞, also where a itself is too small for float64 (below e^−745).
+ */
+export function sumOfLogRatios(a: Float64Array, logA: Float64Array, logB: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) {
+    if (a[i] !== 0) sum += a[i]! * (logA[i]! - logB[i]!);
+    else if (logB[i] === IMPOSSIBLE && logA[i] !== IMPOSSIBLE) return Number.POSITIVE_INFINITY;
+  }
+  return sum;
+}
+
+/**
+ * Makes listed outcomes of the model impossible and returns what the others have together: `sum` is the sum of `row.p`, `log`
+ * its log-probability. Where probabilities are too small for float64, `row.p` of the others is scaled up.
+ */
+export function takeOut({ p, logP }: Row, outcomes: Int32Array): { sum: number; log: number } {
+  for (const outcome of outcomes) {
+    p[outcome] = 0;
+    logP[outcome] = IMPOSSIBLE;
+  }
+  const rest = sum(p);
+  if (!(rest < SMALLEST_SUM)) return { sum: rest, log: Math.log(rest) };
+  const most = logP.reduce((a, b) => Math.max(a, b));
+  if (most === IMPOSSIBLE) return { sum: 0, log: IMPOSSIBLE };
+  for (let i = 0; i < p.length; i++) p[i] = Math.exp(logP[i]! - most);
+  const scaled = sum(p);
+  return { sum: scaled, log: most + Math.log(scaled) };
+}
+
+/** The log-probability of an impossible outcome. */
+const IMPOSSIBLE = Number.NEGATIVE_INFINITY;
+/** Sums below this may lack terms that float64 has no numbers for. */
+const SMALLEST_SUM = 1e-280;
+
+/** The sum of some numbers. */
+export function sum(numbers: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < numbers.length; i++) sum += numbers[i]!;
+  return sum;
+}
+
+/** Rounding may leave a value some 1e-17 below 0; NaN stays NaN. */
 export function notNegative(value: number): number {
   return Math.max(0, value);
 }
@@ -88,7 +133,7 @@ export function sumOfRow({ data }: Tensor, from: number, size: number): number {
 
 let scratch = new Float64Array(0);
 
-/** Room for one row of size V. It is shared by all calls: a divergence never waits for anything, so no two overlap. */
+/** Scratch memory for one row of size V, shared by all calls: a divergence is synchronous, so no two calls overlap. */
 export function rowScratch(size: number, withGradient: boolean): Row {
   if (scratch.length < 5 * size) scratch = new Float64Array(5 * size);
   const [p, logP, q, logQ, gradient] = [0, 1, 2, 3, 4].map((i) => scratch.subarray(i * size, (i + 1) * size));

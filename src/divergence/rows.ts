@@ -10,16 +10,17 @@ import {
 } from "./options.ts";
 import { loadRow, type RowFormula, rowScratch, smoothRow, sumOfRow } from "./row.ts";
 import { formatShape, sameShape, type Tensor } from "./tensor.ts";
+import { rowWeights } from "./weights.ts";
 
 /**
- * Applies a formula to every row of weight above 0, and reduces. Kernels do what rows they can first, on several threads if
- * asked; the formula then does those that are left, and the sums are taken in the order of rows, in float64.
+ * Applies a formula to every row of weight above 0, and reduces. The kernel computes the rows that it can, in several threads
+ * if asked; the formula then computes those that are left. Sums are taken in the order of rows, in float64.
  *
  * @param p the model, [..., V]: one distribution per row along the last axis.
  * @param q the reference, shaped like p; undefined for formulas over one distribution.
  * @param gradients whether to compute gradients at all.
- * @throws RangeError for shapes that differ, weights that are not, or an empty vocabulary.
- * @throws NotNormalizedError for log-probabilities that are none.
+ * @throws RangeError for shapes that differ, invalid weights or options, or an empty vocabulary.
+ * @throws NotNormalizedError for log-probabilities that do not sum to 1.
  */
 export function overRows<R extends Reduction>(
   formula: RowFormula,
@@ -36,13 +37,12 @@ export function overRows<R extends Reduction>(
   checkSize("p", p);
   if (q) checkSize("q", q);
   const size = vocabularySize(p.shape);
-  // First, since memory that grows moves the tensors that live in it.
+  // First, since memory that grows moves the tensors in it.
   formula.kernel?.makeRoom(p, q, options.threads ?? 1);
   const set = settings(options);
   const rows = p.data.length / size;
-  const { weights, reduction, clip } = set;
-  const sumOfAll = sumOfWeights(weights, rows);
-  const divisor = set.totalWeight ?? sumOfAll;
+  const { reduction, clip } = set;
+  const { weights, divisor, scale: weightScale } = rowWeights(set.weights, set.totalWeight, rows);
   const perRow = output("out.perRow", options.out?.perRow, rows);
   const { gradient, add, scale } = gradients ? gradientOutput(options, p.data.length) : NO_GRADIENT;
   const row = rowScratch(size, gradients && scale !== 0);
@@ -50,7 +50,7 @@ export function overRows<R extends Reduction>(
   const factors = new Float64Array(rows);
   for (let r = 0; r < rows; r++) {
     const weight = weights ? weights[r]! : 1;
-    const share = reduction === "none" ? 1 : reduction === "sum" ? weight : weight / divisor;
+    const share = reduction === "none" ? 1 : reduction === "sum" ? weight / weightScale : weight / divisor;
     factors[r] = scale * share * set.inverseTemperature;
     if (weight !== 0) values[r] = Number.NaN;
   }
@@ -88,14 +88,15 @@ export function overRows<R extends Reduction>(
     if (capped) {
       if (!add) gradient.fill(0, from, from + size);
     } else if (left) {
-      if (!Number.isFinite(value)) row.gradient.fill(Number.NaN);
+      if (!Number.isFinite(value) && !formula.keepsGradient) row.gradient.fill(Number.NaN);
       write(row.gradient, factors[r]!, gradient, from, add);
     }
   }
 
   const tensor: Tensor = { data: perRow, shape: p.shape.slice(0, -1) };
-  // A sum of nothing is 0, and so is its mean.
-  const value = reduction === "none" ? tensor : reduction === "sum" || sum === 0 ? sum : sum / divisor;
+  // The mean of no rows is 0.
+  const mean = sum === 0 ? 0 : sum / divisor;
+  const value = reduction === "none" ? tensor : reduction === "sum" ? sum / weightScale : mean;
   return {
     value: value as Reduced<R>,
     perRow: tensor,
@@ -141,21 +142,6 @@ function vocabularySize(shape: readonly number[]): number {
       `a distribution needs at least one outcome along the last axis, found shape ${formatShape(shape)}`,
     );
   return size;
-}
-
-function sumOfWeights(weights: ArrayLike<number> | undefined, rows: number): number {
-  if (!weights) return rows;
-  if (weights.length !== rows)
-    throw new RangeError(`found ${weights.length} weights for ${rows} rows: give one per row`);
-  let sum = 0;
-  for (let r = 0; r < rows; r++) {
-    const weight = weights[r]!;
-    if (!(weight >= 0 && weight < Number.POSITIVE_INFINITY)) {
-      throw new RangeError(`the weight of row ${r} is ${weight}, expected a finite number, at least 0`);
-    }
-    sum += weight;
-  }
-  return sum;
 }
 
 const NO_GRADIENT = { gradient: new Float32Array(0), add: false, scale: 0 };

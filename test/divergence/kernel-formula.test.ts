@@ -36,24 +36,33 @@ interface Case {
   readonly options: { temperature: number; input: "logits"; reduction: "none" };
 }
 
+/** A search that takes longer, for whoever changes the kernels: KERNEL_RUNS=20000 npx vitest run test/divergence/kernel-formula. */
+const RUNS = Number(process.env.KERNEL_RUNS ?? 120);
+
+const rowOf = ({ data, shape }: Tensor, r: number) => data.subarray(r * shape[1]!, (r + 1) * shape[1]!);
+const highest = (row: Float32Array) => row.reduce((most, x) => Math.max(most, x));
+const largest = (row: Float32Array) => row.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
 const normal = (random: Random) => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
 
-/** Rows of logits around any offset, flat or steep, near to each other or not, of any length. */
+/** Rows of logits around any offset, flat, steep or peaked, near to each other or not, of any length. */
 const cases: fc.Arbitrary<Case> = fc
   .record({
     seed: fc.nat(),
     rows: fc.integer({ min: 1, max: 3 }),
     size: fc.oneof(fc.integer({ min: 64, max: 70 }), fc.integer({ min: 64, max: 1500 })),
     spread: fc.constantFrom(0.01, 1, 5, 40),
-    distance: fc.constantFrom(1e-3, 0.03, 0.5, 3),
+    distance: fc.constantFrom(1e-5, 1e-3, 0.03, 0.5, 3),
     offset: fc.constantFrom(0, 30, 200, -90),
-    temperature: fc.constantFrom(1, 0.5, 2.3),
+    apart: fc.constantFrom(0, 0.7),
+    peak: fc.constantFrom(0, 0, 0, 5, 17),
+    temperature: fc.constantFrom(1, 0.5, 2.3, 0.1),
   })
-  .map(({ seed, rows, size, spread, distance, offset, temperature }) => {
+  .map(({ seed, rows, size, spread, distance, offset, apart, peak, temperature }) => {
     const random = createRandom(seed);
     const shape = [rows, size];
     const p = { data: Float32Array.from({ length: rows * size }, () => spread * normal(random) + offset), shape };
-    const q = { data: p.data.map((x) => x - 0.7 * offset + distance * normal(random)), shape };
+    for (let r = 0; r < rows; r++) if (peak > 0) p.data[r * size] = peak + highest(rowOf(p, r));
+    const q = { data: p.data.map((x) => x - apart * offset + distance * normal(random)), shape };
     const targets = { data: Int32Array.from({ length: rows }, () => Math.floor(random() * size)), shape: [rows] };
     return { p, q, targets, options: { temperature, input: "logits", reduction: "none" } };
   });
@@ -61,45 +70,82 @@ const cases: fc.Arbitrary<Case> = fc
 type Function = (c: Case) => WithGradient;
 const FUNCTIONS: Record<string, Function> = {
   "KL(p‖q)": ({ p, q, options }) => klDivergence.withGradient(p, q, options),
-  "KL(q‖p)": ({ p, q, options }) => klDivergence.withGradient(p, q, { ...options, direction: "reverse" }),
+  "KL(q‖p)": ({ p, q, options }) => klDivergence.withGradient(p, q, { ...options, direction: "q||p" }),
   "Jensen–Shannon": ({ p, q, options }) => jensenShannon.withGradient(p, q, options),
   "skewed Jensen–Shannon": ({ p, q, options }) => jensenShannon.withGradient(p, q, { ...options, beta: 0.2 }),
   entropy: ({ p, options }) => entropy.withGradient(p, options),
   "cross-entropy": ({ p, targets, options }) => crossEntropy.withGradient(p, targets, options),
 };
 
-const rowOf = ({ data, shape }: Tensor, r: number) => data.subarray(r * shape[1]!, (r + 1) * shape[1]!);
-const largest = (row: Float32Array) => row.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+/**
+ * How far values may be from the formula's, relative. A value is made of sums of exponentials that are each within 2.5e-7, and
+ * is at least a quarter of what is subtracted in it, or computed again so that nothing is subtracted.
+ */
+const VALUE: Record<string, number> = { "KL(p‖q)": 3.5e-6, "KL(q‖p)": 3.5e-6, entropy: 2e-6, "cross-entropy": 2e-6 };
+const MIXTURES = 5e-6;
+/**
+ * A lane adds 32 float32 numbers before float64 takes the sum. The rounding errors of different numbers average out; those of
+ * equal ones add up to at most 32 / 2 · 2^-24 ≈ 1e-6 of each sum, three times what averaging leaves.
+ */
+const EQUAL_NUMBERS = 3;
+
+/** Within the bounds of docs/divergences.md; absolutely, float64 itself has the values within 1e-12. */
+function expectClose(name: string, fast: WithGradient, exact: WithGradient, temperature: number, slack = 1): void {
+  const relative = (VALUE[name] ?? MIXTURES) * slack;
+  exact.perRow.data.forEach((value, r) => {
+    const [found, wanted] = [rowOf(fast.gradient, r), rowOf(exact.gradient, r)];
+    if (!Number.isFinite(value)) {
+      expect(fast.perRow.data[r]).toEqual(value);
+      expect(found).toEqual(wanted);
+      return;
+    }
+    expect(Math.abs(fast.perRow.data[r]! - value)).toBeLessThanOrEqual(relative * value + 1e-12);
+    const apart = largest(found.map((g, i) => g - wanted[i]!));
+    expect(apart).toBeLessThanOrEqual(slack * (5e-6 * largest(wanted) + (2.5e-6 * value) / temperature + 1e-10));
+  });
+}
 
 describe.each(Object.entries(FUNCTIONS))("%s", (name, f) => {
   test("value and gradient are the formula's, within float32", () => {
-    // A long search finds one row in thousands beyond the bounds that all others keep.
-    let beyond = 0;
     fc.assert(
       fc.property(cases, (c) => {
-        const [fast, exact] = [f(c), byFormula(() => f(c))];
-        // A value that hangs on one or two outcomes has the error of their exponentials, several times where they are subtracted.
-        const usual = name.includes("Jensen") ? 5e-6 : 2e-6;
-        exact.perRow.data.forEach((value, r) => {
-          const error = Math.abs(fast.perRow.data[r]! - value);
-          expect(error).toBeLessThanOrEqual(Math.max(usual, 3.5e-6) * Math.abs(value) + 1e-12);
-          const [found, wanted] = [rowOf(fast.gradient, r), rowOf(exact.gradient, r)];
-          const scale = largest(wanted);
-          const apart = largest(found.map((g, i) => g - wanted[i]!));
-          // Slopes may be small differences of numbers of size p, which float32 has within some 1e-7, and hold p times the value.
-          const ofValue = (5e-7 * value) / c.options.temperature;
-          expect(apart).toBeLessThanOrEqual(5e-6 * scale + 2e-6 * Math.min(1, value) + ofValue + 1e-9);
-          if (error > usual * Math.abs(value) + 1e-12) beyond++;
-          else if (apart > 5e-6 * scale + 2e-6 * Math.min(1, value) + 1e-10) beyond++;
-        });
+        expectClose(
+          name,
+          f(c),
+          byFormula(() => f(c)),
+          c.options.temperature,
+        );
       }),
-      { numRuns: 120 },
+      { numRuns: RUNS },
     );
-    expect(beyond).toBeLessThanOrEqual(2);
+  });
+
+  test("of few distinct numbers, whose rounding errors add up, too", () => {
+    const distinct = fc.integer({ min: 1, max: 4 });
+    fc.assert(
+      fc.property(cases, distinct, (c, count) => {
+        // Each row repeats its first numbers in an irregular order.
+        const repeat = ({ data, shape }: Tensor): Tensor => ({
+          data: data.map((_, i) => {
+            const column = i % shape[1]!;
+            return data[i - column + ((column * column * 7 + (column >> 3)) % count)]!;
+          }),
+          shape,
+        });
+        const few = { ...c, p: repeat(c.p), q: repeat(c.q) };
+        expectClose(
+          name,
+          f(few),
+          byFormula(() => f(few)),
+          c.options.temperature,
+          EQUAL_NUMBERS,
+        );
+      }),
+      { numRuns: RUNS },
+    );
   });
 
   test("what is not finite is what the formula says", () => {
-    let beyond = 0;
     const special = fc.constantFrom(Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, -200, -1e30, 1e30);
     const change = fc.record({ inP: fc.boolean(), at: fc.nat(), value: special });
     fc.assert(
@@ -109,23 +155,17 @@ describe.each(Object.entries(FUNCTIONS))("%s", (name, f) => {
           { ...c.q, data: c.q.data.slice() },
         ];
         for (const { inP, at, value } of changes) (inP ? p : q).data[at % p.data.length] = value;
-        const [fast, exact] = [f({ ...c, p, q }), byFormula(() => f({ ...c, p, q }))];
-        exact.perRow.data.forEach((value, r) => {
-          if (Number.isFinite(value)) {
-            expect(Math.abs(fast.perRow.data[r]! - value)).toBeLessThanOrEqual(5e-6 * Math.abs(value) + 1e-12);
-            const [found, wanted] = [rowOf(fast.gradient, r), rowOf(exact.gradient, r)];
-            const apart = largest(found.map((g, i) => g - wanted[i]!));
-            expect(apart).toBeLessThanOrEqual(5e-6 * largest(wanted) + 2e-6 * value + 1e-9);
-            if (apart > 5e-6 * largest(wanted) + 2e-6 * value + 1e-10) beyond++;
-          } else {
-            expect(fast.perRow.data[r]).toEqual(value);
-            expect(rowOf(fast.gradient, r)).toEqual(rowOf(exact.gradient, r));
-          }
-        });
+        const changed = { ...c, p, q };
+        expectClose(
+          name,
+          f(changed),
+          byFormula(() => f(changed)),
+          c.options.temperature,
+          EQUAL_NUMBERS,
+        );
       }),
-      { numRuns: 120 },
+      { numRuns: RUNS },
     );
-    expect(beyond).toBeLessThanOrEqual(2);
   });
 
   test("weights, totals, caps and reductions", () => {
@@ -146,7 +186,7 @@ describe.each(Object.entries(FUNCTIONS))("%s", (name, f) => {
           expect(apart).toBeLessThanOrEqual(5e-6 * largest(exact.gradient.data) + 1e-6);
         },
       ),
-      { numRuns: 60 },
+      { numRuns: RUNS },
     );
   });
 
@@ -163,7 +203,7 @@ describe.each(Object.entries(FUNCTIONS))("%s", (name, f) => {
         const inPlace = f({ ...c, p, q, options: { ...c.options, out: { gradient: p } } as Case["options"] });
         expect(inPlace.gradient.data).toEqual(plain.gradient.data);
       }),
-      { numRuns: 30 },
+      { numRuns: RUNS },
     );
   });
 });
@@ -177,7 +217,7 @@ test.each([0.1, 0.9, 0.01, 1e-6])("the Jensen–Shannon divergence keeps its dig
         expect(Math.abs(fast[r]! - value)).toBeLessThanOrEqual(5e-6 * value + 1e-12);
       });
     }),
-    { numRuns: 60 },
+    { numRuns: RUNS },
   );
 });
 
@@ -196,7 +236,7 @@ test("log-probabilities of a reference that are vouched for: the same KL(p‖q),
         expect(largest(found.map((g, i) => g - wanted[i]!))).toBeLessThanOrEqual(tolerance);
       });
     }),
-    { numRuns: 200 },
+    { numRuns: RUNS },
   );
 });
 
@@ -250,7 +290,7 @@ test("rows far apart keep the digits of a divergence that is small beside their 
     const x = Float32Array.from({ length: 800 }, () => normal(random));
     const p = { data: x.map((z) => z + ofP), shape };
     const q = { data: x.map((z) => z + normal(random) + ofQ), shape };
-    for (const direction of ["forward", "reverse"] as const) {
+    for (const direction of ["p||q", "q||p"] as const) {
       const compute = () => klDivergence(p, q, { direction, input: "logits", reduction: "none" }).data;
       const [fast, exact] = [compute(), byFormula(compute)];
       exact.forEach((value, r) => {
@@ -281,7 +321,7 @@ test("rows that are equal: 0 in value, and in gradient at most 1e-7", () => {
         expect(largest(gradient.data)).toBeLessThanOrEqual(1e-7);
       }
     }),
-    { numRuns: 60 },
+    { numRuns: RUNS },
   );
 });
 
@@ -303,6 +343,6 @@ test("log-probabilities, and the most probable of them", () => {
       near(fast.top.logprobs.data, exact.top.logprobs.data, 0);
       near(fast.top.tail!.data, exact.top.tail!.data, 1);
     }),
-    { numRuns: 100 },
+    { numRuns: RUNS },
   );
 });

@@ -62,8 +62,8 @@ const targetsOf = ({ shape }: Tensor): IntTensor => ({
 const FUNCTIONS: Record<string, (library: Library) => Function> = {
   "KL(p‖q)": ({ klDivergence: f }) => ({ value: f as Function["value"], withGradient: f.withGradient }),
   "KL(q‖p)": ({ klDivergence: f }) => ({
-    value: (p, q, options) => f(p, q, { ...options, direction: "reverse" }) as number,
-    withGradient: (p, q, options) => f.withGradient(p, q, { ...options, direction: "reverse" }),
+    value: (p, q, options) => f(p, q, { ...options, direction: "q||p" }) as number,
+    withGradient: (p, q, options) => f.withGradient(p, q, { ...options, direction: "q||p" }),
   }),
   "Jensen–Shannon": ({ jensenShannon: f }) => ({ value: f as Function["value"], withGradient: f.withGradient }),
   "cross-entropy": ({ crossEntropy: f }) => ({

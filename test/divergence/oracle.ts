@@ -44,7 +44,7 @@ export function smooth(q: Distribution, epsilon: number): number[] {
 }
 
 /** d f / d z by central differences of fourth order, in float64. */
-export function slope(f: (z: readonly number[]) => number, z: readonly number[]): number[] {
+export function numericalGradient(f: (z: readonly number[]) => number, z: readonly number[]): number[] {
   const h = 1e-3;
   return z.map((_, i) => {
     const at = (step: number) => f(z.map((x, j) => (i === j ? x + step : x)));

@@ -53,7 +53,7 @@ type Function = (p: Tensor, q: Tensor, options?: Options) => WithGradient;
 
 const DIVERGENCES: Record<string, Function> = {
   "KL(p‖q)": (p, q, options) => klDivergence.withGradient(p, q, { ...options, input: "logits" }),
-  "KL(q‖p)": (p, q, options) => klDivergence.withGradient(p, q, { ...options, input: "logits", direction: "reverse" }),
+  "KL(q‖p)": (p, q, options) => klDivergence.withGradient(p, q, { ...options, input: "logits", direction: "q||p" }),
   "Jensen–Shannon": (p, q, options) => jensenShannon.withGradient(p, q, { ...options, input: "logits" }),
   "skewed Jensen–Shannon": (p, q, options) =>
     jensenShannon.withGradient(p, q, { ...options, input: "logits", beta: 0.2 }),
@@ -137,7 +137,7 @@ describe.each(Object.entries(DIVERGENCES))("%s", (name, divergence) => {
       });
       const [one, other] = [divergence(p, q), divergence(backwards(p), backwards(q))];
       expect(close(one.value as number, other.value as number)).toBe(true);
-      // Where p = q up to rounding, the order of summation decides which of its slopes total variation has.
+      // Where p = q up to rounding, the order of summation decides which of its subgradients total variation has.
       if (name === "total variation") return;
       backwards(other.gradient).data.forEach((g, i) => {
         expect(Number.isNaN(g) ? Number.isNaN(one.gradient.data[i]) : close(g, one.gradient.data[i]!, 1e-6)).toBe(true);
@@ -197,7 +197,7 @@ test("a reference that was rounded on its way through a file is a distribution a
   hold(({ p }) => {
     const whole = logSoftmax(p);
     const rounded = { data: whole.data.map((x) => Math.round(x * 2000) / 2000), shape: whole.shape };
-    for (const direction of ["forward", "reverse"] as const) {
+    for (const direction of ["p||q", "q||p"] as const) {
       for (const value of klDivergence(whole, rounded, { direction, reduction: "none" }).data)
         expect(value).toBeGreaterThanOrEqual(0);
     }
@@ -227,7 +227,7 @@ test("cross-entropy at a token drawn from q costs, on average, entropy of q plus
     const [rows, size] = p.shape as [number, number];
     for (let r = 0; r < rows; r++) {
       const [one, other] = [slice(p, r, r + 1), slice(q, r, r + 1)];
-      const kl = klDivergence(one, other, { ...logits, direction: "reverse" });
+      const kl = klDivergence(one, other, { ...logits, direction: "q||p" });
       let mean = 0;
       for (let token = 0; token < size; token++) {
         const targets = { data: Int32Array.of(token), shape: [1] };

@@ -1,11 +1,14 @@
 import { describe, expect, test } from "vitest";
 import {
   crossEntropy,
+  jeffreys,
   jensenShannon,
   klDivergence,
   logSoftmax,
   NotNormalizedError,
   renyi,
+  selectTopK,
+  type Tensor,
   tensor,
   totalVariation,
 } from "../../src/divergence/index.ts";
@@ -16,7 +19,7 @@ const [P, Q] = [logprobs([[0.5, 0.5, 0]]), logprobs([[0.2, 0.8, 0]])];
 
 describe("impossible outcomes", () => {
   test("on both sides contribute exactly 0, in value and gradient", () => {
-    for (const direction of ["forward", "reverse"] as const) {
+    for (const direction of ["p||q", "q||p"] as const) {
       const { value, gradient } = klDivergence.withGradient(P, Q, { direction });
       const without = klDivergence.withGradient(logprobs([[0.5, 0.5]]), logprobs([[0.2, 0.8]]), { direction });
       expect(value).toBe(without.value);
@@ -31,8 +34,8 @@ describe("impossible outcomes", () => {
   test("for the other side alone make the value +∞, with no gradient", () => {
     const everything = logprobs([[0.25, 0.25, 0.5]]);
     for (const [p, q, direction] of [
-      [everything, P, "forward"],
-      [P, everything, "reverse"],
+      [everything, P, "p||q"],
+      [P, everything, "q||p"],
     ] as const) {
       const { value, gradient } = klDivergence.withGradient(p, q, { direction });
       expect(value).toBe(Number.POSITIVE_INFINITY);
@@ -50,6 +53,136 @@ describe("impossible outcomes", () => {
   });
 });
 
+describe("only outcomes of log-probability −∞ are impossible, however small the others are", () => {
+  // Below 64 outcomes the formula computes the row, from 64 on the kernel.
+  describe.each([3, 128])("of %i outcomes", (size) => {
+    const row = (second: number) => matrix([Array.from({ length: size }, (_, i) => (i === 1 ? second : 0))]);
+    const logits = { input: "logits" } as const;
+
+    test.each([-50, -95, -110, -700, -800, -1e5, -1e30])("exp(%d) on the side that is averaged over: +∞", (logit) => {
+      const [possible, impossible] = [row(logit), row(NONE)];
+      expect(klDivergence(possible, impossible, logits)).toBe(Number.POSITIVE_INFINITY);
+      expect(klDivergence(impossible, possible, { ...logits, direction: "q||p" })).toBe(Number.POSITIVE_INFINITY);
+      expect(jeffreys(possible, impossible, logits)).toBe(Number.POSITIVE_INFINITY);
+      expect(jeffreys(impossible, possible, logits)).toBe(Number.POSITIVE_INFINITY);
+      expect(renyi(possible, impossible, logits)).toBe(Number.POSITIVE_INFINITY);
+      expect(jensenShannon(possible, impossible, logits)).toBeLessThan(1e-20);
+      const trusted = { input: { p: "logits", q: "logprobs" }, check: false } as const;
+      expect(klDivergence(possible, logSoftmax(impossible), trusted)).toBe(Number.POSITIVE_INFINITY);
+      expect(klDivergence(possible, possible, logits)).toBe(0);
+      expect(klDivergence(impossible, impossible, logits)).toBe(0);
+    });
+
+    test("a mask that both sides have is finite, whatever its number", () => {
+      for (const mask of [-1e9, -1e30, Math.fround(-3.4e38)]) {
+        expect(klDivergence(row(mask), row(mask), logits)).toBe(0);
+        expect(klDivergence(row(NONE), row(mask), logits)).toBeLessThan(1e-6);
+      }
+    });
+
+    test.each([
+      [2, -800, -2000, 400],
+      [2, -760, -1000, 0],
+      [3, -1000, -2000, 1000 / 2],
+      [1.5, -3000, -10_000, 500 / 0.5],
+    ])("Rényi of order %d, exp(%d) against exp(%d): %d nats", (alpha, p, q, nats) => {
+      const { value, gradient } = renyi.withGradient(row(p), row(q), { ...logits, alpha });
+      // log(Σ p^α·q^(1−α)): the second outcome's term, over the others that both sides share.
+      const expected = nats - (nats === 0 ? 0 : Math.log(size - 1) / (alpha - 1));
+      expect(Math.abs(value - expected)).toBeLessThanOrEqual(1e-12 * Math.max(1, expected));
+      const pull = nats === 0 ? 0 : alpha / (alpha - 1);
+      expect(gradient.data[1]).toBeCloseTo(pull, 6);
+      expect(gradient.data.reduce((sum, g) => sum + g, 0)).toBeCloseTo(0, 5);
+    });
+  });
+
+  test("Rényi of an order up to 1e200", () => {
+    const [p, q] = [matrix([[0, 1, 2]]), matrix([[1, 0, 3]])];
+    const { value, gradient } = renyi.withGradient(p, q, { input: "logits", alpha: 1e200 });
+    const log = (z: Tensor) => [...logSoftmax(z).data];
+    // The limit is the largest log-ratio; s is 1 there.
+    expect(value).toBeCloseTo(Math.max(...log(p).map((a, i) => a - log(q)[i]!)), 6);
+    log(p).forEach((a, i) => {
+      expect(gradient.data[i]).toBeCloseTo((i === 1 ? 1 : 0) - Math.exp(a), 6);
+    });
+  });
+
+  test.each([1e-300, 1e-17, 1e-10])("Jensen–Shannon of disjoint sides, skew %d: the entropy of the coin", (beta) => {
+    const found = jensenShannon(logprobs([[1, 0]]), logprobs([[0, 1]]), { beta });
+    const coin = -beta * Math.log(beta) - (1 - beta) * Math.log1p(-beta);
+    expect(Math.abs(found - coin)).toBeLessThanOrEqual(1e-15 + 0.03 * coin);
+  });
+});
+
+describe("extreme weights and temperatures", () => {
+  const p = matrix([
+    [0, 1, 1],
+    [0, 0.3, 0.2],
+  ]);
+  const q = matrix([
+    [1, 0, 0.2],
+    [2, 0, 0],
+  ]);
+  const logits = { input: "logits" } as const;
+  const equal = klDivergence.withGradient(p, q, logits);
+
+  test.each([1e308, 1.7e308, 1e-300, 1e-320, 5e-324])("weights of %d give the mean of equal weights", (weight) => {
+    const { value, gradient } = klDivergence.withGradient(p, q, { ...logits, weights: [weight, weight] });
+    expect(value).toBeCloseTo(equal.value, 15);
+    expect(gradient.data).toEqual(equal.gradient.data);
+    const clipped = klDivergence.withGradient(p, q, { ...logits, weights: [weight, weight], clip: 0.4 });
+    expect(clipped.clippedShare).toBe(klDivergence.withGradient(p, q, { ...logits, clip: 0.4 }).clippedShare);
+    const known = selectTopK(q, 1);
+    const { coverage, value: bound } = klDivergence.withGradient(p, known, { ...logits, weights: [weight, weight] });
+    expect(coverage).toBeCloseTo(klDivergence.withGradient(p, known, logits).coverage, 15);
+    expect(bound).toBeCloseTo(klDivergence(p, known, logits), 15);
+  });
+
+  test("a total weight that a part of a batch is given is scaled with its weights", () => {
+    for (const weight of [1e307, 1e-310]) {
+      const options = { ...logits, weights: [weight, 3 * weight], totalWeight: 8 * weight };
+      const usual = { ...logits, weights: [1, 3], totalWeight: 8 };
+      expect(klDivergence(p, q, options) / klDivergence(p, q, usual)).toBeCloseTo(1, 12);
+    }
+  });
+
+  test("a sum keeps its size: 1e308 · 0.46 + 1e308 · 0.46", () => {
+    const sum = klDivergence(p, q, { ...logits, weights: [1e308, 1e308], reduction: "sum" });
+    expect(sum / 2e300).toBeCloseTo(1e8 * equal.value, 3);
+  });
+
+  test("a temperature whose inverse is too large for float64 is refused", () => {
+    for (const temperature of [1e-320, 1e-201, 0, -1, Number.POSITIVE_INFINITY, Number.NaN]) {
+      const message = `temperature is ${temperature}, expected a finite number above 0, at least 1e-200`;
+      for (const act of [
+        () => klDivergence(p, q, { ...logits, temperature }),
+        () => logSoftmax(p, { temperature }),
+        () => selectTopK(p, 1, { temperature }),
+      ])
+        expect(act).toThrow(new RangeError(message));
+    }
+  });
+
+  test.each([1e-200, 1e-40, 1e-9, 1e9, 1e40, 1.7e308])("a temperature of %d is none of NaN", (temperature) => {
+    const wide = (z: number) => matrix([Array.from({ length: 70 }, (_, i) => z * Math.sin(i))]);
+    for (const found of [
+      klDivergence(p, q, { ...logits, temperature }),
+      klDivergence(wide(3), wide(4), { ...logits, temperature }),
+    ]) {
+      expect(found).toBeGreaterThanOrEqual(0);
+      // Cold, both sides agree on the largest logit or not at all; hot, both are uniform.
+      if (temperature > 1) expect(found).toBeLessThan(1e-15);
+    }
+    const [a, b] = logSoftmax(matrix([[0, 1]]), { temperature }).data;
+    if (temperature > 1) expect(a).toBeCloseTo(b!, 8);
+    else
+      expect([a! / (-1 / temperature), b]).toEqual([
+        temperature < 1e-38 ? Number.POSITIVE_INFINITY : expect.closeTo(1, 6),
+        0,
+      ]);
+  });
+});
+
 describe("log-ratios are never clipped in secret", () => {
   const even = logprobs([[0.5, 0.5]]);
   const steep = matrix([[0, -150]]);
@@ -62,7 +195,7 @@ describe("log-ratios are never clipped in secret", () => {
   });
 
   test("small probabilities keep their gradient", () => {
-    const { gradient } = klDivergence.withGradient(even, logprobs([[1 - 1e-12, 1e-12]]), { direction: "reverse" });
+    const { gradient } = klDivergence.withGradient(even, logprobs([[1 - 1e-12, 1e-12]]), { direction: "q||p" });
     expect(gradient.data[1]).toBeCloseTo(0.5, 7);
     const tiny = klDivergence.withGradient(matrix([[0, -40]]), even);
     expect(tiny.gradient.data[1]).toBeLessThan(0);
@@ -181,8 +314,8 @@ describe("bad arguments are refused in one sentence", () => {
     [() => klDivergence(p, p, { clip: 0 }), "clip is 0"],
     [() => klDivergence(p, p, { totalWeight: Number.NaN }), "totalWeight is NaN"],
     [
-      () => klDivergence(p, p, { direction: "backward" as "reverse" }),
-      'direction is "backward", expected "forward" or "reverse"',
+      () => klDivergence(p, p, { direction: "backward" as "q||p" }),
+      'direction is "backward", expected "p||q" (alias "forward") or "q||p" (alias "reverse")',
     ],
     [() => klDivergence(p, p, { reduction: "average" as "mean" }), 'reduction is "average"'],
     [() => klDivergence(p, p, { input: "probs" as "logits" }), 'input is "probs"'],

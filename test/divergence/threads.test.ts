@@ -97,7 +97,7 @@ const targetsOf = ({ shape }: Tensor) => ({
 });
 const FUNCTIONS: Record<string, Call> = {
   "KL(p‖q)": klDivergence.withGradient,
-  "KL(q‖p)": (p, q, options) => klDivergence.withGradient(p, q, { ...options, direction: "reverse" }),
+  "KL(q‖p)": (p, q, options) => klDivergence.withGradient(p, q, { ...options, direction: "q||p" }),
   "Jensen–Shannon": (p, q, options) => jensenShannon.withGradient(p, q, { ...options, beta: 0.3 }),
   entropy: (p, _, { epsilon, ...options }) => entropy.withGradient(p, options),
   "cross-entropy": (p, _, { epsilon, ...options }) => crossEntropy.withGradient(p, targetsOf(p), options),

@@ -39,7 +39,7 @@ const FUNCTIONS: [string, Compute][] = [
   ["KL(model‖reference)", (p, q, options) => klDivergence.withGradient<"mean", TopK>(p, q, options)],
   [
     "KL(reference‖model)",
-    (p, q, options) => klDivergence.withGradient<"mean", TopK>(p, q, { ...options, direction: "reverse" }),
+    (p, q, options) => klDivergence.withGradient<"mean", TopK>(p, q, { ...options, direction: "q||p" }),
   ],
   ["Jensen–Shannon", (p, q, options) => jensenShannon.withGradient<"mean", TopK>(p, q, { ...options, beta: 0.3 })],
 ];

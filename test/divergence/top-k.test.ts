@@ -54,11 +54,11 @@ describe("published numbers", () => {
 
   test("renormalized, the best model of a .5 gives it .714; with a tail it gives .5", () => {
     const [top, reference] = [logprobs([[5 / 7, 2 / 7, 0, 0, 0, 0]]), known([T], [[0, 1]])];
-    const renormalized = klDivergence.withGradient(top, reference, { direction: "reverse", renormalize: true });
+    const renormalized = klDivergence.withGradient(top, reference, { direction: "q||p", renormalize: true });
     expect(renormalized.value).toBeLessThan(1e-12);
     expect(5 / 7).toBeCloseTo(0.714, 3);
     const same = logprobs([[0.5, 0.2, 0.3, 0, 0, 0]]);
-    const tailed = klDivergence.withGradient(same, reference, { direction: "reverse" });
+    const tailed = klDivergence.withGradient(same, reference, { direction: "q||p" });
     expect(tailed.value).toBeLessThan(1e-12);
     for (const g of tailed.gradient.data) expect(Math.abs(g)).toBeLessThan(1e-7);
   });
@@ -84,7 +84,7 @@ const CASES: Case[] = [
   {
     name: "KL(q‖p)",
     definition: (p, q) => oracle.kl(q, p),
-    withGradient: (p, q, options) => klDivergence.withGradient(p, q, { ...options, direction: "reverse" }),
+    withGradient: (p, q, options) => klDivergence.withGradient(p, q, { ...options, direction: "q||p" }),
   },
   { name: "Jensen–Shannon", definition: oracle.jensenShannon, withGradient: jensenShannon.withGradient },
   {
@@ -143,8 +143,8 @@ describe("gradient = finite differences in float64 of the definition over merged
           const row = [...p.data.subarray(r * 6, r * 6 + 6)];
           total += (weight * value(row)) / 2.5;
           check(found.perRow.data[r]!, weight === 0 ? 0 : value(row));
-          for (const [i, slope] of oracle.slope(value, row).entries())
-            check(found.gradient.data[r * 6 + i]!, (weight * slope) / 2.5);
+          for (const [i, wanted] of oracle.numericalGradient(value, row).entries())
+            check(found.gradient.data[r * 6 + i]!, (weight * wanted) / 2.5);
         }
         check(found.value as number, total);
         check(found.coverage, weights.reduce((all, w, r) => all + w * sum(tokens[r]!.map((t) => y[r]![t]!)), 0) / 2.5);
@@ -164,8 +164,8 @@ describe("gradient = finite differences in float64 of the definition over merged
         const row = ({ data }: Tensor) => [...data.subarray(r * 2, r * 2 + 2)];
         const value = (l: readonly number[]) => definition(of(l), of(row(q.logprobs)));
         check(found.perRow.data[r]!, weight === 0 ? 0 : value(row(p.logprobs)));
-        for (const [i, slope] of oracle.slope(value, row(p.logprobs)).entries())
-          check(row(found.gradient)[i]!, (weight * slope) / 2.5);
+        for (const [i, wanted] of oracle.numericalGradient(value, row(p.logprobs)).entries())
+          check(row(found.gradient)[i]!, (weight * wanted) / 2.5);
       }
     });
   });
@@ -250,7 +250,7 @@ describe.each(CASES)("$name over the top k", ({ name, withGradient }) => {
         withGradient(p, topK(q.tokens, q.logprobs), { ...logits, renormalize: true }),
       ]) {
         expect(Math.abs(found.value as number)).toBeLessThan(1e-6);
-        // Where p = q up to the rounding of one side to float32, total variation may have any of its slopes.
+        // Where p = q up to the rounding of one side to float32, total variation may have any of its subgradients.
         if (name !== "total variation") for (const g of found.gradient.data) expect(Math.abs(g)).toBeLessThan(2e-6);
       }
     });
@@ -334,7 +334,7 @@ describe("the rest", () => {
     expect(q.logprobs.data[0]).toBe(0);
     const unknown = topK(q.tokens, q.logprobs);
     const wide = matrix([[0, -3, -3, -3]]);
-    for (const direction of ["forward", "reverse"] as const) {
+    for (const direction of ["p||q", "q||p"] as const) {
       const how = { input: "logits", direction } as const;
       expect(klDivergence(wide, q, how)).toBeGreaterThan(0);
       expect(klDivergence(wide, unknown, how)).toBeGreaterThan(0);
@@ -348,7 +348,7 @@ describe("the rest", () => {
     const all = matrix([[0, -40]]);
     for (const sum of [0.9995, 1.0005]) {
       const q = topK(...listed([[0, 1]], [[0.6 * sum, 0.4 * sum]]));
-      const found = klDivergence.withGradient(all, q, { input: "logits", direction: "reverse" });
+      const found = klDivergence.withGradient(all, q, { input: "logits", direction: "q||p" });
       expect(found.value).toBeCloseTo(0.6 * Math.log(0.6) + 0.4 * (Math.log(0.4) + 40), 5);
       expect(found.coverage).toBeCloseTo(Math.min(1, sum), 6);
       expect(found.coverage).toBeLessThanOrEqual(1);
@@ -361,7 +361,7 @@ describe("the rest", () => {
     const all = topK(tokens, logs, { tail: none });
     const some = logprobs([[0.4, 0.4, 0.2]]);
     expect(klDivergence.withGradient(some, all)).toMatchObject({ value: Number.POSITIVE_INFINITY });
-    expect(klDivergence(some, all, { direction: "reverse" })).toBeCloseTo(Math.log(1.25), 6);
+    expect(klDivergence(some, all, { direction: "q||p" })).toBeCloseTo(Math.log(1.25), 6);
     expect(klDivergence(some, all, { clip: 3 })).toBe(3);
     expect(klDivergence(some, all, { epsilon: 0.1 })).toBeLessThan(1);
   });

@@ -77,7 +77,7 @@ describe.each(DIRECTIONS)("%s", (_, options, f) => {
     for (const [d, weights] of WEIGHTS.entries()) {
       expect(gradient[d]!.shape).toEqual(MODEL[d]!.shape);
       for (const [r, weight] of weights.entries()) {
-        const slope = oracle.slope(
+        const slope = oracle.numericalGradient(
           (z) => (weight / 3.5) * f(oracle.softmax(z), oracle.softmax(row(REFERENCE[d]!, r))),
           row(MODEL[d]!, r),
         );

@@ -68,7 +68,7 @@ export async function expectDefined(
     for (const [r, weight] of list.entries()) {
       const q = oracle.softmax(rowOf(references[d]!, r));
       const share = (sign * weight) / TOTAL;
-      const slopes = oracle.slope((z) => share * definition(oracle.softmax(z), q), rowOf(MODEL[d]!, r));
+      const slopes = oracle.numericalGradient((z) => share * definition(oracle.softmax(z), q), rowOf(MODEL[d]!, r));
       for (const [v, slope] of rowOf(gradient[d]!, r).entries()) {
         expect(slope).toBeCloseTo(slopes[v]!, digits);
         norm += slope * slope;

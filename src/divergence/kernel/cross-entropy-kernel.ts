@@ -11,7 +11,7 @@ export function crossEntropyKernel(targets: Int32Array): RowKernel {
       if (!(target >= 0 && target < size)) return Number.NaN;
       sumsOfOne(row);
       total = instance.results[0]!;
-      const logit = instance.floats[row.x / 4 + target]!;
+      const logit = instance.floats[row.nearX / 4 + target]!;
       loss = Math.log(total) - t * logit;
       if (loss < CONFIDENT) {
         const { most, above } = confidentSums(row);

@@ -4,7 +4,7 @@ import { CONFIDENT, confidentSums, type RowKernel, split, sumsOfOne } from "./ro
 export const entropyKernel: RowKernel = /* @__PURE__ */ createEntropyKernel();
 
 function createEntropyKernel(): RowKernel {
-  // Of the row at hand, from `value` to `gradient`: its entropy, Σ eˣ as eˣ was kept, and log Σ exp(t·x).
+  // Of the current row, from `value` to `gradient`: its entropy, the sum of `ex`, and log Σ exp(t·x).
   let [entropy, total, logSum] = [0, 0, 0];
   return {
     kind: { name: "entropy", parameter: 0 },
@@ -21,9 +21,9 @@ function createEntropyKernel(): RowKernel {
       }
       return entropy;
     },
-    gradient({ instance, x, ex, size, t }, g, factor, add) {
+    gradient({ instance, nearX, ex, size, t }, g, factor, add) {
       instance.kernels.offset(...split((logSum - entropy) / t));
-      instance.kernels.gradientOfCentered(g, x, ex, size, (-factor * t) / total, add);
+      instance.kernels.gradientOfCentered(g, nearX, ex, size, (-factor * t) / total, add);
     },
   };
 }

@@ -1,13 +1,13 @@
 import { closeKL, pairOf } from "./kl-kernel.ts";
 import { type RowKernel, split } from "./row-kernel.ts";
 
-/** Coefficients of the series that the kernel takes where p and q are close; the next would be below 1e-6 of the first. */
+/** Terms of the series that the kernel uses where p and q are close; the next would be below 1e-6 of the first. */
 const TERMS = 8;
 
 /** The Jensen–Shannon divergence, for β above 0 and below 1. */
 export function jensenShannonKernel(beta: number): RowKernel {
   const shape = seriesOf(beta, TERMS);
-  // Of the row at hand, from `value` to `gradient`.
+  // Of the current row, from `value` to `gradient`.
   let [sumP, fromP] = [0, 0];
   return {
     kind: { name: "jensenShannon", parameter: beta },

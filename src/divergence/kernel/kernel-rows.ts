@@ -8,6 +8,10 @@ import { memoryThatHolds, type WasmMemory, wasmMemory } from "./wasm-memory.ts";
 /** The smallest vocabulary for which a call into the kernels costs less than it saves. */
 const SMALLEST_VOCABULARY = 64;
 
+/** Beyond these float32 has no numbers for some constants of the exponential function. */
+const LOWEST_TEMPERATURE = 1e-7;
+const HIGHEST_TEMPERATURE = 1e7;
+
 /** About how many numbers of a side a thread takes at a time: some 20 µs of work, many times the cost of taking them. */
 const CHUNK = 8192;
 
@@ -38,9 +42,11 @@ export class KernelRows {
   /** Undefined where the kernel does not apply to these settings, or where there are no kernels at all. */
   static open(kernel: RowKernel, p: Tensor, q: Tensor | undefined, set: Settings): KernelRows | undefined {
     const size = p.shape.at(-1)!;
+    const t = set.inverseTemperature;
     if (size < SMALLEST_VOCABULARY || set.epsilon > 0) return undefined;
+    if (t > 1 / LOWEST_TEMPERATURE || t < 1 / HIGHEST_TEMPERATURE) return undefined;
     // The check that log-probabilities sum to 1 is of the input, before it is divided by the temperature.
-    if (set.inverseTemperature !== 1 && !(set.logits.p && (!q || set.logits.q))) return undefined;
+    if (t !== 1 && !(set.logits.p && (!q || set.logits.q))) return undefined;
     if (!(p.data instanceof Float32Array) || (q && !(q.data instanceof Float32Array))) return undefined;
     const wasm = memoryFor(kernel, p, q, set.threads);
     return wasm && new KernelRows(wasm, kernel, p, q, set);

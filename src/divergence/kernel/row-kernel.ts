@@ -8,12 +8,20 @@ export interface PlacedRow {
   readonly size: number;
   /** 1 / temperature. */
   readonly t: number;
-  /** The model's row and the reference's, or copies of them near 0. */
+  /** The model's row and the reference's, as given. */
   x: number;
   y: number;
-  /** Scratch memory for copies of them. */
-  readonly copyX: number;
-  readonly copyY: number;
+  /**
+   * The same rows, or copies less their largest number where float32 has no precise exponentials of them. Numbers that are
+   * closer to 0 than to the largest one lose digits by that, so the difference of two rows is taken of the rows as given.
+   */
+  nearX: number;
+  nearY: number;
+  shiftX: number;
+  shiftY: number;
+  /** Scratch memory for those copies. */
+  readonly roomX: number;
+  readonly roomY: number;
   /**
    * Scratch memory for exp(t·x) and exp(t·y). The first is where the row's gradient goes, unless that overwrites numbers
    * that are still needed: fetching its memory is free while exponentials are computed, and slow where numbers are only moved.
@@ -77,48 +85,66 @@ export function split(k: number): [high: number, low: number] {
   return [high, k - high];
 }
 
-/** exp(t·x) and its sums. A row beyond float32's range is replaced by a copy whose largest number is near 0. */
+/** exp(t·x) and its sums. A row beyond float32's range is replaced by a copy whose largest number is 0. */
 export function sumsOfOne(row: PlacedRow): void {
-  const { instance, ex, size, copyX } = row;
+  const { instance, ex, size } = row;
   const { kernels, results } = instance;
   kernels.sumsOfOne(row.x, ex, size);
   row.sumX = results[0]!;
   if (ordinary(row.sumX, row.t)) return;
-  row.x = shift(row, row.x, copyX);
-  kernels.sumsOfOne(row.x, ex, size);
+  shiftX(row);
+  kernels.sumsOfOne(row.nearX, ex, size);
 }
 
 /** The same of both rows; with `reverse` the second row takes the place of the first. */
 export function sumsOfTwo(row: PlacedRow, reverse: boolean): void {
-  const { instance, ex, ey, w, size, copyX, copyY } = row;
+  const { instance, ex, ey, w, size } = row;
   const { kernels, results } = instance;
   const compute = () =>
-    reverse ? kernels.sumsOfTwo(row.y, row.x, ey, ex, w, size) : kernels.sumsOfTwo(row.x, row.y, ex, ey, w, size);
+    reverse
+      ? kernels.sumsOfTwo(row.nearY, row.nearX, ey, ex, w, size)
+      : kernels.sumsOfTwo(row.nearX, row.nearY, ex, ey, w, size);
   compute();
   row.sumX = results[reverse ? 1 : 0]!;
   row.sumY = results[reverse ? 0 : 1]!;
   if (ordinary(row.sumX, row.t) && ordinary(row.sumY, row.t)) return;
-  if (!ordinary(row.sumX, row.t)) row.x = shift(row, row.x, copyX);
-  if (!ordinary(row.sumY, row.t)) row.y = shift(row, row.y, copyY);
+  if (!ordinary(row.sumX, row.t)) shiftX(row);
+  if (!ordinary(row.sumY, row.t)) {
+    row.shiftY = shift(row, row.y, row.roomY);
+    row.nearY = row.roomY;
+  }
+  if (Math.abs(row.shiftX - row.shiftY) > LARGEST_SHIFT) {
+    [row.x, row.y] = [row.nearX, row.nearY];
+    row.shiftX = row.shiftY = 0;
+  }
   compute();
 }
 
-/** A whole number is taken from a row of numbers that large that the difference has no more digits, where it matters. */
+/** Rows that lie farther apart have no difference in which their own digits are left. */
+const LARGEST_SHIFT = 2 ** 16;
+
+function shiftX(row: PlacedRow): void {
+  row.shiftX = shift(row, row.x, row.roomX);
+  row.nearX = row.roomX;
+}
+
+/** Copies a row less its largest number, which it returns: Σ exp(t·x) is then between 1 and the vocabulary's size. */
 function shift({ instance, size }: PlacedRow, from: number, to: number): number {
   const { kernels } = instance;
-  kernels.offset(Math.round(kernels.largest(from, size)), 0);
+  const most = kernels.largest(from, size);
+  kernels.offset(most, 0);
   kernels.centered(to, from, size, 1);
-  return to;
+  return most;
 }
 
 /**
- * log Σ exp(t·x) of a row, after `sumsOfOne`, in parts: t·(its largest number), and how far above that the logarithm is, to
- * the last digit of even a small distance; and Σ exp(t·x)·x / Σ exp(t·x), from the largest number.
+ * log Σ exp(t·x) of a row, after `sumsOfOne`, in two parts: t·(its largest number), and how far above that the logarithm is,
+ * precise even where that is small; and Σ exp(t·x)·x / Σ exp(t·x), relative to the largest number.
  */
-export function confidentSums({ instance, x, ex, size, t }: PlacedRow) {
+export function confidentSums({ instance, nearX, ex, size, t }: PlacedRow) {
   const { kernels, results } = instance;
-  const most = kernels.largest(x, size);
-  kernels.sumsBelow(x, ex, size, most);
+  const most = kernels.largest(nearX, size);
+  kernels.sumsBelow(nearX, ex, size, most);
   const one = Math.exp(t * most);
   const others = results[0]! / one + results[2]! - 1;
   return { most: t * most, above: Math.log1p(others), mean: results[1]! / one / (1 + others) };

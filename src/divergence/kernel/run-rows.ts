@@ -25,8 +25,8 @@ export interface RowRun {
   readonly values: Float64Array;
 }
 
-/** Rows of scratch memory that a thread needs: copies of x, y and the gradient, exp(t·x), exp(t·y), one more number each. */
-const ROWS = 6;
+/** Rows of scratch memory that a thread needs: copies of x, y and the gradient, exp(t·x), exp(t·y), and what `PlacedRow` has. */
+const ROWS = 8;
 
 /** The scratch memory of one thread in float32 numbers, in whole cache lines. */
 export function roomFor(size: number): number {
@@ -52,22 +52,17 @@ export function runRows(
 ): void {
   const { size, x, y, g, add, values, factors, check, logitsX, logitsY } = run;
   const { floats } = instance;
-  const [copyX, copyY, copyEx, ey, copyG, w] = Array.from(
+  const [copyX, copyY, copyEx, ey, copyG, w, roomX, roomY] = Array.from(
     { length: ROWS },
     (_, i) => room + 4 * i * wholeLines(size),
-  ) as [number, number, number, number, number, number];
+  ) as [number, number, number, number, number, number, number, number];
   const row: PlacedRow = {
     instance,
     index: 0,
     size,
     t: run.t,
-    x: copyX,
-    y: copyY,
-    copyX,
-    copyY,
-    ex: copyEx,
-    ey,
-    w,
+    ...{ x: copyX, y: copyY, nearX: copyX, nearY: copyY, shiftX: 0, shiftY: 0 },
+    ...{ roomX, roomY, ex: copyEx, ey, w },
     sumX: 1,
     sumY: 1,
     logitsX,
@@ -81,8 +76,9 @@ export function runRows(
   for (let r = from; r < to; r++) {
     if (!Number.isNaN(values[r]!)) continue;
     row.index = r;
-    row.x = place(x, r, copyX);
-    if (y !== undefined) row.y = place(y, r, copyY);
+    row.x = row.nearX = place(x, r, copyX);
+    if (y !== undefined) row.y = row.nearY = place(y, r, copyY);
+    row.shiftX = row.shiftY = 0;
     const into = typeof g === "number" ? g + 4 * r * size : copyG;
     // Not where numbers lie that are still needed.
     row.ex = g === undefined || add || into === row.x || into === row.y ? copyEx : into;

@@ -6,21 +6,25 @@ import {
   settings,
   type WithGradient,
 } from "../options.ts";
-import type { Row, RowFormula } from "../row.ts";
+import { type Row, type RowFormula, takeOut } from "../row.ts";
 import { overRows } from "../rows.ts";
 import { formatShape, sameShape, type Tensor } from "../tensor.ts";
+import { rowWeights } from "../weights.ts";
 import type { TopK } from "./top-k.ts";
 
-/** What a comparison with a top-k reference takes besides. */
+/** Options of a comparison with a top-k reference. */
 export interface TopKOptions {
   /**
-   * Compares the k tokens alone, each side scaled up to sum to 1. Blind to how much both leave to the rest, and no bound
-   * on anything. Default false: the rest counts as one more outcome.
+   * Compares the k tokens alone, each side scaled up to sum to 1. That ignores how much both leave to the rest, and bounds
+   * nothing. Default false: the rest counts as one more outcome.
    */
   readonly renormalize?: boolean;
 }
 
-/** What it returns. The gradient with respect to a model known at the same k tokens is shaped like its log-probabilities. */
+/** The default of each option of a comparison with a top-k reference. */
+export const TOP_K_DEFAULTS = { renormalize: false } as const;
+
+/** Its result. The gradient with respect to a model known at the same k tokens is shaped like its log-probabilities. */
 export interface TopKWithGradient<R extends Reduction = Reduction> extends WithGradient<R> {
   /** The reference's probability of its k tokens: Σ w·Σ q / Σ w. Parts of a batch with the same `totalWeight` add up. */
   readonly coverage: number;
@@ -28,10 +32,12 @@ export interface TopKWithGradient<R extends Reduction = Reduction> extends WithG
   readonly lowerBound: boolean;
 }
 
-/** How far the probabilities of a row may sum above 1 and still be taken for some. */
+/** How far above 1 the probabilities of a row may sum. */
 const TOLERANCE = 1e-3;
-/** Sums of float32 log-probabilities cannot tell a rest below this from none. */
-const RESOLUTION = 1e-6;
+/** The log-probability of a rest that the sum of float32 log-probabilities cannot distinguish from none. */
+const RESOLUTION = Math.log(1e-6);
+/** A probability that stands for smaller ones. */
+const SMALLEST = 1e-300;
 
 /**
  * Applies a formula to the k + 1 outcomes (or, renormalized, the k outcomes) of each row of weight above 0.
@@ -54,9 +60,10 @@ export function overTopK<R extends Reduction>(
   const vocabulary = known ? undefined : model.shape.at(-1)!;
   const rows = q.tokens.data.length / k;
   checkRows(model.shape, q.tokens.shape, known !== undefined);
-  const { weights, totalWeight, epsilon, inverseTemperature } = settings(options);
+  const { weights: given, totalWeight, epsilon, inverseTemperature } = settings(options);
+  const { renormalize = TOP_K_DEFAULTS.renormalize } = options;
   // Where every token is known there is no rest.
-  const withRest = !options.renormalize && k !== vocabulary;
+  const withRest = !renormalize && k !== vocabulary;
   if (withRest && inverseTemperature !== 1) {
     throw new RangeError(
       `temperature is ${options.temperature}, but the rest of a top-k cannot be softened afterwards: soften both sides before the selection, or renormalize`,
@@ -71,29 +78,31 @@ export function overTopK<R extends Reduction>(
   const coverages = new Float64Array(rows);
   const checkTokens = tokenCheck(q, vocabulary, known);
 
-  /** Checks a row, and notes its coverage. */
+  /** Checks a row, and records its coverage. */
   const open = (index: number): Int32Array => {
     coverages[index] = probabilityOf(q, "q", index);
     return checkTokens(index);
   };
-  /** The value, once `small` holds the model's k tokens, in any unit, and `rest` is what it gives to the others. */
+  /** The value, after the model's k tokens were written to `small.logP`; `ofP` is what the model leaves to the others. */
   const compare = (index: number, ofP: Rest): number => {
     for (let i = 0; i < k; i++) small.logQ[i] = q.logprobs.data[index * k + i]! * inverseTemperature;
     if (withRest) {
       const ofQ = restOf(q, index, coverages[index]!);
-      if (!ofP.exact && ofP.rest < RESOLUTION) ofP.rest = Math.min(ofQ.rest, RESOLUTION);
-      if (!ofQ.exact && ofQ.rest < RESOLUTION) ofQ.rest = Math.min(ofP.rest, RESOLUTION);
-      small.logP[k] = Math.log(ofP.rest);
-      small.logQ[k] = Math.log(ofQ.rest);
+      if (!ofP.exact && ofP.log < RESOLUTION) ofP.log = Math.min(ofQ.log, RESOLUTION);
+      if (!ofQ.exact && ofQ.log < RESOLUTION) ofQ.log = Math.min(ofP.log, RESOLUTION);
+      small.logP[k] = ofP.log;
+      small.logQ[k] = ofQ.log;
     }
     normalize(small.logP, small.p);
     normalize(small.logQ, small.q);
+    // The gradient is divided by this probability, which may be too small for float64. Its logarithm is exact.
+    if (withRest && ofP.log > Number.NEGATIVE_INFINITY) small.p[k] = Math.max(small.p[k]!, SMALLEST);
     if (epsilon > 0) smooth(small, epsilon, k, withRest ? vocabulary! : k);
     small.index = index;
     return formula(small);
   };
-  /** The gradient of a token of the rest, by its probability. */
-  const share = () => (withRest && small.p[k]! > 0 ? small.gradient![k]! / small.p[k]! : 0);
+  /** The gradient of the rest, for each unit of `rest`, what the model leaves to it. */
+  const share = (rest: number) => (withRest && rest > 0 ? small.gradient![k]! / rest : 0);
 
   const ofRow = (row: Row): number => {
     const { index, gradient } = row;
@@ -101,46 +110,49 @@ export function overTopK<R extends Reduction>(
     for (let i = 0; i < k; i++) {
       small.logP[i] = known ? known.logprobs.data[index * k + i]! * inverseTemperature : row.logP[tokens[i]!]!;
     }
-    for (const token of known ? [] : tokens) row.p[token] = 0;
-    const ofP = known ? restOf(known, index, probabilityOf(known, "p", index)) : { rest: sum(row.p), exact: true };
-    const value = compare(index, ofP);
-    if (!gradient) return value;
-    if (known) for (let i = 0; i < k; i++) gradient[i] = small.gradient![i]! - small.p[i]! * share();
-    else {
-      for (let i = 0; i < gradient.length; i++) gradient[i] = row.p[i]! * share();
-      for (let i = 0; i < k; i++) gradient[tokens[i]!] = small.gradient![i]!;
+    if (known) {
+      const value = compare(index, restOf(known, index, probabilityOf(known, "p", index)));
+      const ofRest = gradient ? share(small.p[k]!) : 0;
+      if (gradient) for (let i = 0; i < k; i++) gradient[i] = small.gradient![i]! - small.p[i]! * ofRest;
+      return value;
     }
+    const rest = takeOut(row, tokens);
+    const value = compare(index, { log: rest.log, exact: true });
+    if (!gradient) return value;
+    const ofRest = share(rest.sum);
+    for (let i = 0; i < gradient.length; i++) gradient[i] = row.p[i]! * ofRest;
+    for (let i = 0; i < k; i++) gradient[tokens[i]!] = small.gradient![i]!;
     return value;
   };
 
-  let total = 1;
+  // Of the row at hand: Σ exp(x) over the tokens of the rest.
+  let rest = 1;
   const before = new Float64Array(k);
-  /** One softmax over the vocabulary, and k + 1 outcomes. */
+  /** One softmax over the vocabulary, and then the formula over k + 1 outcomes. */
   const kernel: RowKernel = {
     value(row) {
       const { instance, ex, size, index } = row;
       const { kernels, results, floats } = instance;
       const tokens = open(index);
       sumsOfOne(row);
-      total = results[0]!;
-      const logTotal = Math.log(total);
+      const logTotal = Math.log(results[0]!);
       for (let i = 0; i < k; i++) {
         const id = tokens[i]!;
-        small.logP[i] = floats[row.x / 4 + id]! - logTotal;
+        small.logP[i] = floats[row.nearX / 4 + id]! - logTotal;
         floats[ex / 4 + id] = 0;
       }
-      // Not what the k tokens leave of the total: a difference has fewer digits.
+      // Not the total less the k tokens: a difference is less precise.
       kernels.sum(ex, size);
-      const rest = results[0]!;
+      rest = results[0]!;
       if (!resolved(rest, size)) return Number.NaN;
-      return compare(index, { rest: rest / total, exact: true });
+      return compare(index, { log: Math.log(rest) - logTotal, exact: true });
     },
     gradient({ instance, index, ex, size }, g, factor, add) {
       const { kernels, floats } = instance;
       const at = (i: number) => g / 4 + q.tokens.data[index * k + i]!;
       for (let i = 0; i < k; i++) before[i] = add ? floats[at(i)]! : 0;
       // The k tokens hold 0 in ex.
-      kernels.gradientOfExp(g, ex, size, (factor * share()) / total, add);
+      kernels.gradientOfExp(g, ex, size, factor * share(rest), add);
       for (let i = 0; i < k; i++) floats[at(i)] = before[i]! + factor * small.gradient![i]!;
     },
   };
@@ -155,9 +167,9 @@ export function overTopK<R extends Reduction>(
     known ? { ...options, input: "logits" } : options,
     gradients,
   );
-  const divisor = totalWeight ?? (weights ? sum(weights) : rows);
+  const { weights, divisor } = rowWeights(given, totalWeight, rows);
   const covered = coverages.reduce((all, each, r) => all + (weights ? weights[r]! : 1) * Math.min(1, each), 0);
-  return { ...found, coverage: covered === 0 ? 0 : covered / divisor, lowerBound: !options.renormalize };
+  return { ...found, coverage: covered === 0 ? 0 : covered / divisor, lowerBound: !renormalize };
 }
 
 function checkRows(p: readonly number[], q: readonly number[], known: boolean): void {
@@ -167,11 +179,11 @@ function checkRows(p: readonly number[], q: readonly number[], known: boolean): 
   );
 }
 
-/** In which check each token was last listed: kept, since a vocabulary's worth of zeros costs more than what is looked up. */
+/** The number of the check in which each token was last listed. Kept: clearing a vocabulary costs more than the look-ups. */
 let listed = new Float64Array(0);
 let checks = 0;
 
-/** The token ids of a row, which are checked: each in the vocabulary, none twice, and the same on both sides. */
+/** Returns the token ids of a row after checking them: each in the vocabulary, none twice, the same on both sides. */
 function tokenCheck({ tokens }: TopK, vocabulary: number | undefined, known: TopK | undefined) {
   const k = tokens.shape.at(-1)!;
   if (vocabulary !== undefined && listed.length < vocabulary) listed = new Float64Array(vocabulary);
@@ -205,7 +217,7 @@ function twice(row: number, k: number): RangeError {
   return new RangeError(`row ${row} of q lists a token twice, expected ${k} different ones`);
 }
 
-/** What the k tokens of a row have together. */
+/** The probability of the k tokens of a row together. */
 function probabilityOf({ logprobs, tokens, tail }: TopK, side: "p" | "q", row: number): number {
   const k = tokens.shape.at(-1)!;
   let known = 0;
@@ -219,14 +231,14 @@ function probabilityOf({ logprobs, tokens, tail }: TopK, side: "p" | "q", row: n
   return known;
 }
 
-/** The probability of all other tokens, and whether it is known to the last digit. */
+/** The log-probability of all other tokens, and whether it is known exactly. */
 interface Rest {
-  rest: number;
+  log: number;
   readonly exact: boolean;
 }
 
 function restOf({ tail }: TopK, row: number, known: number): Rest {
-  return tail ? { rest: Math.exp(tail.data[row]!), exact: true } : { rest: Math.max(0, 1 - known), exact: false };
+  return tail ? { log: tail.data[row]!, exact: true } : { log: Math.log(Math.max(0, 1 - known)), exact: false };
 }
 
 function normalize(log: Float64Array, probability: Float64Array): void {
@@ -244,7 +256,7 @@ function normalize(log: Float64Array, probability: Float64Array): void {
   }
 }
 
-/** q ← (1 − ε)·q + ε/V, of which the rest has as many shares as it has tokens. */
+/** q ← (1 − ε)·q + ε/V, where the rest gets a share for each of its tokens. */
 function smooth({ q, logQ }: Row, epsilon: number, k: number, vocabulary: number): void {
   for (let i = 0; i < q.length; i++) {
     q[i] = (1 - epsilon) * q[i]! + (epsilon / vocabulary) * (i < k ? 1 : vocabulary - k);
@@ -255,10 +267,4 @@ function smooth({ q, logQ }: Row, epsilon: number, k: number, vocabulary: number
 function smallRow(size: number, gradients: boolean): Row {
   const room = () => new Float64Array(size);
   return { index: 0, p: room(), logP: room(), q: room(), logQ: room(), gradient: gradients ? room() : undefined };
-}
-
-function sum(numbers: ArrayLike<number>): number {
-  let sum = 0;
-  for (let i = 0; i < numbers.length; i++) sum += numbers[i]!;
-  return sum;
 }

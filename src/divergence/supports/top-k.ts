@@ -1,7 +1,7 @@
 import { KernelRows } from "../kernel/kernel-rows.ts";
 import { topKKernel } from "../kernel/top-k-kernel.ts";
-import { settings, within } from "../options.ts";
-import { loadRow, rowScratch } from "../row.ts";
+import { ROW_DEFAULTS, settings, within } from "../options.ts";
+import { loadRow, rowScratch, takeOut } from "../row.ts";
 import { formatShape, type IntTensor, sameShape, type Tensor } from "../tensor.ts";
 
 /**
@@ -45,15 +45,23 @@ export function topK(tokens: IntTensor, logprobs: Tensor, { tail }: { readonly t
   return { support: "topK", tokens, logprobs, tail };
 }
 
+/** The default of each option of `selectTopK`. */
+export const SELECT_TOP_K_DEFAULTS = { temperature: ROW_DEFAULTS.temperature } as const;
+
 /**
- * The k most probable tokens of each row, most probable first, with the exact log-probability of the rest. Of equal ones
- * the lower id comes first.
+ * The k most probable tokens of each row, most probable first, with the exact log-probability of the rest. Of equal numbers
+ * in p the lower id comes first.
  *
- * @param p [..., V] log-probabilities, or logits with `input: "logits"`; both are normalized after division by `temperature`.
- * @throws RangeError unless 1 ≤ k ≤ V.
+ * @param p [..., V] logits or log-probabilities: both are divided by the temperature and normalized.
+ * @param options `temperature`, default 1.
+ * @throws RangeError unless 1 ≤ k ≤ V, or for a temperature below 1e-200 or not finite.
  * @example selectTopK(tensor([0.1, 0.4, 0.2, 0.3].map(Math.log), [1, 4]), 2).tokens.data; // [1, 3]
  */
-export function selectTopK(p: Tensor, k: number, { temperature = 1 }: { readonly temperature?: number } = {}): TopK {
+export function selectTopK(
+  p: Tensor,
+  k: number,
+  { temperature = SELECT_TOP_K_DEFAULTS.temperature }: { readonly temperature?: number } = {},
+): TopK {
   const size = p.shape.at(-1) ?? 0;
   within("k", k, Number.isInteger(k) && k >= 1 && k <= size, `a whole number from 1 to the vocabulary's ${size}`);
   const set = settings({ temperature, input: "logits" });
@@ -71,21 +79,18 @@ export function selectTopK(p: Tensor, k: number, { temperature = 1 }: { readonly
     if (!Number.isNaN(values[r]!)) continue;
     loadRow(p.data, r * size, row.logP, row.p, set.inverseTemperature, true);
     const best = tokens.subarray(r * k, r * k + k);
-    for (let id = 0; id < size; id++) insert(best, Math.min(id, k), id, row.logP);
-    for (const [i, id] of best.entries()) {
-      logprobs[r * k + i] = row.logP[id]!;
-      row.p[id] = 0;
-    }
-    let rest = 0;
-    for (let id = 0; id < size; id++) rest += row.p[id]!;
-    tail[r] = Math.log(rest);
+    // By the numbers as given: their log-probabilities may be equal where they are not.
+    const scores = p.data.subarray(r * size, (r + 1) * size);
+    for (let id = 0; id < size; id++) insert(best, Math.min(id, k), id, scores);
+    for (const [i, id] of best.entries()) logprobs[r * k + i] = row.logP[id]!;
+    tail[r] = takeOut(row, best).log;
   }
   const shape = [...outer, k];
   return topK({ data: tokens, shape }, { data: logprobs, shape }, { tail: { data: tail, shape: outer } });
 }
 
-/** Puts `id` where it belongs among the `filled` best so far, if anywhere; the last one falls out when there is no room. */
-function insert(best: Int32Array, filled: number, id: number, score: Float64Array): void {
+/** Inserts `id` among the `filled` best so far if it belongs there, and drops the last one when there is no room. */
+function insert(best: Int32Array, filled: number, id: number, score: Float32Array): void {
   let at = filled;
   while (at > 0 && score[id]! > score[best[at - 1]!]!) at--;
   if (at === best.length) return;
