@@ -27,7 +27,7 @@ export async function measureDrift(
   model: Pick<VocabularyModel, "distributions">,
   reference: Pick<VocabularyModel, "distributions">,
   data: readonly Datum[],
-  direction: Direction = "reverse",
+  direction: Direction = "q||p",
 ): Promise<DriftMeasured> {
   const total = totalWeight(data);
   const measure = { cross_entropy: 0, drift: 0 };

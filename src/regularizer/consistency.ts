@@ -1,16 +1,16 @@
+import { parseDirection } from "../divergence/direction.ts";
 import { klDivergence } from "../divergence/kl-divergence.ts";
-import type { SamplingClient } from "../model/contract.ts";
-import { liveReference } from "../reference/base.ts";
+import { liveReference, type ReferenceModel } from "../reference/base.ts";
 import { type View, viewOf } from "./augmentation.ts";
 import type { Regularizer } from "./contract.ts";
-import { directionTo, formulaOf, type ViewDirection } from "./direction.ts";
+import { formulaOf, type ViewDirection } from "./direction.ts";
 import { checkSettings, type Measure, positionLoss } from "./position-loss.ts";
 import { DIVERGENCE_DEFAULTS, type DivergenceSettings, divergenceSettings, measureBy } from "./reference-options.ts";
 
 /** Settings of `Consistency`. */
 export interface ConsistencyOptions extends DivergenceSettings {
   /** A sampler over the weights as they are: `client.sampler("current")`. */
-  readonly model: SamplingClient;
+  readonly model: ReferenceModel;
   /** The change that should not matter, such as `tokenReplacement({ rate: 0.1 })`. */
   readonly view: View;
   /** Seed of the views; they differ from step to step. Default 1. */
@@ -54,7 +54,7 @@ export class Consistency implements Regularizer {
 
   constructor(options: ConsistencyOptions) {
     const { model, view, seed = CONSISTENCY_DEFAULTS.seed, symmetric = CONSISTENCY_DEFAULTS.symmetric } = options;
-    const direction = directionTo("view", options.direction ?? CONSISTENCY_DEFAULTS.direction);
+    const direction = parseDirection(options.direction ?? CONSISTENCY_DEFAULTS.direction, "model", "view");
     const settings = divergenceSettings(options);
     const measure: Measure = {
       what: "consistency",

@@ -36,20 +36,20 @@ export function explainNonFinite({ datum, span, row, p, q, formula, direction, d
     const broken = outcomes.find((outcome) => Number.isNaN(outcome[side]));
     if (broken) return `the log-probabilities of ${whose} hold NaN at ${where}, ${broken.name}: expected numbers`;
   }
-  const [over, under] = direction === "forward" ? (["p", "q"] as const) : (["q", "p"] as const);
-  const [holder, denier] = direction === "forward" ? ["the model", "the reference"] : ["the reference", "the model"];
+  const [over, under] = direction === "p||q" ? (["p", "q"] as const) : (["q", "p"] as const);
+  const [holder, denier] = direction === "p||q" ? ["the model", "the reference"] : ["the reference", "the model"];
   const impossible = outcomes.find(
     (outcome) => outcome[under] === Number.NEGATIVE_INFINITY && outcome[over] > Number.NEGATIVE_INFINITY,
   );
   if (!direction || !impossible) return `${formula} is not a finite number at ${where}`;
   // Smoothing touches the reference alone.
   const remedy =
-    direction === "forward"
+    direction === "p||q"
       ? "set epsilon to smooth the reference, or clip to cap each row"
       : "set clip to cap each row";
   return (
     `${formula} is infinite at ${where}: ${holder} gives ${impossible.name} the probability ${Math.exp(impossible[over]).toPrecision(3)}, ` +
-    `${denier} (${direction === "forward" ? description : "log-probability −∞"}) none; ${remedy}`
+    `${denier} (${direction === "p||q" ? description : "log-probability −∞"}) none; ${remedy}`
   );
 }
 

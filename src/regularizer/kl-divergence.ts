@@ -1,6 +1,7 @@
+import { parseDirection } from "../divergence/direction.ts";
 import { klDivergence } from "../divergence/kl-divergence.ts";
 import { resolveReference } from "../reference/resolve.ts";
-import { directionTo, formulaOf, type ReferenceDirection } from "./direction.ts";
+import { formulaOf, type ReferenceDirection } from "./direction.ts";
 import { PositionRegularizer } from "./position-regularizer.ts";
 import {
   DIVERGENCE_DEFAULTS,
@@ -53,7 +54,7 @@ export const KL_DIVERGENCE_DEFAULTS = {
 export class KLDivergence extends PositionRegularizer {
   constructor(options: KLDivergenceOptions) {
     const { symmetric = KL_DIVERGENCE_DEFAULTS.symmetric, name = "kl_divergence" } = options;
-    const direction = directionTo("reference", options.direction ?? KL_DIVERGENCE_DEFAULTS.direction);
+    const direction = parseDirection(options.direction ?? KL_DIVERGENCE_DEFAULTS.direction, "model", "reference");
     super({
       ...divergenceSettings(options),
       name,

@@ -32,10 +32,13 @@ export async function inParts(
   return { loss: value, gradient, metrics, positions: positions && joined(data, positions) };
 }
 
+/** A loss of a kind of its own, under way. */
+type Opened<Own> = Pick<OpenLoss, "add"> & { end(): Own };
+
 /** The same, as the loss measured it. */
 export async function measuredInParts<Own extends Measured>(
   loss: {
-    begin(...args: Parameters<Loss["begin"]>): Promise<OpenLoss & { end(): Own }> | (OpenLoss & { end(): Own });
+    begin(...args: Parameters<Loss["begin"]>): Promise<Opened<Own>> | Opened<Own>;
   },
   data: readonly Datum[],
   logprobs: readonly Tensor[],
@@ -52,7 +55,7 @@ export async function measuredInParts<Own extends Measured>(
     await open.add({ spans, logprobs: cut }, { gradient, scale: into.scale });
     for (const { data } of cut) data.fill(Number.NaN);
   }
-  return Object.assign({ gradient: into.gradient }, open.end());
+  return { ...open.end(), gradient: into.gradient };
 }
 
 export function zerosLike(tensors: readonly Tensor[]): Tensor[] {
