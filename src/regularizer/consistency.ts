@@ -1,11 +1,10 @@
-import { parseDirection } from "../divergence/direction.ts";
-import { klDivergence } from "../divergence/kl-divergence.ts";
+import { withDefaults } from "../common/defaults.ts";
 import { liveReference, type ReferenceModel } from "../reference/base.ts";
 import { type View, viewOf } from "./augmentation.ts";
 import type { Regularizer } from "./contract.ts";
-import { formulaOf, type ViewDirection } from "./direction.ts";
-import { checkSettings, type Measure, positionLoss } from "./position-loss.ts";
-import { DIVERGENCE_DEFAULTS, type DivergenceSettings, divergenceSettings, measureBy } from "./reference-options.ts";
+import { measureKL, type ViewDirection } from "./direction.ts";
+import { checkSettings, positionLoss } from "./position-loss.ts";
+import { DIVERGENCE_DEFAULTS, type DivergenceSettings, divergenceSettings } from "./reference-options.ts";
 
 /** Settings of `Consistency`. */
 export interface ConsistencyOptions extends DivergenceSettings {
@@ -53,16 +52,11 @@ export class Consistency implements Regularizer {
   readonly begin: Regularizer["begin"];
 
   constructor(options: ConsistencyOptions) {
-    const { model, view, seed = CONSISTENCY_DEFAULTS.seed, symmetric = CONSISTENCY_DEFAULTS.symmetric } = options;
-    const direction = parseDirection(options.direction ?? CONSISTENCY_DEFAULTS.direction, "model", "view");
+    const { model, view } = options;
+    const { seed, ...given } = withDefaults(CONSISTENCY_DEFAULTS, options);
     const settings = divergenceSettings(options);
-    const measure: Measure = {
-      what: "consistency",
-      metric: "consistency",
-      prefix: "consistency",
-      ...formulaOf(direction, symmetric, "view"),
-      prepare: measureBy(klDivergence, { direction, symmetric }),
-    };
+    const names = { what: "consistency", metric: "consistency", prefix: "consistency" };
+    const measure = measureKL(names, "view", given);
     checkSettings(measure.what, settings);
     const reference = liveReference(model, "a view of the text");
     this.name = options.name ?? "consistency";

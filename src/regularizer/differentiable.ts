@@ -50,7 +50,7 @@ export function differentiable<Array>({ fn, ...options }: DifferentiableOptions<
         checkNormalized("p", p, row);
         if (references) checkNormalized("q", references[i]!, row);
       }
-      return pick(found, places[i]!, counted[i]!, p, how);
+      return pick(found, places[i]!, spans[i]!.from, counted[i]!, p, how);
     };
   });
 }
@@ -143,6 +143,7 @@ function startsOf(counted: readonly (readonly number[])[]): number[] {
 function pick(
   { values, gradient }: Found,
   start: number,
+  from: number,
   counted: readonly number[],
   p: Tensor,
   { weights, totalWeight, addTo }: SpanOptions,
@@ -158,7 +159,7 @@ function pick(
     if (factor === 0) continue;
     const own = gradient.subarray((start + k) * size, (start + k + 1) * size);
     if (Number.isFinite(value) && !own.every(Number.isFinite)) {
-      throw new RangeError(`the gradient of row ${row} is not finite, though its value is ${value}`);
+      throw new RangeError(`the gradient at position ${from + row} is not finite, though its value is ${value}`);
     }
     const to = addTo.gradient.data.subarray(row * size, (row + 1) * size);
     for (const [k, g] of own.entries()) to[k]! += factor * g;

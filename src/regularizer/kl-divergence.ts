@@ -1,12 +1,10 @@
-import { parseDirection } from "../divergence/direction.ts";
-import { klDivergence } from "../divergence/kl-divergence.ts";
+import { withDefaults } from "../common/defaults.ts";
 import { resolveReference } from "../reference/resolve.ts";
-import { formulaOf, type ReferenceDirection } from "./direction.ts";
+import { measureKL, type ReferenceDirection } from "./direction.ts";
 import { PositionRegularizer } from "./position-regularizer.ts";
 import {
   DIVERGENCE_DEFAULTS,
   divergenceSettings,
-  measureBy,
   type ReferenceDivergenceOptions,
 } from "./reference-options.ts";
 
@@ -53,20 +51,13 @@ export const KL_DIVERGENCE_DEFAULTS = {
  */
 export class KLDivergence extends PositionRegularizer {
   constructor(options: KLDivergenceOptions) {
-    const { symmetric = KL_DIVERGENCE_DEFAULTS.symmetric, name = "kl_divergence" } = options;
-    const direction = parseDirection(options.direction ?? KL_DIVERGENCE_DEFAULTS.direction, "model", "reference");
+    const { direction, symmetric } = withDefaults(KL_DIVERGENCE_DEFAULTS, options);
     super({
       ...divergenceSettings(options),
-      name,
+      name: options.name ?? "kl_divergence",
       weight: KL_DIVERGENCE_DEFAULTS.weight,
       reference: resolveReference(options),
-      measure: {
-        what: "KL divergence",
-        metric: "kl_divergence",
-        prefix: "kl",
-        ...formulaOf(direction, symmetric, "reference"),
-        prepare: measureBy(klDivergence, { direction, symmetric }),
-      },
+      measure: measureKL({ what: "KL divergence", metric: "kl_divergence", prefix: "kl" }, "reference", { direction, symmetric }),
     });
   }
 }

@@ -177,8 +177,17 @@ function checkModel(what: string, batch: readonly Item[], { spans, logprobs }: P
  * @throws UserError
  */
 export function checkSettings(what: string, given: Parameters<typeof settings>[0]): void {
+  checked(what, () => settings(given));
+}
+
+/**
+ * What `read` makes of settings.
+ *
+ * @throws UserError that says whose settings they are.
+ */
+export function checked<T>(what: string, read: () => T): T {
   try {
-    settings(given);
+    return read();
   } catch (cause) {
     throw new UserError(`${what}: ${(cause as Error).message}`, { cause });
   }

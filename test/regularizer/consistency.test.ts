@@ -1,10 +1,17 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createRandom } from "../../src/common/random.ts";
-import { type Datum, rowCount, sliceRows, totalWeight } from "../../src/data/datum.ts";
+import { type Datum, rowCount } from "../../src/data/datum.ts";
 import { logSoftmax, type Tensor } from "../../src/divergence/index.ts";
-import { Consistency, type ConsistencyOptions, tokenDropout, tokenReplacement } from "../../src/regularizer/index.ts";
+import {
+  Consistency,
+  type ConsistencyOptions,
+  compute,
+  tokenDropout,
+  tokenReplacement,
+} from "../../src/regularizer/index.ts";
 import * as oracle from "../divergence/oracle.ts";
+import { inParts, shuffledParts } from "../loss/in-parts.ts";
 import { datumOf } from "./datums.ts";
 import { DATA, expectDefined, MODEL, REFERENCE, SIZE } from "./rows.ts";
 
@@ -36,7 +43,7 @@ describe("Consistency", () => {
 
   test.each([
     ["KL(view‖model), the default", {}, (p: number[], q: number[]) => oracle.kl(q, p)],
-    ["KL(model‖view)", { direction: "forward" }, oracle.kl],
+    ["KL(model‖view)", { direction: "model||view" }, oracle.kl],
     ["Jensen–Shannon", { symmetric: true }, oracle.jensenShannon],
   ] as const)(
     "%s: the distributions of the view are the target, and get no gradient",
@@ -59,7 +66,7 @@ describe("Consistency", () => {
     const data = [text([1, 2, 3, 0, 2, 3, 1, 0, 2, 1])];
     const logprobs = await model.distributions(data);
     const loss = async (step: number, seed = 1) =>
-      (await compute(consistency({ seed }), data, logprobs, { step })).loss;
+      (await compute(consistency({ seed }), data, logprobs, { number: step })).loss;
     expect(await loss(1)).toBe(await loss(1));
     expect(new Set([await loss(1), await loss(2), await loss(3), await loss(1, 2)]).size).toBe(4);
     expect((await compute(consistency(), data, logprobs)).loss).toBe(await loss(1));
@@ -75,14 +82,14 @@ describe("Consistency", () => {
     expect(model.looks - before).toBe(2);
   });
 
-  test("neither company, padding nor cutting changes a view", async () => {
+  test("neither company, padding nor the parts of a batch change a view", async () => {
     const tokens = fc.array(fc.integer({ min: 0, max: 5 }), { minLength: 2, maxLength: 8 });
     const texts = fc.array(tokens, { minLength: 1, maxLength: 3 });
     await fc.assert(
-      fc.asyncProperty(texts, fc.boolean(), fc.integer({ min: 1, max: 99 }), async (all, drop, step) => {
+      fc.asyncProperty(texts, fc.boolean(), fc.integer({ min: 1, max: 99 }), async (all, drop, number) => {
         const view = drop ? tokenDropout({ rate: 0.4 }) : tokenReplacement({ rate: 0.4 });
         const regularizer = consistency({ view });
-        const random = createRandom(step);
+        const random = createRandom(number);
         const data = all.map((each) =>
           text(
             each,
@@ -90,21 +97,9 @@ describe("Consistency", () => {
           ),
         );
         const logprobs = await model.distributions(data);
-        const options = { step, totalWeight: totalWeight(data) };
-        const whole = await compute(regularizer, data, logprobs, options);
-        let [loss, slopes] = [0, [] as number[]];
-        for (const [i, datum] of data.entries()) {
-          const cut = 1 + Math.floor(random() * (rowCount(datum) - 1));
-          for (const [from, to] of [
-            [0, cut],
-            [cut, rowCount(datum)],
-          ] as const) {
-            const rows = { data: logprobs[i]!.data.subarray(from * SIZE, to * SIZE), shape: [to - from, SIZE] };
-            const part = await compute(regularizer, [sliceRows(datum, from, to)], [rows], options);
-            loss += part.loss;
-            slopes.push(...part.gradient[0]!.data);
-          }
-        }
+        const whole = await compute(regularizer, data, logprobs, { number });
+        const { loss, gradient } = await inParts(regularizer, data, logprobs, shuffledParts(data, number), { step: { number } });
+        const slopes = gradient.flatMap(({ data }) => [...data]);
         expect(loss).toBeCloseTo(whole.loss, 6);
         for (const [k, slope] of whole.gradient.flatMap(({ data }) => [...data]).entries())
           expect(slopes[k]).toBeCloseTo(slope, 6);
@@ -113,7 +108,7 @@ describe("Consistency", () => {
     );
   });
 
-  test("rows that a view takes the meaning from count as 0", async () => {
+  test("positions that a view takes the meaning from count nowhere, also not in the mean", async () => {
     const blind = (datum: Datum): Datum => ({
       ...datum,
       lossInputs: {
@@ -121,21 +116,27 @@ describe("Consistency", () => {
         weights: { data: new Float32Array(rowCount(datum)), shape: [rowCount(datum)] },
       },
     });
-    const { loss, metrics } = await compute(new Consistency({ ...fixed, view: blind }), DATA, MODEL);
+    const { loss } = await compute(new Consistency({ ...fixed, view: blind }), DATA, MODEL);
     expect(loss).toBe(0);
-    expect(metrics).toEqual({ consistency: 0 });
-    const first = (datum: Datum): Datum => (datum === DATA[0] ? blind(datum) : datum);
-    const one = await compute(new Consistency({ ...fixed, view: first }), DATA, MODEL);
-    const both = await compute(new Consistency(fixed), DATA, MODEL);
-    expect(one.gradient[1]).toEqual(both.gradient[1]);
+    const first = (datum: Datum): Datum => (datum.source === DATA[0]!.source ? blind(datum) : datum);
+    const known = {
+      distributions: async (data: readonly Datum[]) =>
+        data.map(({ source }) => REFERENCE[DATA.findIndex((datum) => datum.source === source)]!),
+    };
+    const one = await compute(new Consistency({ model: known, view: first }), DATA, MODEL);
+    const alone = await compute(new Consistency({ model: known, view: first }), [DATA[1]!], [MODEL[1]!]);
+    expect(one.loss).toBeCloseTo(alone.loss, 6);
+    expect(one.gradient[1]).toEqual(alone.gradient[0]);
     expect(one.gradient[0]!.data.every((slope) => slope === 0)).toBe(true);
   });
 
   test("what is wrong is said", async () => {
-    expect(() => consistency({ direction: "back" as "forward" })).toThrow('consistency: direction is "back"');
-    const shorter = (datum: Datum) => sliceRows(datum, 0, 1);
+    expect(() => consistency({ direction: "back" as "forward" })).toThrow(
+      'consistency: direction is "back", expected "model||view" (alias "forward") or "view||model" (alias "reverse")',
+    );
+    const shorter = (datum: Datum) => datumOf([1], { source: datum.source! });
     await expect(compute(new Consistency({ ...fixed, view: shorter }), DATA, MODEL)).rejects.toThrow(
-      "the view of train.jsonl:1 has 1 rows, expected its 3: change modelInput, positions and weights, not the targets",
+      "the view of train.jsonl:1 must keep the datum's 3 target positions, found 1",
     );
     const failing = { distributions: () => Promise.reject(new Error("the model is gone")) };
     await expect(compute(consistency({ model: failing }), DATA, MODEL)).rejects.toThrow("the model is gone");
@@ -162,7 +163,7 @@ describe.each([
     expect(long.lossInputs.weights.data.every((weight) => weight === 1)).toBe(true);
   });
 
-  test("every row that counts has last read the token that it read before", () => {
+  test("every position that counts has last read the token that it read before", () => {
     const { modelInput, lossInputs } = make({ rate: 0.3 })(long, createRandom(2));
     for (const [row, weight] of lossInputs.weights.data.entries()) {
       if (weight > 0) expect(modelInput[lossInputs.positions?.data[row] ?? row]).toBe(row);

@@ -345,7 +345,7 @@ describe("a reference that does not fit is refused, naming the datum", () => {
     await expect(compute(new KLDivergence({ computeReference: () => [q] }), DATA, MODEL)).rejects.toThrow(
       "the reference (computeReference) returned 1 tensors for 2 datums",
     );
-    await expect(compute(regularizer(), DATA, [p])).rejects.toThrow("was given log-probabilities of 1 datums for 2");
+    await expect(compute(regularizer(), DATA, [p])).rejects.toThrow("found log-probabilities of 1 datums for 2");
     await expect(compute(new KLDivergence({ referenceLogprobs: q }), [datumOf([1])], [p])).rejects.toThrow(
       "the datum has 1 target tokens",
     );
@@ -354,7 +354,7 @@ describe("a reference that does not fit is refused, naming the datum", () => {
   test("NaN of the model is told apart from NaN of the reference", async () => {
     const broken = { data: p.data.map((x, i) => (i === 5 ? Number.NaN : x)), shape: p.shape };
     await expect(compute(regularizer({ referenceLogprobs: q }), [DATA[0]!], [broken])).rejects.toThrow(
-      "the log-probabilities of the model hold NaN at datum 0 (train.jsonl:1), row 1 (position 1), token 1",
+      "the log-probabilities of the model hold NaN at datum 0 (train.jsonl:1), position 1 (after token 1 of the input), token 1",
     );
   });
 
@@ -380,7 +380,7 @@ describe("invalid settings are refused at construction", () => {
     expect(() => new KLDivergence({})).toThrow(
       /no reference distribution is given: .*referenceLogprobs.*referenceField.*computeReference/,
     );
-    expect(() => regularizer({ referenceField: "base" })).toThrow("referenceLogprobs and referenceField are given");
+    expect(() => regularizer({ referenceField: "base" })).toThrow("referenceLogprobs and referenceField are set, expected one reference");
   });
 });
 
@@ -406,7 +406,7 @@ describe("a reference known at k tokens", () => {
     expect(whole.metrics).not.toHaveProperty("kl_coverage");
   });
 
-  test("coverage is the weighted mean of Σq, and that of parts adds up", async () => {
+  test("coverage is the weighted mean of Σq, also of a batch in parts", async () => {
     const kl = new KLDivergence({ reference: computedReference(async () => known(2)) });
     const expected = WEIGHTS.flatMap((weights, d) =>
       weights.map((weight, r) => {
@@ -414,7 +414,8 @@ describe("a reference known at k tokens", () => {
         return (weight * (best[0]! + best[1]!)) / 3.5;
       }),
     );
-    expect(parts[0]!.metrics.kl_coverage! + parts[1]!.metrics.kl_coverage!).toBeCloseTo(
+    const { metrics } = await inParts(kl, DATA, MODEL, datumByDatum(DATA));
+    expect(metrics.kl_coverage).toBeCloseTo(
       expected.reduce((a, b) => a + b),
       6,
     );
@@ -433,7 +434,8 @@ describe("a reference known at k tokens", () => {
     );
     const reference = computedReference(async () => [sure]);
     const model = logSoftmax(oracle.matrix([[0, 0, 0, 0]]));
-    await expect(compute(new KLDivergence({ reference }), [datumOf([1])], [model])).rejects.toThrow(
+    const kl = new KLDivergence({ reference, direction: "model||reference" });
+    await expect(compute(kl, [datumOf([1])], [model])).rejects.toThrow(
       "the model gives the tokens outside its top-k the probability 0.750",
     );
   });

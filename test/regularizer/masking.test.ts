@@ -1,7 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { createRandom } from "../../src/common/random.ts";
-import { type Datum, rowCount, sliceRows, totalWeight } from "../../src/data/datum.ts";
+import type { Datum } from "../../src/data/datum.ts";
 import { logSoftmax, type Tensor } from "../../src/divergence/index.ts";
 import { crossEntropyLoss } from "../../src/loss/cross-entropy.ts";
 import {
@@ -10,9 +9,8 @@ import {
   excludeTokens,
   JensenShannon,
   KLDivergence,
-  type MeasuredPart,
-  reportOf,
 } from "../../src/regularizer/index.ts";
+import { measuredInParts, shuffledParts, whole } from "../loss/in-parts.ts";
 import { datumOf } from "./datums.ts";
 
 /** @file What does not count changes nothing, and neither does how a batch is split: in value, gradient and every metric. */
@@ -45,12 +43,13 @@ function build(rows: readonly Row[]): { datum: Datum; logprobs: Tensor } {
 }
 
 /** Everything that a step makes of a batch that comes in parts. */
-async function measure(batch: readonly Datum[], parts: readonly { data: Datum[]; logprobs: Tensor[] }[]) {
+async function measure({ data, logprobs }: Batch, parts = whole(data)) {
   const composition = compose([
+    { regularizer: { name: "task", ...crossEntropyLoss() }, weight: 1 },
     { regularizer: new KLDivergence({ name: "forward", referenceField: "base", clip: 2 }), weight: 0.5 },
     {
       regularizer: excludeTokens(
-        new KLDivergence({ name: "reverse", referenceField: "base", direction: "reverse" }),
+        new KLDivergence({ name: "reverse", referenceField: "base", direction: "model||reference" }),
         [0, 3],
       ),
       weight: 2,
@@ -59,22 +58,23 @@ async function measure(batch: readonly Datum[], parts: readonly { data: Datum[];
     { regularizer: new JensenShannon({ referenceField: "base" }), weight: 0 },
     { regularizer: new Entropy(), weight: 0.3 },
   ]);
-  const shared = { totalWeight: totalWeight(batch), batch };
-  const measured: MeasuredPart[] = [];
-  const gradient: number[] = [];
-  let loss = 0;
-  for (const { data, logprobs } of parts) {
-    const task = crossEntropyLoss(data, logprobs, shared);
-    const penalty = await composition.compute(data, logprobs, {
-      ...shared,
-      addTo: { gradient: task.gradient, scale: 1 },
-      report: { taskGradient: task.gradient },
-    });
-    loss += task.loss + penalty.loss;
-    measured.push({ data, metrics: { ...task.metrics, ...penalty.metrics }, rows: penalty.rows });
-    gradient.push(...task.gradient.flatMap(({ data }) => [...data]));
-  }
-  return { loss, gradient, metrics: reportOf(measured) };
+  const { value, gradient, members } = await measuredInParts(composition, data, logprobs, parts, {
+    step: { full: true },
+  });
+  const metrics = Object.entries(members).flatMap(([name, { metrics, logit_grad_norm }]) => [
+    ...Object.entries(metrics).map(([metric, number]) => [`${name}/${metric}`, number] as const),
+    [`${name}/logit_grad_norm`, logit_grad_norm!] as const,
+  ]);
+  return {
+    loss: value,
+    metrics: Object.fromEntries(metrics),
+    gradient: gradient.flatMap(({ data }) => [...data]),
+  };
+}
+
+interface Batch {
+  readonly data: readonly Datum[];
+  readonly logprobs: readonly Tensor[];
 }
 
 type Measured = Awaited<ReturnType<typeof measure>>;
@@ -96,7 +96,7 @@ const row = fc.record({
 });
 const rowsOfBatch = fc.array(fc.array(row, { minLength: 1, maxLength: 5 }), { minLength: 1, maxLength: 4 });
 
-const whole = (rows: readonly (readonly Row[])[]) => {
+const batchOf = (rows: readonly (readonly Row[])[]): Batch => {
   const built = rows.map(build);
   return { data: built.map(({ datum }) => datum), logprobs: built.map(({ logprobs }) => logprobs) };
 };
@@ -105,22 +105,8 @@ describe("nothing changes", () => {
   test("when a batch comes in parts, cut anywhere", async () => {
     await fc.assert(
       fc.asyncProperty(rowsOfBatch, fc.integer({ min: 1, max: 1000 }), async (rows, seed) => {
-        const { data, logprobs } = whole(rows);
-        const random = createRandom(seed);
-        // One row to a part, or some, and the parts of one datum need not stay together.
-        const parts: { data: Datum[]; logprobs: Tensor[] }[] = [{ data: [], logprobs: [] }];
-        for (const [i, datum] of data.entries()) {
-          for (let from = 0; from < rowCount(datum); ) {
-            const to = Math.min(rowCount(datum), from + 1 + Math.floor(3 * random()));
-            if (random() < 0.5) parts.push({ data: [], logprobs: [] });
-            const part = parts.at(-1)!;
-            part.data.push(sliceRows(datum, from, to));
-            const cut = logprobs[i]!.data.subarray(from * VOCABULARY, to * VOCABULARY);
-            part.logprobs.push({ data: cut, shape: [to - from, VOCABULARY] });
-            from = to;
-          }
-        }
-        expectSame(await measure(data, parts), await measure(data, [{ data, logprobs }]));
+        const batch = batchOf(rows);
+        expectSame(await measure(batch, shuffledParts(batch.data, seed)), await measure(batch));
       }),
       { numRuns: 60 },
     );
@@ -130,12 +116,12 @@ describe("nothing changes", () => {
     const padding: Row = { target: 1, weight: 0, p: [1, 2, 3, 4, 5], q: [5, 4, 3, 2, 1] };
     await fc.assert(
       fc.asyncProperty(rowsOfBatch, fc.array(fc.nat(3)), async (rows, counts) => {
-        const plain = whole(rows);
-        const padded = whole([
+        const plain = batchOf(rows);
+        const padded = batchOf([
           ...rows.map((each, i) => [...each, ...Array.from({ length: counts[i] ?? 0 }, () => padding)]),
           [padding],
         ]);
-        const [found, expected] = await Promise.all([plain, padded].map((each) => measure(each.data, [each])));
+        const [found, expected] = await Promise.all([plain, padded].map((each) => measure(each)));
         const real = found!.gradient;
         let at = 0;
         const kept = rows.flatMap((each, i) => {
@@ -154,8 +140,8 @@ describe("nothing changes", () => {
   test("when the order of the data is another", async () => {
     await fc.assert(
       fc.asyncProperty(rowsOfBatch, async (rows) => {
-        const [there, back] = [whole(rows), whole([...rows].reverse())];
-        const [one, other] = [await measure(there.data, [there]), await measure(back.data, [back])];
+        const [there, back] = [batchOf(rows), batchOf([...rows].reverse())];
+        const [one, other] = [await measure(there), await measure(back)];
         expectSame({ ...other, gradient: [] }, { ...one, gradient: [] });
       }),
       { numRuns: 30 },
@@ -166,8 +152,8 @@ describe("nothing changes", () => {
 test("a row of weight 2 is that row twice, in every metric", async () => {
   const one: Row = { target: 1, weight: 1, p: [1, 0, 0, 2, 0], q: [0, 1, 0, 0, 2] };
   const two: Row = { target: 2, weight: 1, p: [0, 3, 0, 0, 1], q: [0, 2, 1, 0, 0] };
-  const [heavy, twice] = [whole([[{ ...one, weight: 2 }, two]]), whole([[one, one, two]])];
-  const [found, expected] = [await measure(heavy.data, [heavy]), await measure(twice.data, [twice])];
+  const [heavy, twice] = [batchOf([[{ ...one, weight: 2 }, two]]), batchOf([[one, one, two]])];
+  const [found, expected] = [await measure(heavy), await measure(twice)];
   for (const [name, value] of Object.entries(expected.metrics)) {
     // Norms are of gradients per row, and twice the row has twice the rows.
     if (!/grad_norm|cosine/.test(name)) expect(found.metrics[name], name).toBeCloseTo(value, 5);

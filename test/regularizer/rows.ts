@@ -1,7 +1,7 @@
 import { expect } from "vitest";
 import type { Datum } from "../../src/data/datum.ts";
 import { logSoftmax, type Tensor } from "../../src/divergence/index.ts";
-import type { Regularizer } from "../../src/regularizer/index.ts";
+import { compute, type Regularizer } from "../../src/regularizer/index.ts";
 import * as oracle from "../divergence/oracle.ts";
 import { datumOf } from "./datums.ts";
 
@@ -59,7 +59,7 @@ export async function expectDefined(
     readonly weights?: readonly (readonly number[])[];
   },
 ): Promise<void> {
-  const { loss, metrics, gradient } = await compute(regularizer, DATA, MODEL, {});
+  const { loss, metrics, gradient } = await compute(regularizer, DATA, MODEL);
   const values: number[] = [];
   let mean = 0;
   let norm = 0;

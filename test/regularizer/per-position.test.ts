@@ -2,17 +2,19 @@ import { spawnSync } from "node:child_process";
 import { numpy as np } from "@jax-js/jax";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { totalWeight } from "../../src/data/datum.ts";
 import { logSoftmax, selectTopK, tensor } from "../../src/divergence/index.ts";
+import { computedReference } from "../../src/reference/index.ts";
 import {
-  type CustomRow,
   compose,
-  customRegularizer,
+  compute,
   differentiable,
   KLDivergence,
+  type Position,
+  perPosition,
   type Regularizer,
 } from "../../src/regularizer/index.ts";
 import * as oracle from "../divergence/oracle.ts";
+import { inParts, shuffledParts } from "../loss/in-parts.ts";
 import { datumOf } from "./datums.ts";
 import { DATA, type Definition, descend, expectDefined, MODEL, REFERENCE, SIZE, TOTAL } from "./rows.ts";
 
@@ -21,10 +23,10 @@ const squares: Definition = (p, q) => p.reduce((sum, x, i) => sum + Math.log(x /
 const sumOfSquares = (p: readonly number[]) => p.reduce((sum, x) => sum + x * x, 0);
 
 const closedForm = (options = {}) =>
-  customRegularizer({
+  perPosition({
     name: "squares",
     referenceLogprobs: REFERENCE,
-    compute: ({ logP, logQ }) => ({
+    measure: ({ logP, logQ }) => ({
       value: logP.reduce((sum, x, i) => sum + (x - logQ[i]!) ** 2, 0) / logP.length,
       gradient: logP.map((x, i) => (2 * (x - logQ[i]!)) / logP.length),
     }),
@@ -64,7 +66,7 @@ describe.each(BOTH)("%s", (_, make, digits) => {
     );
   });
 
-  test("rows that do not count, whatever they hold, and parts of a batch change nothing", async () => {
+  test("positions that do not count, whatever they hold, and parts of a batch change nothing", async () => {
     const row = fc.record({
       weight: fc.constantFrom(0, 0.5, 1, 2),
       p: fc.array(fc.integer({ min: -2, max: 2 }), { minLength: SIZE, maxLength: SIZE }),
@@ -72,7 +74,7 @@ describe.each(BOTH)("%s", (_, make, digits) => {
     });
     const rows = fc.array(fc.array(row, { minLength: 1, maxLength: 4 }), { minLength: 1, maxLength: 3 });
     await fc.assert(
-      fc.asyncProperty(rows, async (batch) => {
+      fc.asyncProperty(rows, fc.nat(), async (batch, seed) => {
         const built = batch.map((rows) => {
           const side = (side: "p" | "q") => logSoftmax(oracle.matrix(rows.map((row) => row[side])));
           const [p, q] = [side("p"), side("q")];
@@ -84,19 +86,11 @@ describe.each(BOTH)("%s", (_, make, digits) => {
         });
         const regularizer = make({ referenceLogprobs: undefined, referenceField: "base" });
         const data = built.map(({ datum }) => datum);
-        const whole = await compute(
-          regularizer,
-          data,
-          built.map(({ p }) => p),
-        );
-        const total = totalWeight(data);
-        let loss = 0;
-        for (const [i, { datum, p }] of built.entries()) {
-          const part = await compute(regularizer, [datum], [p], { totalWeight: total });
-          loss += part.loss;
-          for (const [k, slope] of part.gradient[0]!.data.entries())
-            expect(slope).toBeCloseTo(whole.gradient[i]!.data[k]!, 5);
-        }
+        const logprobs = built.map(({ p }) => p);
+        const whole = await compute(regularizer, data, logprobs);
+        const { loss, gradient } = await inParts(regularizer, data, logprobs, shuffledParts(data, seed));
+        for (const [i, { data: slopes }] of gradient.entries())
+          for (const [k, slope] of slopes.entries()) expect(slope).toBeCloseTo(whole.gradient[i]!.data[k]!, 5);
         expect(loss).toBeCloseTo(whole.loss, 5);
         for (const [i, list] of batch.entries()) {
           for (const [r, { weight }] of list.entries()) {
@@ -126,11 +120,11 @@ describe.each(BOTH)("%s", (_, make, digits) => {
   });
 
   test("what is wrong is said", async () => {
-    expect(() => make({ referenceField: "base" })).toThrow("referenceLogprobs and referenceField are given");
+    expect(() => make({ referenceField: "base" })).toThrow("referenceLogprobs and referenceField are set, expected one reference");
     await expect(compute(make(), DATA, [MODEL[1]!, MODEL[0]!])).rejects.toThrow(
       "shape mismatch in squares, datum 0 (train.jsonl:1): model log-probabilities [2, 4]",
     );
-    const known = { resolve: async () => REFERENCE.map((q) => selectTopK(q, 2)), description: "top 2" };
+    const known = computedReference(async () => REFERENCE.map((q) => selectTopK(q, 2)));
     await expect(compute(make({ referenceLogprobs: undefined, reference: known }), DATA, MODEL)).rejects.toThrow(
       "the reference of datum 0 (train.jsonl:1) knows its most probable tokens only, expected the whole vocabulary: give one that does, such as the base",
     );
@@ -138,26 +132,26 @@ describe.each(BOTH)("%s", (_, make, digits) => {
     const even = oracle.logprobs([[0.25, 0.25, 0.25, 0.25]]);
     const [datum] = [datumOf([1], { source: "train.jsonl:9" })];
     await expect(compute(make({ referenceLogprobs: impossible }), [datum], [even])).rejects.toThrow(
-      "squares is not a finite number at datum 0 (train.jsonl:9), row 0 (position 0)",
+      "squares is not a finite number at datum 0 (train.jsonl:9), position 0 (after token 0 of the input)",
     );
     const unnormalized = tensor([0, 0, 0, 0], [1, 4]);
     await expect(compute(make({ referenceLogprobs: even }), [datum], [unnormalized])).rejects.toThrow(
-      "the model's log-probabilities, datum 0 (train.jsonl:9), row 0: the probabilities sum to 4, expected 1",
+      "the model's log-probabilities, datum 0 (train.jsonl:9), position 0: the probabilities sum to 4, expected 1",
     );
     await expect(compute(make({ referenceLogprobs: unnormalized }), [datum], [even])).rejects.toThrow(
-      "the reference (referenceLogprobs), datum 0 (train.jsonl:9), row 0: the probabilities sum to 4, expected 1",
+      "the reference (referenceLogprobs), datum 0 (train.jsonl:9), position 0: the probabilities sum to 4, expected 1",
     );
   });
 });
 
-describe("customRegularizer", () => {
+describe("perPosition", () => {
   test("needs no reference", async () => {
     const seen: number[] = [];
-    const own = customRegularizer({
+    const own = perPosition({
       name: "agreement",
-      compute: ({ p, q, logQ, datum, row }) => {
+      measure: ({ p, q, logQ, datum, position }) => {
         expect([q.length, logQ.length]).toEqual([0, 0]);
-        seen.push(10 * DATA.indexOf(datum) + row);
+        seen.push(10 * DATA.indexOf(datum) + position);
         return { value: sumOfSquares([...p]), gradient: p.map((x) => x * 2 * x) };
       },
     });
@@ -167,10 +161,10 @@ describe("customRegularizer", () => {
   });
 
   test("a gradient with respect to logits passes unchanged", async () => {
-    const kl = customRegularizer({
+    const kl = perPosition({
       name: "kl",
       referenceLogprobs: REFERENCE,
-      compute: ({ p, logP, logQ }: CustomRow) => {
+      measure: ({ p, logP, logQ }: Position) => {
         const value = p.reduce((sum, x, i) => sum + x * (logP[i]! - logQ[i]!), 0);
         return { value, gradient: p.map((x, i) => x * (logP[i]! - logQ[i]! - value)) };
       },
@@ -179,18 +173,18 @@ describe("customRegularizer", () => {
   });
 
   test.each([
-    [[1, 2], "datum 0: the gradient of row 0 holds 2 numbers, expected 4, one per token"],
-    [[1, 2, Number.NaN, 0], "datum 0: the gradient of row 0 is not finite, though its value is 1"],
+    [[1, 2], "datum 0: the gradient at position 0 holds 2 numbers, expected 4, one per token"],
+    [[1, 2, Number.NaN, 0], "datum 0: the gradient at position 0 is not finite, though its value is 1"],
   ])("a gradient of %j is refused", async (gradient, message) => {
-    const own = customRegularizer({ name: "own", compute: () => ({ value: 1, gradient }) });
+    const own = perPosition({ name: "own", measure: () => ({ value: 1, gradient }) });
     const row = oracle.logprobs([[0.25, 0.25, 0.25, 0.25]]);
     await expect(compute(own, [datumOf([1])], [row])).rejects.toThrow(message);
   });
 
   test("an error of the formula's own comes through, named by a composition", async () => {
-    const own = customRegularizer({
+    const own = perPosition({
       name: "own",
-      compute: () => {
+      measure: () => {
         throw new TypeError("no such table");
       },
     });
@@ -237,7 +231,7 @@ describe("differentiable", () => {
       fn: (logprobs: np.Array) => np.sqrt(np.maximum(logprobs.ref.sub(logprobs), 0)).sum(-1),
     });
     await expect(compute(own, DATA, MODEL)).rejects.toThrow(
-      "datum 0 (train.jsonl:1): the gradient of row 1 is not finite, though its value is 0",
+      "datum 0 (train.jsonl:1): the gradient at position 1 is not finite, though its value is 0",
     );
   });
 
@@ -249,14 +243,14 @@ describe("differentiable", () => {
     const script = `
       import { register } from "node:module";
       register("data:text/javascript," + encodeURIComponent(${JSON.stringify(hook)}));
-      const { differentiable, tensor } = await import(${JSON.stringify(new URL("../../src/index.ts", import.meta.url).href)});
+      const { compute, differentiable, tensor } = await import(${JSON.stringify(new URL("../../src/index.ts", import.meta.url).href)});
       const own = differentiable({ name: "own", fn: (x) => x.sum(-1) });
       const shape = [1];
       const datum = {
         modelInput: Int32Array.of(1),
         lossInputs: { target_tokens: { data: Int32Array.of(1), shape }, weights: { data: Float32Array.of(1), shape } },
       };
-      await own.compute([datum], [tensor([0, -Infinity], [1, 2])]).catch((error) => console.log(error.name, error.message));
+      await compute(own, [datum], [tensor([0, -Infinity], [1, 2])]).catch((error) => console.log(error.name, error.message));
     `;
     const { stdout, stderr } = spawnSync(
       process.execPath,
