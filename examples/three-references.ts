@@ -1,7 +1,7 @@
 // The three ways to a reference: given, in a field of each datum, or computed when asked.
 //
 //     npx tsx examples/three-references.ts
-import { everyToken, KLDivergence, tensor } from "klamp";
+import { compute, everyToken, KLDivergence, tensor } from "klamp";
 
 // Two texts of two predicted tokens each, over a vocabulary of three.
 const data = [everyToken([0, 1, 2], "first"), everyToken([2, 0, 1], "second")];
@@ -21,9 +21,9 @@ const withField = data.map((datum, i) => ({
 }));
 
 for (const [name, penalty] of [
-  ["given", await given.compute(data, model)],
-  ["field", await field.compute(withField, model)],
-  ["computed", await computed.compute(data, model)],
+  ["given", await compute(given, data, model)],
+  ["field", await compute(field, withField, model)],
+  ["computed", await compute(computed, data, model)],
 ] as const) {
   const { kl_divergence, kl_max, kl_min } = penalty.metrics;
   console.log(
