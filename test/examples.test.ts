@@ -69,11 +69,20 @@ describe("the README", () => {
     mkdirSync(folder, { recursive: true });
     for (const [i, code] of blocks("ts").entries()) {
       const file = join(folder, `${i}.ts`);
-      writeFileSync(file, `${code.replace(/^(klDivergence\(.*\));/m, "console.log($1);")}`);
-      expect(await stdout(file)).toMatch(/^0\.106440/);
+      // On the shipped model and data, for two steps.
+      const own = code
+        .replace(/^(klDivergence\(.*\));/m, "console.log($1);")
+        .replaceAll("./my-model", join(ROOT, "models/small-world"))
+        .replace("./train.jsonl", join(ROOT, "data/small-world/task/train.jsonl"))
+        .replace("./adapter", join(folder, "adapter"))
+        .replace("await train({", "await train({ steps: 2,");
+      writeFileSync(file, own);
+      const said = await stdout(file);
+      if (code.includes("klDivergence(")) expect(said).toMatch(/^0\.106440/);
+      else expect(readdirSync(join(folder, "adapter"))).toContain("adapter_model.safetensors");
     }
     rmSync(folder, { recursive: true });
-    expect(blocks("ts")).toHaveLength(1);
+    expect(blocks("ts")).toHaveLength(2);
   });
 
   it("has a configuration that is one", () => {

@@ -44,9 +44,7 @@ export function explainNonFinite({ datum, span, row, p, q, formula, direction, d
   if (!direction || !impossible) return `${formula} is not a finite number at ${where}`;
   // Smoothing touches the reference alone.
   const remedy =
-    direction === "p||q"
-      ? "set epsilon to smooth the reference, or clip to cap each row"
-      : "set clip to cap each row";
+    direction === "p||q" ? "set epsilon to smooth the reference, or clip to cap each row" : "set clip to cap each row";
   return (
     `${formula} is infinite at ${where}: ${holder} gives ${impossible.name} the probability ${Math.exp(impossible[over]).toPrecision(3)}, ` +
     `${denier} (${direction === "p||q" ? description : "log-probability −∞"}) none; ${remedy}`

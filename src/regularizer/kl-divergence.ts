@@ -2,11 +2,7 @@ import { withDefaults } from "../common/defaults.ts";
 import { resolveReference } from "../reference/resolve.ts";
 import { measureKL, type ReferenceDirection } from "./direction.ts";
 import { PositionRegularizer } from "./position-regularizer.ts";
-import {
-  DIVERGENCE_DEFAULTS,
-  divergenceSettings,
-  type ReferenceDivergenceOptions,
-} from "./reference-options.ts";
+import { DIVERGENCE_DEFAULTS, divergenceSettings, type ReferenceDivergenceOptions } from "./reference-options.ts";
 
 /** Settings of `KLDivergence`. */
 export interface KLDivergenceOptions extends ReferenceDivergenceOptions {
@@ -57,7 +53,10 @@ export class KLDivergence extends PositionRegularizer {
       name: options.name ?? "kl_divergence",
       weight: KL_DIVERGENCE_DEFAULTS.weight,
       reference: resolveReference(options),
-      measure: measureKL({ what: "KL divergence", metric: "kl_divergence", prefix: "kl" }, "reference", { direction, symmetric }),
+      measure: measureKL({ what: "KL divergence", metric: "kl_divergence", prefix: "kl" }, "reference", {
+        direction,
+        symmetric,
+      }),
     });
   }
 }

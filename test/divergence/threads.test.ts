@@ -241,7 +241,16 @@ test("a worker that does not come back is an error, and not for long", () => {
 test("a kernel that fails is an error of the call, and the next one succeeds", () => {
   const [p, q] = large();
   const wanted = klDivergence(p, q, { input: "logits" });
-  const job = { kind: 0, parameter: 0, targets: 0, threads: 3, rows: 64, chunk: 1, rooms: 2 ** 32 - 2 ** 24, size: 8000 };
+  const job = {
+    kind: 0,
+    parameter: 0,
+    targets: 0,
+    threads: 3,
+    rows: 64,
+    chunk: 1,
+    rooms: 2 ** 32 - 2 ** 24,
+    size: 8000,
+  };
   const rows = { t: 1, logitsX: 1, logitsY: 1, check: 1, x: 4096, y: 4096, g: 0, factors: 8192, add: 0, clip: 1 };
   const values = wasm.reserve(128);
   new Float64Array(wasm.memory.buffer, values, 64).fill(Number.NaN);

@@ -98,7 +98,9 @@ describe("Consistency", () => {
         );
         const logprobs = await model.distributions(data);
         const whole = await compute(regularizer, data, logprobs, { number });
-        const { loss, gradient } = await inParts(regularizer, data, logprobs, shuffledParts(data, number), { step: { number } });
+        const { loss, gradient } = await inParts(regularizer, data, logprobs, shuffledParts(data, number), {
+          step: { number },
+        });
         const slopes = gradient.flatMap(({ data }) => [...data]);
         expect(loss).toBeCloseTo(whole.loss, 6);
         for (const [k, slope] of whole.gradient.flatMap(({ data }) => [...data]).entries())

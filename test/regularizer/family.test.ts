@@ -76,7 +76,9 @@ describe("JensenShannon", () => {
         [datumOf([1])],
         [broken],
       ),
-    ).rejects.toThrow("the log-probabilities of the model hold NaN at datum 0, position 0 (after token 0 of the input), token 0");
+    ).rejects.toThrow(
+      "the log-probabilities of the model hold NaN at datum 0, position 0 (after token 0 of the input), token 0",
+    );
   });
 });
 

@@ -380,7 +380,9 @@ describe("invalid settings are refused at construction", () => {
     expect(() => new KLDivergence({})).toThrow(
       /no reference distribution is given: .*referenceLogprobs.*referenceField.*computeReference/,
     );
-    expect(() => regularizer({ referenceField: "base" })).toThrow("referenceLogprobs and referenceField are set, expected one reference");
+    expect(() => regularizer({ referenceField: "base" })).toThrow(
+      "referenceLogprobs and referenceField are set, expected one reference",
+    );
   });
 });
 

@@ -3,13 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { Datum } from "../../src/data/datum.ts";
 import { logSoftmax, type Tensor } from "../../src/divergence/index.ts";
 import { crossEntropyLoss } from "../../src/loss/cross-entropy.ts";
-import {
-  compose,
-  Entropy,
-  excludeTokens,
-  JensenShannon,
-  KLDivergence,
-} from "../../src/regularizer/index.ts";
+import { compose, Entropy, excludeTokens, JensenShannon, KLDivergence } from "../../src/regularizer/index.ts";
 import { measuredInParts, shuffledParts, whole } from "../loss/in-parts.ts";
 import { datumOf } from "./datums.ts";
 

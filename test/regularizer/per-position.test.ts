@@ -120,7 +120,9 @@ describe.each(BOTH)("%s", (_, make, digits) => {
   });
 
   test("what is wrong is said", async () => {
-    expect(() => make({ referenceField: "base" })).toThrow("referenceLogprobs and referenceField are set, expected one reference");
+    expect(() => make({ referenceField: "base" })).toThrow(
+      "referenceLogprobs and referenceField are set, expected one reference",
+    );
     await expect(compute(make(), DATA, [MODEL[1]!, MODEL[0]!])).rejects.toThrow(
       "shape mismatch in squares, datum 0 (train.jsonl:1): model log-probabilities [2, 4]",
     );
