@@ -22,8 +22,6 @@ export interface Datum {
   readonly lossInputs: LossInputs;
   /** Where the datum came from, for messages: `train.jsonl:12`. */
   readonly source?: string;
-  /** The datum that this one's rows were cut from, and the first of them there: how what is known of the whole is found again. */
-  readonly cutFrom?: { readonly datum: Datum; readonly row: number };
 }
 
 /** How many rows the datum asks to be predicted. */
@@ -38,36 +36,11 @@ export function totalWeight(data: readonly Datum[]): number {
   return total;
 }
 
-/** The datum with only its rows from `from` to `to`: every loss input is cut along its first dimension. */
-export function sliceRows(datum: Datum, from: number, to: number): Datum {
-  const { modelInput, lossInputs } = datum;
-  const positions = lossInputs.positions ?? {
-    data: Int32Array.from({ length: modelInput.length }, (_, i) => i),
-    shape: [modelInput.length],
-  };
-  const fields = Object.entries({ ...lossInputs, positions }).map(([name, field]) => [
-    name,
-    field && cutRows(field, from, to),
-  ]);
-  const { datum: whole, row } = datum.cutFrom ?? { datum, row: 0 };
-  return { ...datum, lossInputs: Object.fromEntries(fields) as LossInputs, cutFrom: { datum: whole, row: row + from } };
-}
-
 /** The rows from `from` to before `to` of a tensor with one entry, or one vector, per row: a view, no copy. */
 export function cutRows<T extends Tensor | IntTensor>({ data, shape }: T, from: number, to: number): T {
   const [, ...inner] = shape;
   const width = inner.reduce((product, n) => product * n, 1);
   return { data: data.subarray(from * width, to * width), shape: [to - from, ...inner] } as unknown as T;
-}
-
-/** Whether both are the very same datums, in the same order. */
-export function sameData(one: readonly Datum[], other: readonly Datum[]): boolean {
-  return one.length === other.length && one.every((datum, i) => datum === other[i]);
-}
-
-/** The datum with other row weights. What is known of its rows is found as before. */
-export function withWeights(datum: Datum, weights: Tensor): Datum {
-  return { ...datum, lossInputs: { ...datum.lossInputs, weights }, cutFrom: datum.cutFrom ?? { datum, row: 0 } };
 }
 
 /** A datum that asks for every token of a text but the first, with weight 1. */
