@@ -30,9 +30,9 @@ async function bundle(contents: string) {
 }
 
 describe("a bundle", () => {
-  test("of everything, kernels included, is at most 26 kB gzipped and holds nothing of the rest of klamp", async () => {
+  test("of everything, kernels included, is at most 27 kB gzipped and holds nothing of the rest of klamp", async () => {
     const { gzipped, inputs } = await bundle('export * from "klamp/divergence";');
-    expect(gzipped).toBeLessThanOrEqual(26_000);
+    expect(gzipped).toBeLessThanOrEqual(27_000);
     expect(inputs.filter((path) => path !== "<stdin>" && !path.startsWith("dist/divergence/"))).toEqual([]);
   });
 
