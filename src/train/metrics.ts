@@ -52,7 +52,8 @@ const OF_MEMBER = ["value", "weight", "contribution", "logit_grad_norm", "task_c
 /**
  * The numbers of a step under flat names. A regularizer's are `name/metric`; with a single one they lose the prefix, with
  * several the plain `kl_…` and `weight` are those of the first that measures a KL. A metric whose flat name is taken, such
- * as one called `weight` or `cross_entropy`, keeps (or doubles) its regularizer's name before it: `name/weight`.
+ * as one called `weight` or `cross_entropy`, keeps (or doubles) its regularizer's name before it: `name/weight`. Names of
+ * what only full reports measure are taken in all steps, so that a metric has one name throughout a run.
  */
 export function stepMetrics({ regularizers, ...step }: StepResult): StepMetrics {
   const flat: Record<string, number | undefined> = { ...step };
@@ -68,10 +69,14 @@ export function stepMetrics({ regularizers, ...step }: StepResult): StepMetrics 
       if (measured[metric] !== undefined) flat[prefix(name) + metric] = measured[metric];
     }
   }
+  const reserved = new Set([
+    "task_logit_grad_norm",
+    ...all.flatMap(([name]) => OF_MEMBER.map((of) => prefix(name) + of)),
+  ]);
   for (const [name, { metrics }] of all) {
     for (const [metric, value] of Object.entries(metrics)) {
       let key = prefix(name) + metric;
-      while (key in flat) key = `${name}/${key}`;
+      while (reserved.has(key) || Object.hasOwn(flat, key)) key = `${name}/${key}`;
       flat[key] = value;
     }
   }
