@@ -199,7 +199,7 @@ export async function addAll(
 }
 
 /** The states of members, by their names. */
-export function stateOf(members: readonly Member[]): Stateful {
+export function stateOf(members: readonly { readonly name: string; readonly state: Stateful }[]): Stateful {
   const prefix = (name: string) => `${name}/`;
   return {
     read: () => {

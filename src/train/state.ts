@@ -12,12 +12,13 @@ export interface TrainState {
   readonly step: number;
   /** Of weights that move, and of references that move. */
   readonly values: Json;
-  /** Weights, moments and number of updates (`engine/…`), copies of a synced reference (`regularizer/…`). */
+  /** Weights, moments and number of updates (`engine/…`), copies of a synced reference (`regularizer/…`), what penalties on matrices keep (`penalty/…`). */
   readonly tensors: ReadonlyMap<string, Tensor>;
 }
 
 const ENGINE = "engine/";
 const REGULARIZER = "regularizer/";
+const PENALTY = "penalty/";
 
 /** @throws UserError for an engine whose state cannot be read. */
 export async function readState(
@@ -25,12 +26,16 @@ export async function readState(
   client: TrainingClient,
   { regularizers, penalties }: { readonly regularizers: Stateful; readonly penalties: Stateful },
 ): Promise<TrainState> {
-  const own = regularizers.read();
+  const [own, ofPenalties] = [regularizers.read(), penalties.read()];
   const engine = await stateOf(client).read();
   return {
     step,
-    values: { regularizers: own.values, penalties: penalties.read().values },
-    tensors: new Map([...withPrefix(ENGINE, engine), ...withPrefix(REGULARIZER, own.tensors)]),
+    values: { regularizers: own.values, penalties: ofPenalties.values },
+    tensors: new Map([
+      ...withPrefix(ENGINE, engine),
+      ...withPrefix(REGULARIZER, own.tensors),
+      ...withPrefix(PENALTY, ofPenalties.tensors),
+    ]),
   };
 }
 
@@ -43,7 +48,7 @@ export async function writeState(
   const saved = values as { readonly regularizers: Json; readonly penalties: Json };
   await stateOf(client).write(withoutPrefix(ENGINE, tensors));
   regularizers.write({ values: saved.regularizers, tensors: withoutPrefix(REGULARIZER, tensors) });
-  penalties.write({ values: saved.penalties, tensors: new Map() });
+  penalties.write({ values: saved.penalties, tensors: withoutPrefix(PENALTY, tensors) });
 }
 
 function stateOf({ state }: TrainingClient): NonNullable<TrainingClient["state"]> {

@@ -274,6 +274,38 @@ describe("composeAdapter", () => {
     const { values } = moving.state.read();
     other.state.write({ values: JSON.parse(JSON.stringify(values)), tensors: new Map() });
     expect(other.compute(matrices).members.l1!.weight).toBe(4);
+    expect(() => other.state.write({ values: { l2: { weight: null, penalty: null } }, tensors: new Map() })).toThrow(
+      'the saved state has nothing of the regularizer "l1"',
+    );
+  });
+
+  test("the state of a composition holds that of compositions and penalties within, tensors too", () => {
+    const build = () => {
+      let last = tensor([0], [1]);
+      const own: AdapterPenalty = {
+        name: "own",
+        state: {
+          read: () => ({ values: null, tensors: new Map([["last", last]]) }),
+          write: ({ tensors }) => {
+            last = tensors.get("last")!;
+          },
+        },
+        compute: () => {
+          const [value] = last.data;
+          last = tensor([value! + 1], [1]);
+          return { value: value!, gradient: new Map(), metrics: {} };
+        },
+      };
+      const doubling: Coefficient<number> = { init: () => 1, at: (state) => state, update: (state) => 2 * state };
+      const inner = composeAdapter([{ penalty: own, weight: doubling }], { name: "inner" });
+      return composeAdapter([{ penalty: inner, weight: 1 }]);
+    };
+    const one = build();
+    for (const expected of [0, 2 * 1, 4 * 2]) expect(one.compute(matrices).value).toBe(expected);
+    const other = build();
+    const { values, tensors } = one.state.read();
+    other.state.write({ values: JSON.parse(JSON.stringify(values)), tensors });
+    expect(other.compute(matrices).value).toBe(8 * 3);
   });
 
   test("weight 0 measures without training", () => {

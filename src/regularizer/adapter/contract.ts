@@ -1,4 +1,5 @@
 import type { Step } from "../../loss/contract.ts";
+import type { Stateful } from "../../loss/state.ts";
 import type { AdapterMatrices, MatrixMeasured } from "../../model/contract.ts";
 
 /**
@@ -10,6 +11,8 @@ export interface AdapterPenalty {
   readonly name: string;
   /** What it counts in a sum where no weight is given. Default 1. */
   readonly weight?: number | undefined;
+  /** What changes from step to step, if anything does. */
+  readonly state?: Stateful | undefined;
   compute(matrices: AdapterMatrices, step?: Step): MatrixMeasured;
 }
 
