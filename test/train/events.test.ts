@@ -90,6 +90,7 @@ describe("channels", () => {
     };
     await expect(run([failing])).rejects.toThrow('regularizer "failing": the server does not answer');
     expect(heard).toMatchObject([{ step: 1, name: "failing", error: reason }]);
+    expect(heard[0]).not.toHaveProperty("measured");
     expect(steps).toEqual([]);
   });
 });

@@ -10,6 +10,7 @@ import type {
   SampledSequence,
   SamplingClient,
   SamplingParams,
+  Snapshot,
   TrainingClient,
   VocabularyModel,
 } from "../../src/model/contract.ts";
@@ -24,6 +25,8 @@ export interface TableOptions {
   readonly rowsAtOnce?: number;
 }
 
+type TableSampler = SamplingClient & Pick<VocabularyModel, "distributions">;
+
 /**
  * A real, tiny language model: the logits of the next token are one row of a table, base[token] + delta[token]. Only
  * delta trains, with true gradients and AdamW in float64, so that whole training runs take milliseconds.
@@ -32,6 +35,7 @@ export class TableModel implements TrainingClient {
   readonly base: Float64Array;
   readonly delta: Float64Array;
   readonly gradient: Float64Array;
+  readonly #zeros: Float64Array;
   readonly #vocabulary: number;
   readonly #atOnce: number;
   readonly #rowsAtOnce: number;
@@ -52,13 +56,14 @@ export class TableModel implements TrainingClient {
     this.base = Float64Array.from({ length: size }, (_, i) => 2 * Math.sin((i + 1) * 12.9898 * seed));
     this.delta = new Float64Array(size);
     this.gradient = new Float64Array(size);
+    this.#zeros = new Float64Array(size);
     this.#optimizer = new AdamW(size);
   }
 
   readonly manyTargets = true;
 
   async forward(data: readonly Datum[]): Promise<readonly Tensor[]> {
-    return data.map((datum) => this.#targets(datum, this.#distribution(datum, true)));
+    return data.map((datum) => this.#targets(datum, this.#distribution(datum, this.delta)));
   }
 
   async forwardBackward(): Promise<void> {
@@ -111,16 +116,46 @@ export class TableModel implements TrainingClient {
     writeFileSync(join(folder, "delta.json"), JSON.stringify([...this.delta]));
   }
 
-  sampler(weights: "current" | "base"): SamplingClient & Pick<VocabularyModel, "distributions"> {
-    const current = weights === "current";
+  sampler(weights: "current" | "base"): TableSampler {
+    return weights === "current"
+      ? this.#samplerOver(this.delta)
+      : this.#samplerOver(this.#zeros, (datums) => (this.baseLooks += datums));
+  }
+
+  readonly snapshots = {
+    take: (): Snapshot => this.snapshots.restore(new Map([["delta", exactly(this.delta)]])),
+    restore: (tensors: ReadonlyMap<string, Tensor>): Snapshot =>
+      Object.assign(this.#samplerOver(numbersOf(tensors.get("delta")!)), { tensors }),
+  };
+
+  readonly state = {
+    read: async (): Promise<ReadonlyMap<string, Tensor>> => {
+      const { mean, variance, steps } = this.#optimizer;
+      return new Map([
+        ["delta", exactly(this.delta)],
+        ["mean", exactly(mean)],
+        ["variance", exactly(variance)],
+        ["steps", exactly(Float64Array.of(steps))],
+      ]);
+    },
+    write: async (tensors: ReadonlyMap<string, Tensor>): Promise<void> => {
+      this.delta.set(numbersOf(tensors.get("delta")!));
+      this.#optimizer.mean.set(numbersOf(tensors.get("mean")!));
+      this.#optimizer.variance.set(numbersOf(tensors.get("variance")!));
+      this.#optimizer.steps = numbersOf(tensors.get("steps")!)[0]!;
+      this.gradient.fill(0);
+    },
+  };
+
+  #samplerOver(delta: Float64Array, look?: (datums: number) => void): TableSampler {
     return {
-      sample: async (prompts, params) => prompts.map((prompt, i) => this.#draw(prompt, params, i, current)),
+      sample: async (prompts, params) => prompts.map((prompt, i) => this.#draw(prompt, params, i, delta)),
       computeLogprobs: async () => {
         throw new Error("training has no use for this");
       },
       distributions: async (data) => {
-        if (!current) this.baseLooks += data.length;
-        return data.map((datum) => this.#distribution(datum, current));
+        look?.(data.length);
+        return data.map((datum) => this.#distribution(datum, delta));
       },
     };
   }
@@ -138,7 +173,7 @@ export class TableModel implements TrainingClient {
   }
 
   #rows(datum: Datum, { from, to }: Span): Tensor {
-    const { data } = this.#distribution(datum, true);
+    const { data } = this.#distribution(datum, this.delta);
     return { data: data.slice(from * this.#vocabulary, to * this.#vocabulary), shape: [to - from, this.#vocabulary] };
   }
 
@@ -146,19 +181,14 @@ export class TableModel implements TrainingClient {
     return modelInput[lossInputs.positions?.data[row] ?? row]!;
   }
 
-  #distribution(datum: Datum, current: boolean): Tensor {
-    const rows = Array.from({ length: rowCount(datum) }, (_, row) =>
-      this.#logprobs(this.#lastRead(datum, row), current),
-    );
+  #distribution(datum: Datum, delta: Float64Array): Tensor {
+    const rows = Array.from({ length: rowCount(datum) }, (_, row) => this.#logprobs(this.#lastRead(datum, row), delta));
     return { data: Float32Array.from(rows.flat()), shape: [rows.length, this.#vocabulary] };
   }
 
-  #logprobs(token: number, current: boolean): number[] {
+  #logprobs(token: number, delta: Float64Array): number[] {
     const at = token * this.#vocabulary;
-    const logits = Array.from(
-      { length: this.#vocabulary },
-      (_, v) => this.base[at + v]! + (current ? this.delta[at + v]! : 0),
-    );
+    const logits = Array.from({ length: this.#vocabulary }, (_, v) => this.base[at + v]! + delta[at + v]!);
     const max = Math.max(...logits);
     const logSum = max + Math.log(logits.reduce((sum, logit) => sum + Math.exp(logit - max), 0));
     return logits.map((logit) => logit - logSum);
@@ -176,7 +206,7 @@ export class TableModel implements TrainingClient {
     prompt: readonly number[] | Int32Array,
     params: SamplingParams,
     index: number,
-    current: boolean,
+    delta: Float64Array,
   ): SampledSequence {
     const { max_tokens, temperature = 1, seed = 0, stop = [] } = params;
     const tokens: number[] = [];
@@ -184,7 +214,7 @@ export class TableModel implements TrainingClient {
     let last = prompt.at(-1)!;
     for (let state = seed * 7919 + index + 1; tokens.length < max_tokens && !stop.includes(last); ) {
       state = (state * 48271) % 2147483647;
-      const row = this.#logprobs(last, current);
+      const row = this.#logprobs(last, delta);
       const shares = row.map((logprob) => Math.exp(logprob / temperature));
       let rest = (state / 2147483647) * shares.reduce((sum, x) => sum + x, 0);
       last = shares.findIndex((x) => {
@@ -201,4 +231,14 @@ export class TableModel implements TrainingClient {
       stop_reason: stop.includes(last) ? "stop" : "length",
     };
   }
+}
+
+/** Numbers of 64 bits as a tensor, which holds numbers of 32: the two halves of each one's bits, in memory of their own. */
+function exactly(numbers: Float64Array): Tensor {
+  return { data: new Float32Array(numbers.slice().buffer), shape: [numbers.length, 2] };
+}
+
+/** The numbers that `exactly` was given. */
+function numbersOf({ data }: Tensor): Float64Array {
+  return new Float64Array(data.slice().buffer);
 }
