@@ -53,5 +53,5 @@ export function expectSetting(name: string, value: unknown, holds: boolean, expe
     );
 }
 
-export const isWeight = (value: number): boolean => value >= 0 && value < Number.POSITIVE_INFINITY;
+export const isWeight = (value: number): boolean => Number.isFinite(value) && value >= 0;
 export const isPositive = (value: number): boolean => value > 0 && value < Number.POSITIVE_INFINITY;
