@@ -11,7 +11,7 @@ import {
   tokenReplacement,
 } from "../../src/regularizer/index.ts";
 import * as oracle from "../divergence/oracle.ts";
-import { inParts, shuffledParts } from "../loss/in-parts.ts";
+import { inParts, positionByPosition, shuffledParts } from "../loss/in-parts.ts";
 import { datumOf } from "./datums.ts";
 import { DATA, expectDefined, MODEL, REFERENCE, SIZE } from "./rows.ts";
 
@@ -130,6 +130,35 @@ describe("Consistency", () => {
     expect(one.loss).toBeCloseTo(alone.loss, 6);
     expect(one.gradient[1]).toEqual(alone.gradient[0]);
     expect(one.gradient[0]!.data.every((slope) => slope === 0)).toBe(true);
+  });
+
+  test("of two positions of which the view voids one, the mean is the other's value, not half of it", async () => {
+    const data = [{ ...text([1, 2]), source: "train.jsonl:1" }];
+    const logprobs = [
+      oracle.logprobs([
+        [0.5, 0.5],
+        [0.9, 0.1],
+      ]),
+    ];
+    const seen = [
+      oracle.logprobs([
+        [0.2, 0.8],
+        [0.3, 0.7],
+      ]),
+    ];
+    const firstOnly = (datum: Datum): Datum => ({
+      ...datum,
+      lossInputs: { ...datum.lossInputs, weights: { data: Float32Array.of(1, 0), shape: [2] } },
+    });
+    const half = new Consistency({ model: { distributions: async () => seen }, view: firstOnly });
+    const value = oracle.kl([0.2, 0.8], [0.5, 0.5]);
+    const { loss, metrics, gradient } = await compute(half, data, logprobs);
+    expect(loss).toBeCloseTo(value, 6);
+    for (const name of ["consistency", "consistency_max", "consistency_min", "consistency_median"])
+      expect(metrics[name], name).toBeCloseTo(value, 6);
+    // p − q where the position counts, in full.
+    for (const [i, slope] of [0.3, -0.3, 0, 0].entries()) expect(gradient[0]!.data[i]).toBeCloseTo(slope, 6);
+    expect((await inParts(half, data, logprobs, positionByPosition(data))).loss).toBeCloseTo(value, 6);
   });
 
   test("what is wrong is said", async () => {
