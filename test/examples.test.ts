@@ -17,12 +17,19 @@ async function stdout(file: string): Promise<string> {
   return (await run(process.execPath, [TSX, file], { cwd: ROOT })).stdout;
 }
 
+/** A table of training on a regularizer: 0 at the base, and above 0 once the model has moved. */
+const trained = (name: string) =>
+  new RegExp(
+    `^step 1 {2}cross-entropy \\d\\.\\d+ {2}${name} 0\\.0000\\n[^]*step 20 {2}cross-entropy \\d\\.\\d+ {2}${name} (?!0\\.0000)\\d`,
+  );
+
 describe("examples run as they are", () => {
   const expected: Record<string, RegExp> = {
     "divergence.ts": /KL\(model‖reference\) = 0\.106440 nats[\s\S]*0\.121777[\s\S]*0\.027866/,
     "three-references.ts": /given {4}KL (\S+) .*\nfield {4}KL \1 .*\ncomputed KL \1 /,
-    "custom-regularizer.ts":
-      /step 1 {2}cross-entropy \d\.\d+ {2}squared error 0\.000\n[\s\S]*step 20 {2}cross-entropy \d\.\d+/,
+    "squared-error.ts": trained("squared_error"),
+    "wasserstein.ts": trained("wasserstein"),
+    "mmd.ts": trained("mmd"),
     "train-with-kl.ts": /step 1 {2}cross-entropy \d\.\d+\n[\s\S]*step 20 {2}cross-entropy \d\.\d+/,
   };
 
@@ -50,6 +57,21 @@ describe("examples run as they are", () => {
       "report.html",
       "summary.json",
     ]);
+  });
+
+  const lines = (file: string, from = "") => {
+    const code = readFileSync(join(ROOT, "examples", file), "utf8");
+    return code
+      .slice(code.indexOf(from))
+      .split("\n")
+      .filter((line) => line.trim() !== "" && !line.startsWith("//"));
+  };
+
+  it("a regularizer of one's own is at most 15 lines, training with a KL at most 12", () => {
+    for (const file of readdirSync(join(ROOT, "examples/own"))) {
+      expect(lines(join("own", file), "export function").indexOf("}"), file).toBeLessThan(15);
+    }
+    expect(lines("train-with-kl.ts").length).toBeLessThanOrEqual(12);
   });
 
   for (const [name, pattern] of Object.entries(expected)) {
