@@ -68,10 +68,13 @@ describe("cross-entropy", () => {
     expect(worstDatum(itemsOf(data), positions!)).toEqual({ source: "train.jsonl:7", loss: Number.POSITIVE_INFINITY });
   });
 
-  test("a target outside the vocabulary is refused, with the datum's name", async () => {
-    const stray = datumOf([1], { targets: [9], source: "train.jsonl:3" });
-    const found = compute(crossEntropyLoss(), [stray], [MODEL[1]!]);
+  test("a target outside the vocabulary is refused with the datum's name, unless its position does not count", async () => {
+    const stray = (weight: number) => datumOf([weight], { targets: [9], source: "train.jsonl:3" });
+    const found = compute(crossEntropyLoss(), [stray(1)], [MODEL[1]!]);
     await expect(found).rejects.toThrow(UserError);
     await expect(found).rejects.toThrow("datum 0 (train.jsonl:3): the target of row 0 is token 9");
+    const { loss, gradient } = await compute(crossEntropyLoss(), [DATA[1]!, stray(0)], [MODEL[1]!, MODEL[1]!]);
+    expect(loss).toBe((await compute(crossEntropyLoss(), [DATA[1]!], [MODEL[1]!])).loss);
+    expect([...gradient[1]!.data]).toEqual([0, 0, 0]);
   });
 });

@@ -49,7 +49,7 @@ test("piecewise: lines between points, constant outside, neighbouring steps make
   expectClose(at(piecewiseWeight([[1, 0.3]]), [1, 9]), [0.3, 0.3]);
 });
 
-describe("what means nothing is refused", () => {
+describe("invalid settings are refused", () => {
   test.each<[() => Coefficient<null>, string]>([
     [() => linearWeight({ to: -1, steps: 5 }), "to is -1, expected a finite number of at least 0"],
     [() => linearWeight({ from: Number.NaN, to: 1, steps: 5 }), "from is NaN, expected a finite number of at least 0"],
