@@ -208,6 +208,22 @@ describe.each(Object.entries(FUNCTIONS))("%s", (name, f) => {
   });
 });
 
+test.each([1, 0.5])("a KL of 1e-16 nats has its digits, at temperature %f", (temperature) => {
+  const logits = (z: number) => {
+    const data = new Float32Array(64).fill(-20);
+    data.set([7.55, z]);
+    return { data, shape: [1, 64] };
+  };
+  const found = klDivergence.withGradient(logits(2.6), logits(2.600001), { input: "logits", temperature });
+  const [near, far] = [Math.fround(2.6), Math.fround(2.600001)];
+  const odds = Math.exp((near - Math.fround(7.55)) / temperature);
+  // To second order ½·p·(1 − p)·d² with d the difference of the tempered logits, and its slope p·(1 − p)·|d| / T.
+  const variance = odds / (1 + odds) ** 2;
+  const d = (far - near) / temperature;
+  expect(Math.abs(found.value / (0.5 * variance * d * d) - 1)).toBeLessThan(5e-6);
+  expect(Math.abs(largest(found.gradient.data) / ((variance * d) / temperature) - 1)).toBeLessThan(5e-6);
+});
+
 test.each([0.1, 0.9, 0.01, 1e-6])("the Jensen–Shannon divergence keeps its digits with a share of %f", (beta) => {
   fc.assert(
     fc.property(cases, ({ p, q, options }) => {

@@ -147,6 +147,22 @@ describe("digits", () => {
     expect(at(none, { estimator: "k3", direction: "q||p" })).toBe(1);
   });
 
+  test("KL(q‖p) of a token that the reference has and the model hardly: +∞, not NaN", () => {
+    for (const estimator of ["k1", "k3"] as const) {
+      const options = { estimator, direction: "q||p" } as const;
+      expect(sampledKL(drawnFromModel(list([-1000])), list([-1]), options)).toBe(Number.POSITIVE_INFINITY);
+    }
+  });
+
+  test("the gradient of KL(q‖p) does not depend on the estimator, also where the reference rules a token out", () => {
+    for (const estimator of ESTIMATORS) {
+      const impossible = list([Number.NEGATIVE_INFINITY]);
+      const options = { estimator, direction: "q||p" } as const;
+      const { gradient } = sampledKL.withGradient(drawnFromModel(list([-1])), impossible, options);
+      expect([...gradient.data]).toEqual([1]);
+    }
+  });
+
   test("NaN in, NaN out", () => {
     for (const estimator of ESTIMATORS)
       for (const direction of DIRECTIONS) {

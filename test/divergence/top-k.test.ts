@@ -422,6 +422,36 @@ test("selectTopK takes the most probable first, of equal ones the lower id, with
   });
 });
 
+test("selectTopK tells neighbouring float32 numbers apart, in rows of any length and at any temperature", () => {
+  const next = (x: number) => {
+    const [float] = [Float32Array.of(x)];
+    new Int32Array(float.buffer)[0]! += 1;
+    return float[0]!;
+  };
+  const best = (first: readonly number[], size: number, k: number, temperature: number) => {
+    const row = { data: Float32Array.from({ length: size }, (_, i) => first[i] ?? -10), shape: [1, size] };
+    return [...selectTopK(row, k, { ...logits, temperature }).tokens.data];
+  };
+  for (const size of [63, 64]) {
+    expect(best([72, 8, next(8), 8.000003], size, 3, 1)).toEqual([0, 3, 2]);
+    expect(best([30, 0.25, next(0.25), 0.001], size, 2, 2)).toEqual([0, 2]);
+  }
+});
+
+test("KL(q‖p) against a top-k: a rest of the model below what float64 holds is as over the whole vocabulary", () => {
+  for (const z of [-746, -744, -700]) {
+    const p = tensor([0, 0, z], [1, 3]);
+    const options = { ...logits, direction: "q||p" } as const;
+    const found = klDivergence.withGradient(p, known([[0.5, 0.3, 0.2]], [[0, 1]]), options);
+    // Σ q·log q with the model at log ½, log ½ and z − log 2, its slope p − q.
+    const value = 0.5 * Math.log(0.5) + 0.3 * Math.log(0.3) + 0.2 * Math.log(0.2) + Math.LN2 - 0.2 * z;
+    expect(Math.abs(found.value - value)).toBeLessThan(1e-6 * value);
+    [0, 0.2, -0.2].forEach((slope, i) => {
+      expect(found.gradient.data[i]).toBeCloseTo(slope, 7);
+    });
+  }
+});
+
 describe("what cannot be compared is refused in one sentence", () => {
   const p = logprobs([T]);
   const q = known([S], [[0, 1]]);
