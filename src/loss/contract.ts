@@ -50,7 +50,10 @@ export interface Measured {
   readonly positions?: readonly PositionValues[] | undefined;
 }
 
-/** Values of the positions `from`, `from` + 1, … of a datum; 0 where the position has weight 0. */
+/**
+ * Values of the positions `from`, `from` + 1, … of a datum. What a position of weight 0 has is no part of any mean: 0, unless
+ * the loss says otherwise.
+ */
 export interface PositionValues {
   readonly datum: Datum;
   readonly from: number;

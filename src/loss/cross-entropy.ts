@@ -21,8 +21,8 @@ export interface OpenCrossEntropy extends OpenLoss {
  * The task's own loss, next to which regularizers are added: Σ w·−log p[target] / Σ w, or with `"sum"` without the divisor.
  *
  * Its gradient with respect to the logits is w·(p − onehot) / Σ w; with respect to the targets' log-probabilities −w / Σ w.
- * Metric: `cross_entropy`, in nats per token. `positions` holds −log p[target] of every position, also of weight 0. A
- * target that the model holds impossible makes the loss +∞.
+ * Metric: `cross_entropy`, in nats per token. `positions` holds −log p[target] of every position, also of weight 0
+ * (NaN there for a target outside the vocabulary). A target that the model holds impossible makes the loss +∞.
  *
  * @throws UserError that names the datum, for a target outside the vocabulary.
  * @example await backward(client, data, crossEntropyLoss());

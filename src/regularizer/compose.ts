@@ -4,8 +4,9 @@ import { addGradient, GradientSums, reusedZeros } from "../loss/gradient-sum.ts"
 import type { Json, Stateful } from "../loss/state.ts";
 import { addFromTargets } from "../loss/targets.ts";
 import { checkNames } from "./check-names.ts";
-import { type Coefficient, weightAt } from "./coefficients/contract.ts";
+import type { Coefficient } from "./coefficients/contract.ts";
 import type { Regularizer } from "./contract.ts";
+import { flatMetrics, MemberWeight } from "./member-weight.ts";
 
 /**
  * A regularizer and its weight in a composition: a number, finite and at least 0, or what gives one for each step. Weight 0
@@ -63,58 +64,35 @@ export function compose(
         add: (part, into) => addAll(open, part, into),
         end: () => {
           const measured = Object.fromEntries(open.map((member) => [member.name, member.end()]));
-          const entries = Object.entries(measured);
-          return {
-            value: entries.reduce((sum, [, { contribution }]) => sum + contribution, 0),
-            metrics: Object.fromEntries(
-              entries.flatMap(([own, { metrics }]) =>
-                Object.entries(metrics).map(([metric, number]) => [`${own}/${metric}`, number] as const),
-              ),
-            ),
-            members: measured,
-          };
+          const value = Object.values(measured).reduce((sum, { contribution }) => sum + contribution, 0);
+          return { value, metrics: flatMetrics(measured), members: measured };
         },
       };
     },
   };
 }
 
-/** One regularizer of a sum, with the state of its weight. */
+/** One regularizer of a sum. */
 export class Member {
   readonly name: string;
+  readonly state: Stateful;
   readonly #regularizer: Regularizer;
-  readonly #weight: number | Coefficient;
-  #state: Json;
+  readonly #weight: MemberWeight;
 
   /** @throws UserError for a weight of step 1 that is negative or not finite. */
   constructor({ regularizer, weight = regularizer.weight ?? 1 }: Weighted) {
     this.name = regularizer.name;
     this.#regularizer = regularizer;
-    this.#weight = weight;
-    this.#state = typeof weight === "number" ? null : weight.init();
-    weightAt(weight, this.#state, 1, this.name);
+    this.#weight = new MemberWeight(regularizer.name, weight, () => regularizer.state);
+    this.state = this.#weight.state;
   }
 
   async begin(batch: readonly Item[], step: Step): Promise<OpenMember> {
-    const weight = weightAt(this.#weight, this.#state, step.number, this.name);
+    const weight = this.#weight.at(step.number);
     const { support = "vocabulary" } = this.#regularizer;
     const open = await naming(this.name, step, async () => this.#regularizer.begin(batch, step));
-    return new OpenMember(this.name, open, support, weight, batch, step, (measured) => {
-      if (typeof this.#weight !== "number") this.#state = this.#weight.update(this.#state, measured);
-    });
+    return new OpenMember(this.name, open, support, weight, batch, step, (measured) => this.#weight.update(measured));
   }
-
-  readonly state: Stateful = {
-    read: () => {
-      const own = this.#regularizer.state?.read();
-      return { values: { weight: this.#state, regularizer: own?.values ?? null }, tensors: own?.tensors ?? new Map() };
-    },
-    write: ({ values, tensors }) => {
-      const { weight, regularizer } = values as { weight: Json; regularizer: Json };
-      this.#state = weight;
-      this.#regularizer.state?.write({ values: regularizer, tensors });
-    },
-  };
 }
 
 /** A member within one step. */

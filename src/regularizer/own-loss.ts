@@ -1,6 +1,6 @@
 import type { Tensor } from "../divergence/tensor.ts";
 import type { GradientSum, Item, Part, Span } from "../loss/contract.ts";
-import { weightOf } from "../loss/items.ts";
+import { weightOf, weightsOf } from "../loss/items.ts";
 
 /** @file What a regularizer on the contract itself needs: a mean over a batch, and the rows of a part as views. */
 
@@ -33,7 +33,7 @@ export function weightedMean(batch: readonly Item[]): WeightedMean {
   };
 }
 
-/** One row of a part: where it is, the model's log-probabilities, and where its gradient is added. All [V], views. */
+/** One row of a part that counts: where it is, the model's log-probabilities, and where its gradient is added. All [V], views. */
 export interface PartRow {
   readonly span: Span;
   readonly row: number;
@@ -42,15 +42,18 @@ export interface PartRow {
 }
 
 /**
- * The rows of a part, [n, V] for each span, one after the other.
+ * The rows of a part, [n, V] for each span, one after the other. Those of weight 0 are left out: what they hold may be
+ * anything, NaN too, and must not matter.
  *
- * @example for (const { span, row, logP, gradient } of rowsOf(part, into)) …
+ * @example for (const { span, row, logP, gradient } of rowsOf(batch, part, into)) …
  */
-export function* rowsOf({ spans, logprobs }: Part, into: GradientSum): Generator<PartRow> {
+export function* rowsOf(batch: readonly Item[], { spans, logprobs }: Part, into: GradientSum): Generator<PartRow> {
   for (const [i, span] of spans.entries()) {
     const size = logprobs[i]!.shape[1]!;
+    const weights = weightsOf(batch, span);
     const at = ({ data }: Tensor, row: number) => data.subarray(row * size, (row + 1) * size);
     for (let row = 0; row < span.to - span.from; row++) {
+      if (weights[row] === 0) continue;
       yield { span, row, logP: at(logprobs[i]!, row), gradient: at(into.gradient[i]!, row) };
     }
   }

@@ -14,7 +14,8 @@ export class TrainingDivergedError extends UserError {
         `(cross-entropy ${Number.isFinite(loss) ? loss.toFixed(3) : loss}): ` +
         (step === 1
           ? "nothing was updated yet, so look at the model, the adapter that it starts from, and this datum"
-          : "try a lower optimizer.learning_rate, more optimizer.warmup_steps or a smaller optimizer.grad_clip above 0"),
+          : "try a lower learning rate, more warm-up steps or a smaller gradient clip above 0 " +
+            "(in a configuration optimizer.learning_rate, warmup_steps, grad_clip)"),
     );
     this.step = step;
     this.source = source;

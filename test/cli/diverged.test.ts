@@ -20,7 +20,7 @@ test("a loss that is no longer finite ends the run; the weights that were last m
   const said = err.trimEnd().split("\n").at(-1)!;
   const [, step] = /^klamp: step (\d+): the loss became NaN, training stopped before this update; /.exec(said)!;
   expect(said).toMatch(
-    /the worst datum of the batch is train\.jsonl:\d+ \(cross-entropy NaN\): try a lower optimizer\.learning_rate/,
+    /the worst datum of the batch is train\.jsonl:\d+ \(cross-entropy NaN\): try a lower learning rate, .* \(in a configuration optimizer\.learning_rate/,
   );
   expect(said).toContain(
     `; ${workspace.path("run/adapter")} holds the weights that step ${Number(step) - 1} measured, `,

@@ -246,6 +246,8 @@ describe("composeAdapter", () => {
     const outer = composeAdapter([{ penalty: inner, weight: 2 }]);
     expect(outer.compute(matrices).value).toBeCloseTo(2 * inner.compute(matrices).value, 6);
     expect(outer.compute(matrices).members.inner!.value).toBe(inner.compute(matrices).value);
+    expect(outer.compute(matrices).metrics["inner/small/l2"]).toBe(inner.compute(matrices).metrics["small/l2"]);
+    expect(inner.compute(matrices).metrics["small/l2"]).toBe(l2({ factors: "B" }).compute(matrices).value);
     const none = { value: 0, gradient: new Map(), metrics: {}, members: {} };
     expect(composeAdapter([]).compute(matrices)).toEqual(none);
   });
@@ -274,7 +276,7 @@ describe("composeAdapter", () => {
     const { values } = moving.state.read();
     other.state.write({ values: JSON.parse(JSON.stringify(values)), tensors: new Map() });
     expect(other.compute(matrices).members.l1!.weight).toBe(4);
-    expect(() => other.state.write({ values: { l2: { weight: null, penalty: null } }, tensors: new Map() })).toThrow(
+    expect(() => other.state.write({ values: { l2: { weight: null, own: null } }, tensors: new Map() })).toThrow(
       'the saved state has nothing of the regularizer "l1"',
     );
   });

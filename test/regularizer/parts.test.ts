@@ -94,7 +94,7 @@ const certainty = (): Regularizer => ({
     const mean = weightedMean(batch);
     return {
       add: (part, into) => {
-        for (const { span, row, logP, gradient } of rowsOf(part, into)) {
+        for (const { span, row, logP, gradient } of rowsOf(batch, part, into)) {
           const p = Array.from(logP, Math.exp);
           const value = p.reduce((sum, x) => sum + x * x, 0);
           const share = into.scale * mean.add(span, row, value);
@@ -206,7 +206,7 @@ describe("names are free: nothing is merged by them", () => {
         const mean = weightedMean(batch);
         return {
           add: (part, into) => {
-            for (const { span, row, logP } of rowsOf(part, into)) mean.add(span, row, Math.exp(logP[0]!));
+            for (const { span, row, logP } of rowsOf(batch, part, into)) mean.add(span, row, Math.exp(logP[0]!));
           },
           end: () => ({ value: mean.value, metrics: { temperature: 0.7, weight: 2, soft_max: mean.value } }),
         };

@@ -195,10 +195,10 @@ describe("a state", () => {
     expect(paths.map((path) => path.join(" "))).toEqual([
       "regularizers adaptive weight",
       "regularizers budget weight",
-      "regularizers synced regularizer period",
-      "regularizers synced without 3 regularizer period",
-      "regularizers composition regularizer inner weight",
-      "regularizers composition regularizer inner synced regularizer period",
+      "regularizers synced own period",
+      "regularizers synced without 3 own period",
+      "regularizers composition own inner weight",
+      "regularizers composition own inner synced own period",
       "penalties l2 weight",
     ]);
     for (const path of paths) {

@@ -1,12 +1,12 @@
 import { UserError } from "../../common/errors.ts";
 import type { Tensor } from "../../divergence/tensor.ts";
-import type { Measured, Step } from "../../loss/contract.ts";
 import { SINGLE_STEP } from "../../loss/items.ts";
-import type { Json, Stateful } from "../../loss/state.ts";
+import type { Stateful } from "../../loss/state.ts";
 import type { AdapterMatrices, MatrixMeasured } from "../../model/contract.ts";
 import { checkNames } from "../check-names.ts";
-import { type Coefficient, weightAt } from "../coefficients/contract.ts";
+import type { Coefficient } from "../coefficients/contract.ts";
 import { type MemberMeasured, stateOf } from "../compose.ts";
+import { flatMetrics, MemberWeight } from "../member-weight.ts";
 import type { AdapterPenalty } from "./contract.ts";
 
 /** A penalty on matrices and its weight: a number, finite and at least 0, or what gives one for each step. */
@@ -32,7 +32,7 @@ export interface PenaltySum extends AdapterPenalty {
 
 /**
  * A weighted sum of penalties on an adapter's matrices, which is a penalty again: Σ weightᵢ · penaltyᵢ. What each measured
- * comes as `members`, by its name.
+ * comes as `members`, by its name, and flat in `metrics` as `name/metric`.
  *
  * @throws UserError for a weight that is negative or not finite, a name used twice, or from `compute`, with the penalty's
  * name, for a gradient that does not fit the matrices.
@@ -44,62 +44,28 @@ export function composeAdapter(
   { name = "adapter" }: { readonly name?: string } = {},
 ): PenaltySum {
   checkNames(given.map(({ penalty }) => penalty.name));
-  const members = given.map(({ penalty, weight = penalty.weight ?? 1 }) => new Member(penalty, weight));
+  const members = given.map(({ penalty, weight = penalty.weight ?? 1 }) => ({
+    penalty,
+    weight: new MemberWeight(penalty.name, weight, () => penalty.state),
+  }));
   return {
     name,
     compute: (matrices, step = SINGLE_STEP) => {
       let total = 0;
       const gradient = new Map<string, Tensor>();
       const measured: Record<string, PenaltyMeasured> = {};
-      for (const member of members) {
-        const weight = member.weightIn(step);
-        const { gradient: own, ...found } = member.penalty.compute(matrices, step);
-        const square = addScaled(member.name, matrices, own, weight, gradient);
+      for (const { penalty, weight: moving } of members) {
+        const weight = moving.at(step.number);
+        const { gradient: own, ...found } = penalty.compute(matrices, step);
+        const square = addScaled(penalty.name, matrices, own, weight, gradient);
         const contribution = weight * found.value;
         total += contribution;
-        measured[member.name] = { ...found, weight, contribution, matrix_grad_norm: Math.sqrt(square) };
-        member.update(found);
+        measured[penalty.name] = { ...found, weight, contribution, matrix_grad_norm: Math.sqrt(square) };
+        moving.update(found);
       }
-      return { value: total, gradient, metrics: {}, members: measured };
+      return { value: total, gradient, metrics: flatMetrics(measured), members: measured };
     },
-    state: stateOf(members),
-  };
-}
-
-/** One penalty of a sum, with the state of its weight. */
-class Member {
-  readonly name: string;
-  readonly penalty: AdapterPenalty;
-  readonly #weight: number | Coefficient;
-  #state: Json;
-
-  /** @throws UserError for a weight of step 1 that is negative or not finite. */
-  constructor(penalty: AdapterPenalty, weight: number | Coefficient) {
-    this.name = penalty.name;
-    this.penalty = penalty;
-    this.#weight = weight;
-    this.#state = typeof weight === "number" ? null : weight.init();
-    this.weightIn(SINGLE_STEP);
-  }
-
-  weightIn({ number }: Step): number {
-    return weightAt(this.#weight, this.#state, number, this.name);
-  }
-
-  update(measured: Measured): void {
-    if (typeof this.#weight !== "number") this.#state = this.#weight.update(this.#state, measured);
-  }
-
-  readonly state: Stateful = {
-    read: () => {
-      const own = this.penalty.state?.read();
-      return { values: { weight: this.#state, penalty: own?.values ?? null }, tensors: own?.tensors ?? new Map() };
-    },
-    write: ({ values, tensors }) => {
-      const { weight, penalty } = values as { weight: Json; penalty: Json };
-      this.#state = weight;
-      this.penalty.state?.write({ values: penalty, tensors });
-    },
+    state: stateOf(members.map(({ weight }) => weight)),
   };
 }
 
