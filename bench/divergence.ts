@@ -3,7 +3,7 @@
  * one core, all are given the same numbers, asked in turn in one run, and held to the same result. Prints what the
  * machine could do at most, and how far from it everybody is.
  *
- *     npm run bench:divergence -- [--shapes 512x32000,256x151936] [--rounds 9] [--json FILE] [--write: docs/performance.md]
+ *     npm run bench:divergence -- [--shapes 512x32000,256x151936] [--rounds 9] [--json FILE] [--alone: klamp without the others] [--write: docs/performance.md]
  *
  * PyTorch, NumPy and SciPy take part where a python3 has them; TensorFlow.js is installed into bench/divergence first.
  */
@@ -20,6 +20,7 @@ const { values: options } = parseArgs({
     shapes: { type: "string", default: "512x32000,256x151936" },
     rounds: { type: "string", default: "9" },
     json: { type: "string" },
+    alone: { type: "boolean", default: false },
     write: { type: "boolean", default: false },
   },
 });
@@ -30,7 +31,7 @@ console.log(`${machine.cpu}, ${machine.cores} cores, Node ${machine.node}`);
 const shapes: ShapeResult[] = [];
 for (const shape of options.shapes.split(",")) {
   const [rows, vocabulary] = shape.split("x").map(Number) as [number, number];
-  const contenders = await openContenders(rows, vocabulary);
+  const contenders = await openContenders(rows, vocabulary, options.alone);
   const result = { rows, vocabulary, found: await race(contenders, rounds) };
   for (const { close } of contenders) close();
   shapes.push(result);

@@ -24,9 +24,9 @@ const folder = fileURLToPath(new URL(".", import.meta.url));
 /** Turns the relaxed build on where it is off without; newer Nodes have it anyway, and know no such flag. */
 const RELAXED = "--experimental-wasm-relaxed-simd";
 
-/** Starts a process for each contender, and waits until it has its numbers. */
-export async function openContenders(rows: number, vocabulary: number): Promise<Contender[]> {
-  if (!existsSync(`${folder}node_modules`)) {
+/** Starts a process for each contender, or for klamp `alone`, and waits until it has its numbers. */
+export async function openContenders(rows: number, vocabulary: number, alone = false): Promise<Contender[]> {
+  if (!alone && !existsSync(`${folder}node_modules`)) {
     console.log("installing TensorFlow.js into bench/divergence");
     execFileSync("npm", ["ci", "--no-audit", "--no-fund"], { cwd: folder, stdio: "ignore" });
   }
@@ -41,10 +41,14 @@ export async function openContenders(rows: number, vocabulary: number): Promise<
   const one = [
     node("klamp.ts"),
     ...(works(process.execPath, [RELAXED, "-e", ""]) ? [node("klamp.ts", RELAXED)] : []),
-    node("plain.ts"),
-    node("jax.ts"),
-    node("tfjs.mjs"),
-    ...pythons().map((python) => [python, `${folder}python.py`]),
+    ...(alone
+      ? []
+      : [
+          node("plain.ts"),
+          node("jax.ts"),
+          node("tfjs.mjs"),
+          ...pythons().map((python) => [python, `${folder}python.py`]),
+        ]),
   ];
   const contenders: Contender[] = [];
   for (const command of one) {
