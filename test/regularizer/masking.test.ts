@@ -5,6 +5,7 @@ import { logSoftmax, type Tensor } from "../../src/divergence/index.ts";
 import { crossEntropyLoss } from "../../src/loss/cross-entropy.ts";
 import { compose, Entropy, excludeTokens, JensenShannon, KLDivergence } from "../../src/regularizer/index.ts";
 import { measuredInParts, shuffledParts, whole } from "../loss/in-parts.ts";
+import { certainty } from "./certainty.ts";
 import { datumOf } from "./datums.ts";
 
 /** @file What does not count changes nothing, and neither does how a batch is split: in value, gradient and every metric. */
@@ -51,6 +52,7 @@ async function measure({ data, logprobs }: Batch, parts = whole(data)) {
     { regularizer: new KLDivergence({ name: "sum", referenceField: "base", reduction: "sum" }), weight: 0.1 },
     { regularizer: new JensenShannon({ referenceField: "base" }), weight: 0 },
     { regularizer: new Entropy(), weight: 0.3 },
+    { regularizer: certainty(), weight: 0.7 },
   ]);
   const { value, gradient, members } = await measuredInParts(composition, data, logprobs, parts, {
     step: { full: true },

@@ -24,6 +24,7 @@ import {
 } from "../../src/regularizer/index.ts";
 import * as oracle from "../divergence/oracle.ts";
 import { datumByDatum, inParts, type Parts, positionByPosition, shuffledParts, whole } from "../loss/in-parts.ts";
+import { certainty } from "./certainty.ts";
 import { datumOf } from "./datums.ts";
 
 /** @file Every kind of regularizer measures the same of a batch whole and in parts, in any order. */
@@ -87,25 +88,6 @@ const placed = () =>
       return { value: factor * p[0]!, gradient: p.map((x, i) => (i === 0 ? factor * x : 0)) };
     },
   });
-/** The mean of Σ p², on the contract itself. */
-const certainty = (): Regularizer => ({
-  name: "certainty",
-  begin: (batch) => {
-    const mean = weightedMean(batch);
-    return {
-      add: (part, into) => {
-        for (const { span, row, logP, gradient } of rowsOf(batch, part, into)) {
-          const p = Array.from(logP, Math.exp);
-          const value = p.reduce((sum, x) => sum + x * x, 0);
-          const share = into.scale * mean.add(span, row, value);
-          for (const [i, x] of p.entries()) gradient[i]! += share * 2 * x * (x - value);
-        }
-      },
-      end: () => ({ value: mean.value, metrics: { certainty: mean.value } }),
-    };
-  },
-});
-
 const KINDS: Readonly<Record<string, () => Regularizer>> = {
   "KL(reference‖model)": () => kl(),
   "KL(model‖reference)": () => kl({ direction: "model||reference" }),
