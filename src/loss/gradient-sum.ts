@@ -3,22 +3,26 @@ import type { GradientSum } from "./contract.ts";
 
 const sizeOf = (tensors: readonly Tensor[]) => tensors.reduce((sum, { data }) => sum + data.length, 0);
 
-/**
- * Tensors of zeros, shaped like those given, in memory that the next call gives again: fresh memory costs more than what
- * is computed into it.
- */
-export function reusedZeros(): (like: readonly Tensor[]) => Tensor[] {
-  let memory = new Float32Array(0);
-  return (like) => {
+/** Memory that is used again for gradients of a moment: fresh memory costs more than what is computed into it. */
+export class GradientMemory {
+  #spare: Float32Array | undefined;
+
+  /** Tensors of zeros, shaped like those given; their memory serves the next call once it was given back. */
+  take(like: readonly Tensor[]): { readonly zeros: readonly Tensor[]; readonly giveBack: () => void } {
     const size = sizeOf(like);
-    if (memory.length < size) memory = new Float32Array(size);
+    const memory = this.#spare && this.#spare.length >= size ? this.#spare : new Float32Array(size);
+    this.#spare = undefined;
     let from = 0;
-    return like.map(({ data, shape }) => {
+    const zeros = like.map(({ data, shape }) => {
       const part = memory.subarray(from, from + data.length);
       from += data.length;
       return { data: part.fill(0), shape };
     });
-  };
+    const giveBack = () => {
+      this.#spare = memory;
+    };
+    return { zeros, giveBack };
+  }
 }
 
 /** Adds scale · gradient. */

@@ -1,6 +1,6 @@
 import { UserError } from "../common/errors.ts";
 import type { GradientSum, Item, Loss, Measured, OpenLoss, Part, Step, Support } from "../loss/contract.ts";
-import { addGradient, GradientSums, reusedZeros } from "../loss/gradient-sum.ts";
+import { addGradient, GradientMemory, GradientSums } from "../loss/gradient-sum.ts";
 import type { Json, Stateful } from "../loss/state.ts";
 import { addFromTargets } from "../loss/targets.ts";
 import { checkNames } from "./check-names.ts";
@@ -78,6 +78,7 @@ export class Member {
   readonly state: Stateful;
   readonly #regularizer: Regularizer;
   readonly #weight: MemberWeight;
+  readonly #memory = new GradientMemory();
 
   /** @throws UserError for a weight of step 1 that is negative or not finite. */
   constructor({ regularizer, weight = regularizer.weight ?? 1 }: Weighted) {
@@ -91,7 +92,8 @@ export class Member {
     const weight = this.#weight.at(step.number);
     const { support = "vocabulary" } = this.#regularizer;
     const open = await naming(this.name, step, async () => this.#regularizer.begin(batch, step));
-    return new OpenMember(this.name, open, support, weight, batch, step, (measured) => this.#weight.update(measured));
+    const update = (measured: Measured) => this.#weight.update(measured);
+    return new OpenMember(this.name, open, support, weight, batch, step, update, this.#memory);
   }
 }
 
@@ -105,7 +107,7 @@ export class OpenMember {
   readonly #step: Step;
   readonly #update: (measured: Measured) => void;
   readonly #sums: GradientSums | undefined;
-  readonly #zeros = reusedZeros();
+  readonly #memory: GradientMemory;
 
   constructor(
     name: string,
@@ -115,6 +117,7 @@ export class OpenMember {
     batch: readonly Item[],
     step: Step,
     update: (measured: Measured) => void,
+    memory: GradientMemory,
   ) {
     this.name = name;
     this.weight = weight;
@@ -124,6 +127,7 @@ export class OpenMember {
     this.#step = step;
     this.#update = update;
     this.#sums = step.full ? new GradientSums() : undefined;
+    this.#memory = memory;
   }
 
   /**
@@ -131,9 +135,9 @@ export class OpenMember {
    * measured against the sum as it is has been.
    */
   async add(part: Part, into: GradientSum, task: GradientSum | undefined): Promise<(() => void) | undefined> {
-    const apart = this.#sums && this.#zeros(part.logprobs);
+    const apart = this.#sums && this.#memory.take(part.logprobs);
     const scaled = { gradient: into.gradient, scale: into.scale * this.weight };
-    const own = apart ? { gradient: apart, scale: 1 } : scaled;
+    const own = apart ? { gradient: apart.zeros, scale: 1 } : scaled;
     const isWhole = part.logprobs.every(({ shape }) => shape.length === 2);
     await naming(this.name, this.#step, async () =>
       this.#support === "targets" && isWhole
@@ -141,8 +145,11 @@ export class OpenMember {
         : this.#open.add(part, own),
     );
     if (!apart) return undefined;
-    if (isWhole) this.#sums!.add(apart, task?.gradient);
-    return () => addGradient(scaled, apart);
+    if (isWhole) this.#sums!.add(apart.zeros, task?.gradient);
+    return () => {
+      addGradient(scaled, apart.zeros);
+      apart.giveBack();
+    };
   }
 
   end(): MemberMeasured {

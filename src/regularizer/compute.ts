@@ -2,7 +2,7 @@ import { UserError } from "../common/errors.ts";
 import type { Datum } from "../data/datum.ts";
 import type { Tensor } from "../divergence/tensor.ts";
 import type { Loss, PositionValues, Step } from "../loss/contract.ts";
-import { reusedZeros } from "../loss/gradient-sum.ts";
+import { GradientMemory } from "../loss/gradient-sum.ts";
 import { itemsOf, SINGLE_STEP, wholeSpans } from "../loss/items.ts";
 
 /** What a loss makes of data whose log-probabilities are known. */
@@ -40,7 +40,7 @@ export async function compute(
   }
   const batch = itemsOf(data);
   const open = await loss.begin(batch, { ...SINGLE_STEP, ...step });
-  const gradient = reusedZeros()(logprobs);
+  const gradient = new GradientMemory().take(logprobs).zeros;
   await open.add({ spans: wholeSpans(batch), logprobs }, { gradient, scale: 1 });
   const { value, metrics, positions } = open.end();
   return { loss: value, gradient, metrics, positions };
