@@ -61,8 +61,11 @@ const config: ModelConfig = {
 const random = createRandom(1);
 const model = await LocalModel.of("bench", config, randomWeights(), { threads: THREADS });
 const client = await model.trainingClient({ rank: 8, alpha: 16 });
-const data = Array.from({ length: BATCH }, () =>
-  everyToken(Array.from({ length: LENGTH + 1 }, () => Math.floor(random() * config.vocabSize))),
+/** In turn, as in training: a reference has seen a batch before, but not just before. */
+const batches = Array.from({ length: 4 }, () =>
+  Array.from({ length: BATCH }, () =>
+    everyToken(Array.from({ length: LENGTH + 1 }, () => Math.floor(random() * config.vocabSize))),
+  ),
 );
 const kl: Term = {
   regularizer: new KLDivergence({ reference: baseReference(await model.sampler()) }),
@@ -78,6 +81,7 @@ const seconds = {
   product: [] as number[],
 };
 for (let round = -2; round < ROUNDS; round++) {
+  const data = batches[(round + 2) % batches.length]!;
   const measured = {
     cross_entropy: await time(() => step(client, data, alone)),
     with_kl: await time(() => step(client, data, withKl)),
@@ -111,7 +115,7 @@ for (const { name, rate, limit } of rows) {
 const memory: Record<string, number> = {};
 const STEPS = Number(options.steps);
 for (let i = 1; i <= STEPS; i++) {
-  await step(client, data, withKl);
+  await step(client, batches[i % batches.length]!, withKl);
   if (i === 100 || i === STEPS) {
     memory[`after ${i} steps`] = process.memoryUsage.rss();
     console.log(`resident memory after ${i} steps: ${(process.memoryUsage.rss() / 2 ** 20).toFixed(0)} MiB`);
