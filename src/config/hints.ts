@@ -39,7 +39,7 @@ const HINTS: Readonly<Record<string, Hint>> = {
   lora_rank: { write: "lora.rank" },
   lora_alpha: { write: "lora.alpha" },
   lora_target_modules: { write: "lora.target_modules" },
-  lora_dropout: unsupported("dropout on the adapter"),
+  lora_dropout: { write: "lora.dropout" },
   modules_to_save: unsupported("training whole modules"),
   use_dora: unsupported("DoRA"),
   load_in_4bit: unsupported("quantized weights"),

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { UserError } from "../common/errors.ts";
 import { ADAMW_DEFAULTS } from "../model/adamw.ts";
-import { LORA_DEFAULTS, PROJECTIONS, type Projection } from "../model/lora.ts";
+import { LORA_DEFAULTS, type LoraSettings, PROJECTIONS, type Projection } from "../model/lora.ts";
 import { EVALUATION_DEFAULTS, TRAIN_DEFAULTS } from "../model/training.ts";
 import { isStart } from "./references/index.ts";
 import { namesOf, type RegularizerConfig, regularizer, type TextRegularizerConfig } from "./regularizers/index.ts";
@@ -23,10 +23,19 @@ const data = group({
 }).describe("what to learn from");
 
 const projectionList = `all-linear, or a list of ${PROJECTIONS.join(", ")}`;
+const moduleName = z
+  .string({ error: projectionList })
+  .refine((name) => name.includes(".") || PROJECTIONS.includes(name as Projection), { error: projectionList });
 const targetModules = z.union(
-  [z.literal("all-linear"), z.array(z.enum(PROJECTIONS, { error: projectionList })).min(1)],
+  [
+    z.literal("all-linear"),
+    z.array(moduleName).min(1),
+    z.string().regex(/[\\.*+?()[\]|]/), // a regular expression
+  ],
   { error: projectionList },
 );
+const byModule = (value: typeof positive) =>
+  unset(z.record(z.string(), value, { error: "numbers by names of modules, such as { v_proj: 4 }" }));
 
 const lora = group({
   rank: unset(whole(1))
@@ -37,12 +46,20 @@ const lora = group({
     .meta({ example: 2 * LORA_DEFAULTS.rank }),
   target_modules: unset(targetModules)
     .describe(
-      `which projections get an update: ${projectionList} (default ${LORA_DEFAULTS.target_modules}, or the adapter's)`,
+      `which projections get an update: ${projectionList}, full names, or a regular expression for them (default ${LORA_DEFAULTS.target_modules}, or the adapter's)`,
     )
     .meta({ example: LORA_DEFAULTS.target_modules }),
   use_rslora: unset(flag)
     .describe(`scale by alpha / √rank instead (default ${LORA_DEFAULTS.use_rslora}, or the adapter's)`)
     .meta({ example: LORA_DEFAULTS.use_rslora }),
+  dropout: unset(share)
+    .describe(
+      `the share of numbers that reach A as 0 in training, never in references and evaluation (default ${LORA_DEFAULTS.dropout}, or the adapter's)`,
+    )
+    .meta({ example: LORA_DEFAULTS.dropout }),
+  rank_pattern: byModule(whole(1)).describe("other ranks, by names of modules, as PEFT reads them (default: none)"),
+  alpha_pattern: byModule(positive).describe("other alphas, likewise"),
+  layers_to_transform: unset(z.array(whole(0)).min(1)).describe("the layers with updates, from 0 (default: all)"),
 }).describe("the adapter that is trained; with train.adapter it must agree with that adapter");
 
 const train = group({
@@ -164,11 +181,8 @@ export type OptimizerConfig = Config["optimizer"];
 export type { RegularizerConfig, TextRegularizerConfig };
 
 /** LoRA's settings as a complete configuration has them. */
-export interface ResolvedLora {
-  readonly rank: number;
-  readonly alpha: number;
-  readonly target_modules: "all-linear" | readonly Projection[];
-  readonly use_rslora: boolean;
+export interface ResolvedLora extends Omit<LoraSettings, "target_modules"> {
+  readonly target_modules: string | readonly string[];
 }
 
 /**
@@ -179,18 +193,24 @@ export interface ResolvedLora {
 export function resolveLora(written: LoraConfig, adapter?: ResolvedLora): ResolvedLora {
   const given = Object.entries(written).filter(([, value]) => value !== null);
   for (const [key, value] of adapter ? given : []) {
+    if (key === "dropout") continue; // of training alone
     const has = adapter?.[key as keyof ResolvedLora];
     if (comparable(value) === comparable(has)) continue;
+    const show = (value: unknown) => (typeof value === "object" ? JSON.stringify(value) : String(value));
     throw new UserError(
-      `lora.${key} is ${String(value)}, but the adapter that training starts from has ${String(has)}: remove lora.${key}`,
+      `lora.${key} is ${show(value)}, but the adapter that training starts from has ${show(has)}: remove lora.${key}`,
     );
   }
-  if (adapter) return adapter;
-  const { rank, target_modules, use_rslora } = LORA_DEFAULTS;
-  return { ...{ rank, alpha: 2 * (written.rank ?? rank), target_modules, use_rslora }, ...Object.fromEntries(given) };
+  const { rank, target_modules, use_rslora, dropout } = LORA_DEFAULTS;
+  if (adapter) return { ...adapter, dropout: written.dropout ?? adapter.dropout ?? dropout };
+  const defaults = { rank, alpha: 2 * (written.rank ?? rank), target_modules, use_rslora, dropout };
+  return { ...defaults, ...Object.fromEntries(given) };
 }
 
 function comparable(value: unknown): string {
   const modules = value === "all-linear" ? PROJECTIONS : value;
-  return Array.isArray(modules) ? [...modules].sort().join() : String(modules);
+  if (Array.isArray(modules)) return [...modules].sort().join();
+  return typeof modules === "object" && modules !== null
+    ? JSON.stringify(Object.entries(modules).sort())
+    : String(modules);
 }

@@ -1,7 +1,7 @@
 import type { Datum } from "../data/datum.ts";
 import type { Tensor } from "../divergence/tensor.ts";
 import type { AddPart, Measured } from "../loss/contract.ts";
-import type { LoraOptions, LoraSettings } from "./lora.ts";
+import type { AdapterStart, LoraOptions, LoraSettings } from "./lora.ts";
 
 /**
  * @file What a model is to the rest of klamp, wherever it runs. What only some engines can do is an optional property:
@@ -162,7 +162,7 @@ export interface PositionRun {
 export interface Engine {
   readonly model: ModelFacts;
   /** A client that trains a LoRA adapter: a fresh one, or one that a PEFT folder or a server's path holds. */
-  trainingClient(start?: LoraOptions | { readonly adapter: string }): Promise<TrainingClient>;
+  trainingClient(start?: LoraOptions | AdapterStart): Promise<TrainingClient>;
   /** A sampler over the base, or over the base with the adapter of a PEFT folder or a server's path. */
   sampler(adapter?: string): Promise<SamplingClient>;
   /** What a reference store needs of a model in this process. */
@@ -178,6 +178,8 @@ export interface ModelFacts {
   readonly vocabSize: number;
   /** The most tokens that it reads; Infinity where a server does not tell. */
   readonly maxPositions: number;
+  /** What its user should know of how it was read, a sentence each. */
+  readonly notices?: readonly string[] | undefined;
 }
 
 /** What a reference store is identified by, and the head that makes distributions of its hidden states. */

@@ -71,9 +71,7 @@ export function checkStart({ train: { adapter } }: Config): void {
 
 /** The configuration with LoRA's settings in force: those of the adapter that training starts from, if there is one. */
 export function withLora(config: Config, start: LoraSettings | undefined): Config {
-  const { target_modules, ...lora } = resolveLora(config.lora, start);
-  const modules = target_modules === "all-linear" ? target_modules : [...target_modules];
-  return { ...config, lora: { ...lora, target_modules: modules } };
+  return { ...config, lora: { ...config.lora, ...(resolveLora(config.lora, start) as Partial<Config["lora"]>) } };
 }
 
 /** Refuses a question that the model cannot read, or could never answer right. */

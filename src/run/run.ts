@@ -7,6 +7,7 @@ import { drawDriftSamples, type Evaluation, type EvaluationPlan, evaluate } from
 import { worstPositions, worstToken } from "../drift/worst-tokens.ts";
 import { openEngine } from "../engine/open.ts";
 import type { Engine, TrainingClient } from "../model/contract.ts";
+import type { LoraOptions } from "../model/lora.ts";
 import { TrainingDivergedError } from "../train/diverged.ts";
 import { type StepMetrics, stepMetrics } from "../train/metrics.ts";
 import { countSteps, train } from "../train/train.ts";
@@ -62,12 +63,14 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
   let [client, stores]: [TrainingClient | undefined, Stores | undefined] = [undefined, undefined];
   let handedOver = false;
   try {
+    for (const notice of engine.model.notices ?? []) note(notice);
     checkStart(asked);
-    const { adapter } = asked.train;
-    const starting = adapter === null ? undefined : await engine.trainingClient({ adapter });
+    const { adapter, seed } = asked.train;
+    const dropout = asked.lora.dropout ?? undefined;
+    const starting = adapter === null ? undefined : await engine.trainingClient({ adapter, dropout, seed });
     const config = withLora(asked, starting?.lora);
     const input = await readInput(config, engine.model);
-    client = starting ?? (await engine.trainingClient({ ...known(config.lora), seed: config.train.seed }));
+    client = starting ?? (await engine.trainingClient({ ...known(config.lora), seed }));
     const { tokenizer } = input;
     stores = await Stores.of(engine, tokenizer, adapter);
     const base = await engine.sampler();
@@ -96,7 +99,7 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
       before = await evaluate(base, base, plan);
     }
 
-    const { batch_size, seed, shuffle, report_every, worst_tokens } = config.train;
+    const { batch_size, shuffle, report_every, worst_tokens } = config.train;
     const { learning_rate, weight_decay, grad_clip, warmup_steps, betas, eps, schedule } = config.optimizer;
     const length = { steps: config.train.steps ?? undefined, epochs: config.train.epochs ?? undefined };
     const steps = countSteps(length, Math.ceil(data.length / batch_size));
@@ -159,13 +162,8 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
 }
 
 /** Settings without those that are not written. */
-function known({ rank, alpha, target_modules, use_rslora }: Config["lora"]) {
-  return {
-    rank: rank ?? undefined,
-    alpha: alpha ?? undefined,
-    target_modules: target_modules ?? undefined,
-    use_rslora: use_rslora ?? undefined,
-  };
+function known(lora: Config["lora"]): LoraOptions {
+  return Object.fromEntries(Object.entries(lora).filter(([, value]) => value !== null));
 }
 
 function startFolder(config: Config): RunFolder {

@@ -178,7 +178,7 @@ describe("keys of other tools are answered with klamp's", () => {
 
   test.each([
     ["gradient_accumulation_steps", "klamp splits a batch into parts by itself, raise train.batch_size instead"],
-    ["lora_dropout", "klamp does not support dropout on the adapter yet, remove it"],
+    ["use_dora", "klamp does not support DoRA yet, remove it"],
   ])("%s is not needed, or not there", (key, why) => {
     expect(answer(key, "train")).toBe(`unknown key \`${key}\` in train; ${why}`);
   });

@@ -32,7 +32,16 @@ describe("defaults", () => {
     expect(load(REQUIRED)).toEqual({
       model: join(folder, "model"),
       data: { train: join(folder, "train.jsonl"), validation: null, max_length: null },
-      lora: { rank: null, alpha: null, target_modules: null, use_rslora: null },
+      lora: {
+        rank: null,
+        alpha: null,
+        target_modules: null,
+        use_rslora: null,
+        dropout: null,
+        rank_pattern: null,
+        alpha_pattern: null,
+        layers_to_transform: null,
+      },
       train: {
         steps: 300,
         epochs: null,

@@ -12,7 +12,7 @@ export interface Adapter extends LoraSettings {
 
 /** Names and shapes of all matrices of an adapter. */
 export function matrixShapes(config: ModelConfig, settings: LoraSettings): ReadonlyMap<string, readonly number[]> {
-  return loraShapes(config, familyOf(config).weights(config), toLora(settings));
+  return loraShapes(familyOf(config).weights(config), toLora(config, settings));
 }
 
 /** A fresh adapter as PEFT starts one: A uniform in ±1/√in, B zero, so that the model starts as its base. */
@@ -27,9 +27,8 @@ export function newAdapter(config: ModelConfig, settings: LoraSettings, seed: nu
   return { ...settings, matrices };
 }
 
-/** Whether both mean the same graph and the same factor. */
-export function sameSettings(one: LoraSettings, other: LoraSettings): boolean {
-  const key = ({ rank, alpha, target_modules, use_rslora }: LoraSettings) =>
-    JSON.stringify([rank, alpha, use_rslora, [...target_modules].sort()]);
+/** Whether both mean the same graph and the same factors. */
+export function sameSettings(config: ModelConfig, one: LoraSettings, other: LoraSettings): boolean {
+  const key = (settings: LoraSettings) => JSON.stringify([...toLora(config, settings)]);
   return key(one) === key(other);
 }

@@ -1,13 +1,13 @@
-import { concat } from "../graph/operators.ts";
+import { concat, mul } from "../graph/operators.ts";
 import { input, type Value } from "../graph/value.ts";
 import { type Attention, attentionInput } from "./attention.ts";
 import { type Lora, loraNames, loraShapes } from "./lora.ts";
 import type { ModelConfig } from "./model-config.ts";
 
-/** What a family says of a model: names and shapes of its weights, and the ways in which its layers attend. */
-export interface Declared {
-  readonly weights: ReadonlyMap<string, readonly number[]>;
-  readonly ways: readonly Attention[];
+/** What a decoder does beside reading: keep keys and values for the next tokens, drop part of what LoRA reads. */
+export interface DecoderOptions {
+  readonly cached?: boolean;
+  readonly drops?: boolean;
 }
 
 /** Everything that a decoder's graph is fed: tokens, weights, LoRA matrices, and with a cache earlier keys and values. */
@@ -22,19 +22,26 @@ export class DecoderInputs {
   readonly weights: ReadonlyMap<string, Value>;
   /** LoRA matrices by their names in PEFT's layout. */
   readonly adapter: ReadonlyMap<string, Value>;
-  /** The ways in which the family's layers attend. */
-  readonly ways: readonly Attention[];
+  /** With dropout: a mask on what reaches each A [tokens, in], by the name of its input. */
+  readonly dropout = new Map<string, Value>();
   /** With a cache: keys and values of each layer, old and new tokens together, [batch, kvHeads, context, headDim]. */
   readonly present = new Map<string, Value>();
   /** The dimension that keys lie along. */
   readonly context: "context" | "length";
+  readonly #drops: boolean;
   readonly #attention = new Map<string, Value>();
 
   /**
+   * @param weights names and shapes of those that the family has.
    * @param lora null: the base model alone.
    * @param cached takes keys and values of earlier tokens as inputs `past.*`.
    */
-  constructor(config: ModelConfig, { weights, ways }: Declared, lora: Lora | null, cached: boolean) {
+  constructor(
+    config: ModelConfig,
+    weights: ReadonlyMap<string, readonly number[]>,
+    lora: Lora | null,
+    { cached = false, drops = false }: DecoderOptions,
+  ) {
     const inputs = (shapes: ReadonlyMap<string, readonly number[]>) =>
       new Map([...shapes].map(([name, shape]) => [name, input(name, shape)]));
     this.config = config;
@@ -42,9 +49,9 @@ export class DecoderInputs {
     this.embeddings = input("embeddings", ["tokens", config.hiddenSize]);
     this.positions = input("positions", ["batch", "length"], "int64");
     this.weights = inputs(weights);
-    this.adapter = lora ? inputs(loraShapes(config, weights, lora)) : new Map();
-    this.ways = ways;
+    this.adapter = lora ? inputs(loraShapes(weights, lora)) : new Map();
     this.context = cached ? "context" : "length";
+    this.#drops = drops;
   }
 
   /** A weight that the family has. */
@@ -54,11 +61,21 @@ export class DecoderInputs {
     return weight;
   }
 
-  /** The LoRA pair beside a linear map, if it has one. */
-  pair(module: string): { readonly a: Value; readonly b: Value } | undefined {
-    const names = loraNames(module);
-    const [a, b] = [this.adapter.get(names.a), this.adapter.get(names.b)];
-    return a && b && { a, b };
+  /** The LoRA pair beside a linear map, and the factor on B·A, if it has one. */
+  pair(module: string): { readonly a: Value; readonly b: Value; readonly scale: number } | undefined {
+    const settings = this.lora?.get(module);
+    if (!settings) return undefined;
+    const { a, b } = loraNames(module);
+    return { a: this.adapter.get(a)!, b: this.adapter.get(b)!, scale: settings.scale };
+  }
+
+  /** x [tokens, width] as it reaches the A beside a linear map: with dropout, each number times one of a mask. */
+  toA(module: string, x: Value): Value {
+    if (!this.#drops) return x;
+    const name = `dropout.${module}`;
+    const mask = input(name, x.shape);
+    this.dropout.set(name, mask);
+    return mul(x, mask);
   }
 
   /** What is added to scores: the same for every sequence [queries, length]; with a cache [batch, 1, queries, context]. */

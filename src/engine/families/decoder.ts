@@ -1,12 +1,12 @@
 import type { Value } from "../graph/value.ts";
-import { DecoderInputs } from "./decoder-inputs.ts";
+import { DecoderInputs, type DecoderOptions } from "./decoder-inputs.ts";
 import type { Family } from "./family.ts";
 import { familyOf } from "./index.ts";
 import type { Lora } from "./lora.ts";
 import type { ModelConfig } from "./model-config.ts";
 
 /** A decoder's graph: embeddings in, final hidden states out; the head is applied outside, in chunks of positions. */
-export interface Decoder extends Pick<DecoderInputs, "embeddings" | "weights" | "adapter" | "present"> {
+export interface Decoder extends Pick<DecoderInputs, "embeddings" | "weights" | "adapter" | "present" | "dropout"> {
   /** [tokens, hidden] */
   readonly hidden: Value;
 }
@@ -18,19 +18,19 @@ export const DECODER_DIMENSIONS = ["batch", "length"];
  * The graph of a model's decoder from embeddings to the normalised last hidden states.
  *
  * @param lora null: the base model alone.
- * @param cached takes keys and values of earlier tokens as inputs `past.*` and hands out the extended ones, `present.*`,
- * for sampling; the mask is then given per sequence.
+ * @param options.cached takes keys and values of earlier tokens as inputs `past.*` and hands out the extended ones,
+ * `present.*`, for sampling; the mask is then given per sequence.
+ * @param options.drops takes a mask for what reaches each A, as inputs `dropout.*`, for training.
  * @see Hu et al. 2021, LoRA
  */
 export function buildDecoder(
   config: ModelConfig,
   lora: Lora | null,
-  cached = false,
-  family: Family = familyOf(config),
+  options: DecoderOptions & { readonly family?: Family } = {},
 ): Decoder {
-  const declared = { weights: family.weights(config), ways: family.attention(config) };
-  const inputs = new DecoderInputs(config, declared, lora, cached);
+  const { family = familyOf(config) } = options;
+  const inputs = new DecoderInputs(config, family.weights(config), lora, options);
   const hidden = family.hidden(config, inputs);
-  const { embeddings, weights, adapter, present } = inputs;
-  return { embeddings, hidden, weights, adapter, present };
+  const { embeddings, weights, adapter, present, dropout } = inputs;
+  return { embeddings, hidden, weights, adapter, present, dropout };
 }

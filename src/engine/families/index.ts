@@ -1,10 +1,15 @@
 import { UserError } from "../../common/errors.ts";
 import type { Family } from "./family.ts";
+import { gemma3 } from "./gemma3.ts";
 import { llama } from "./llama.ts";
-import { type ModelConfig, RawConfig } from "./model-config.ts";
+import { mistral } from "./mistral.ts";
+import type { ModelConfig } from "./model-config.ts";
+import { qwen2, qwen3 } from "./qwen.ts";
+import { RawConfig } from "./raw-config.ts";
+import { smolLM3 } from "./smollm3.ts";
 
 /** All model families that klamp computes. */
-const FAMILIES: readonly Family[] = [llama];
+const FAMILIES: readonly Family[] = [llama, mistral, qwen2, qwen3, smolLM3, gemma3];
 
 /** The family of a model. */
 export function familyOf({ architecture }: Pick<ModelConfig, "architecture">): Family {
@@ -26,6 +31,10 @@ export function parseModelConfig(values: Readonly<Record<string, unknown>>, path
     throw new UserError(
       `${path} names the architecture ${raw.architecture}; klamp's local engine supports ${known.join(", ")}.`,
     );
+  }
+  if (raw.part("quantization_config")) {
+    const { quant_method } = raw.part("quantization_config")!.values;
+    raw.refuse(`weights quantized with ${String(quant_method ?? "an unnamed method")}`);
   }
   return familyOf(raw).config(raw);
 }

@@ -1,7 +1,7 @@
 /** @file The parts that decoders are made of. Each finds its weights by their names in the checkpoint. */
 
 import { type Projection, projectionName } from "../../model/lora.ts";
-import { add, gemm, matmul, mul, reshape, rmsNorm, rope, silu, softmax, transpose } from "../graph/operators.ts";
+import { add, gemm, matmul, mul, reshape, rmsNorm, rope, shift, silu, softmax, transpose } from "../graph/operators.ts";
 import type { Value } from "../graph/value.ts";
 import type { Attention } from "./attention.ts";
 import type { DecoderInputs } from "./decoder-inputs.ts";
@@ -24,7 +24,9 @@ export function projectionShape(config: ModelConfig, projection: Projection): [n
 
 /** `name` is that of the norm, without `.weight`. */
 export function norm(inputs: DecoderInputs, x: Value, name: string): Value {
-  return rmsNorm(x, inputs.weight(`${name}.weight`), inputs.config.normEpsilon);
+  const { gainOffset, normEpsilon } = inputs.config;
+  const gain = inputs.weight(`${name}.weight`);
+  return rmsNorm(x, gainOffset ? shift(gain, gainOffset) : gain, normEpsilon);
 }
 
 /** x·Wᵀ + bias + scale·(x·Aᵀ)·Bᵀ + residual; bias and LoRA pair where the module has them. */
@@ -34,7 +36,7 @@ export function linear(inputs: DecoderInputs, x: Value, module: string, residual
   const y = gemm(x, inputs.weight(`${module}.weight`), { transB: true, ...(c && { c }) });
   const pair = inputs.pair(module);
   const tuned = pair
-    ? gemm(gemm(x, pair.a, { transB: true }), pair.b, { transB: true, alpha: inputs.lora!.scale, c: y })
+    ? gemm(gemm(inputs.toA(module, x), pair.a, { transB: true }), pair.b, { transB: true, alpha: pair.scale, c: y })
     : y;
   return bias && residual ? add(tuned, residual) : tuned;
 }
@@ -45,22 +47,21 @@ export function linear(inputs: DecoderInputs, x: Value, module: string, residual
  *
  * Query heads that share a key head are folded into the rows of one matrix (no copies of keys): row g·length + t of
  * `queries` is head g of the group at position t, and the mask has these rows.
- *
- * @param scale of the scores. Default 1/√headDim.
  */
 export function attention(
   inputs: DecoderInputs,
   x: Value,
   layer: number,
   way: Attention,
-  { residual, scale }: { readonly residual?: Value; readonly scale?: number } = {},
+  { residual }: { readonly residual?: Value } = {},
 ): Value {
-  const { heads, kvHeads, headDim } = inputs.config;
+  const { heads, kvHeads, headDim, scoreScale = 1 / Math.sqrt(headDim) } = inputs.config;
   const group = heads / kvHeads;
-  const { cos, sin } = inputs.rotary(way);
   const project = (projection: Projection) => linear(inputs, x, projectionName(layer, projection));
   const turned = (projected: Value, count: number, which: "q" | "k") => {
     const normed = headNorm(inputs, projected, count, `model.layers.${layer}.self_attn.${which}_norm`);
+    if (!way.rope) return normed;
+    const { cos, sin } = inputs.rotary(way);
     return rope(reshape(normed, ["batch", "length", count * headDim]), inputs.positions, cos, sin);
   };
   const byKeyHead = (rows: Value) => transpose(reshape(rows, ["batch", "length", kvHeads, headDim]), [0, 2, 1, 3]);
@@ -70,7 +71,7 @@ export function attention(
   const v = inputs.withPast(layer, "value", byKeyHead(project("v_proj")));
   const grouped = transpose(reshape(q, ["batch", "length", kvHeads, group, headDim]), [0, 2, 3, 1, 4]);
   const queries = reshape(grouped, ["batch", kvHeads, "queries", headDim]);
-  const scores = matmul(queries, k, { transB: true, alpha: scale ?? 1 / Math.sqrt(headDim) });
+  const scores = matmul(queries, k, { transB: true, alpha: scoreScale });
   const mixed = matmul(softmax(add(scores, inputs.mask(way))), v);
   const apart = transpose(reshape(mixed, ["batch", kvHeads, group, "length", headDim]), [0, 3, 1, 2, 4]);
   return linear(inputs, reshape(apart, ["tokens", heads * headDim]), projectionName(layer, "o_proj"), residual);

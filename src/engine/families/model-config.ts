@@ -1,4 +1,8 @@
 import { UserError } from "../../common/errors.ts";
+import type { Projection } from "../../model/lora.ts";
+import type { Attention } from "./attention.ts";
+import type { RawConfig } from "./raw-config.ts";
+import { readRope } from "./rotary.ts";
 
 /** The shape of a decoder, as a Hugging Face `config.json` gives it. */
 export interface ModelConfig {
@@ -23,71 +27,53 @@ export interface ModelConfig {
   readonly tied: boolean;
   /** The first of `architectures` in config.json: it tells the family. */
   readonly architecture: string;
+  // What follows is absent in most models, where a family does without it.
+  /** Ways to attend, and which of them each layer has. Absent: to all that is before, under `ropeTheta`. */
+  readonly attention?: { readonly ways: readonly Attention[]; readonly layers: readonly number[] };
+  /** Projections that have a bias. */
+  readonly biases?: readonly Projection[];
+  /** Queries and keys are normalised, head by head. */
+  readonly headNorms?: true;
+  /** On the scores of attention. Absent: 1/√headDim. */
+  readonly scoreScale?: number;
+  /** Added to the gains of norms as the checkpoint has them. */
+  readonly gainOffset?: number;
 }
 
-/** The parsed contents of a `config.json`, read key by key. */
-export class RawConfig {
-  /** For messages. */
-  readonly path: string;
-  readonly values: Readonly<Record<string, unknown>>;
+/** What a family assumes where config.json is silent. */
+export interface ConfigDefaults {
+  /** Default: as many as heads. */
+  readonly kvHeads?: number;
+  /** Default: hidden size / heads. */
+  readonly headDim?: number;
+  readonly ropeTheta: number;
+  readonly maxPositions: number;
+  readonly tied: boolean;
+}
 
-  constructor(values: Readonly<Record<string, unknown>>, path: string) {
-    this.values = values;
-    this.path = path;
-  }
-
-  get architecture(): string {
-    return String((this.values.architectures as unknown[] | undefined)?.[0] ?? this.values.model_type ?? "none");
-  }
-
-  /** A number above 0. @throws UserError for anything else, and for none without a default. */
-  number(key: string, fallback?: number): number {
-    const value = this.values[key] ?? fallback;
-    if (typeof value !== "number" || !(value > 0)) {
-      throw new UserError(
-        `${this.path} has ${JSON.stringify(this.values[key])} for ${key}; a positive number is expected.`,
-      );
-    }
-    return value;
-  }
-
-  /** Settings of the rotary embedding, where newer or older files have them. */
-  get rope(): Readonly<Record<string, unknown>> {
-    return (this.values.rope_parameters ?? this.values.rope_scaling ?? {}) as Record<string, unknown>;
-  }
-
-  /** @throws UserError always: for a variant that would silently be another model. */
-  refuse(what: string): never {
+/** What every family has. @throws UserError for sizes that make no decoder. */
+export function readShape(raw: RawConfig, defaults: ConfigDefaults): ModelConfig {
+  const heads = raw.count("num_attention_heads");
+  const kvHeads = raw.count("num_key_value_heads", defaults.kvHeads ?? heads);
+  const hiddenSize = raw.count("hidden_size");
+  const headDim = raw.number("head_dim", defaults.headDim ?? hiddenSize / heads);
+  if (heads % kvHeads !== 0 || headDim % 2 !== 0) {
     throw new UserError(
-      `${this.path} asks for ${what}, which klamp's local engine does not support yet; use a plain Llama checkpoint.`,
+      `${raw.path} has ${heads} heads, ${kvHeads} key/value heads and head size ${headDim}; heads must be a multiple of key/value heads and the head size even.`,
     );
   }
-
-  /** What every family has. @throws UserError for sizes that make no decoder. */
-  shape(): ModelConfig {
-    const heads = this.number("num_attention_heads");
-    const kvHeads = this.number("num_key_value_heads", heads);
-    const hiddenSize = this.number("hidden_size");
-    const headDim = this.number("head_dim", hiddenSize / heads);
-    if (heads % kvHeads !== 0 || headDim % 2 !== 0) {
-      throw new UserError(
-        `${this.path} has ${heads} heads, ${kvHeads} key/value heads and head size ${headDim}; heads must be a multiple of key/value heads and the head size even.`,
-      );
-    }
-    const { rope_theta } = this.rope;
-    return {
-      vocabSize: this.number("vocab_size"),
-      hiddenSize,
-      intermediateSize: this.number("intermediate_size"),
-      layers: this.number("num_hidden_layers"),
-      heads,
-      kvHeads,
-      headDim,
-      ropeTheta: typeof rope_theta === "number" ? rope_theta : this.number("rope_theta", 10_000),
-      normEpsilon: this.number("rms_norm_eps", 1e-6),
-      maxPositions: this.number("max_position_embeddings", 2048),
-      tied: this.values.tie_word_embeddings === true,
-      architecture: this.architecture,
-    };
-  }
+  return {
+    vocabSize: raw.count("vocab_size"),
+    hiddenSize,
+    intermediateSize: raw.count("intermediate_size"),
+    layers: raw.count("num_hidden_layers"),
+    heads,
+    kvHeads,
+    headDim,
+    ropeTheta: readRope(raw, defaults.ropeTheta).theta,
+    normEpsilon: raw.number("rms_norm_eps", 1e-6),
+    maxPositions: raw.count("max_position_embeddings", defaults.maxPositions),
+    tied: raw.flag("tie_word_embeddings", defaults.tied),
+    architecture: raw.architecture,
+  };
 }

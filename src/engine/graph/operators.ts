@@ -127,6 +127,18 @@ export function scale(x: Value, factor: number): Value {
   return apply(scaleOperator, [x], x.shape, { factor });
 }
 
+const shiftOperator: Operator = {
+  name: "shift",
+  isResidual: false,
+  emit: (emitter, { attributes }, [x]) => emitter.node("Add", [x!, emitter.scalar(attributes.by as number)]),
+  gradient: (_, dy) => [() => dy],
+};
+
+/** x + by */
+export function shift(x: Value, by: number): Value {
+  return apply(shiftOperator, [x], x.shape, { by });
+}
+
 const sigmoidOperator: Operator = {
   name: "sigmoid",
   isResidual: false,
@@ -154,6 +166,32 @@ const siluOperator: Operator = {
 /** x·σ(x); its derivative is σ(x) + y·(1 − σ(x)). */
 export function silu(x: Value): Value {
   return apply(siluOperator, [x], x.shape);
+}
+
+const geluTanhOperator: Operator = {
+  name: "geluTanh",
+  isResidual: false,
+  emit: (emitter, _value, inputs) => emitter.node("FastGelu", inputs, {}, MICROSOFT),
+  gradient: ({ inputs: [x] }, dy) => [
+    () => {
+      const square = mul(x!, x!);
+      const s = sigmoid(mul(x!, shift(scale(square, GELU_CUBE * GELU_SLOPE), GELU_SLOPE)));
+      const slope = mul(x!, shift(scale(square, 3 * GELU_CUBE * GELU_SLOPE), GELU_SLOPE));
+      return mul(dy, add(s, mul(slope, sub(s, mul(s, s)))));
+    },
+  ],
+};
+
+/** 2u(x) = 2·√(2/π)·(x + 0.044715·x³), and x·(1 + tanh u)/2 = x·σ(2u). */
+const [GELU_SLOPE, GELU_CUBE] = [2 * Math.sqrt(2 / Math.PI), 0.044715];
+
+/**
+ * GELU in its form with tanh, x·σ(2u); its derivative is σ + x·2u′·(σ − σ²).
+ *
+ * @see Hendrycks & Gimpel 2016, Gaussian Error Linear Units
+ */
+export function geluTanh(x: Value): Value {
+  return apply(geluTanhOperator, [x], x.shape);
 }
 
 // Shape --------------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ import type { Decoder } from "../families/decoder.ts";
 import { EMBEDDINGS, HEAD } from "../families/weights.ts";
 import type { BaseModel } from "./base-model.ts";
 import { type Batch, splitBatches } from "./batch.ts";
+import type { Dropout } from "./dropout.ts";
 import type { Optimizer } from "./optimizer.ts";
 import type { Program } from "./program.ts";
 import { gradientOf, openHead, openHeadBackward, openTrainPrograms, type TrainPrograms } from "./programs.ts";
@@ -32,13 +33,21 @@ export class BackwardPass {
   /** The trained weights by the names of graph inputs. */
   readonly #feeds: Feeds;
   readonly #programs: Programs;
+  readonly #dropout: Dropout | undefined;
   readonly #zeros = new ReusedZeros();
 
-  private constructor(model: BaseModel, optimizer: Optimizer, feeds: Feeds, programs: Programs) {
+  private constructor(
+    model: BaseModel,
+    optimizer: Optimizer,
+    feeds: Feeds,
+    programs: Programs,
+    dropout: Dropout | undefined,
+  ) {
     this.#model = model;
     this.#optimizer = optimizer;
     this.#feeds = feeds;
     this.#programs = programs;
+    this.#dropout = dropout;
   }
 
   /** @param what the adapter's matrices alone, or every weight of the model, embeddings and head as well. */
@@ -48,13 +57,15 @@ export class BackwardPass {
     feeds: Feeds,
     { embeddings, hidden, adapter, weights }: Decoder,
     what: "adapter" | "weights",
+    dropout?: Dropout,
   ): Promise<BackwardPass> {
     const trained = what === "adapter" ? [...adapter.values()] : [embeddings, ...weights.values()];
-    return new BackwardPass(model, optimizer, feeds, {
+    const programs = {
       ...(await openTrainPrograms(model, hidden, trained)),
       head: await openHead(model),
       headBackward: await openHeadBackward(model, what === "weights"),
-    });
+    };
+    return new BackwardPass(model, optimizer, feeds, programs, dropout);
   }
 
   /** @param support what `add` gets: log-probabilities [n, V], or those of targets [n]. */
@@ -62,7 +73,8 @@ export class BackwardPass {
     const model = this.#model;
     for (const batch of splitBatches(data, model.config, model.tokensAtOnce)) {
       const { feeds, dims } = model.decoderFeeds(batch.tokens, batch);
-      const fed = [feeds, this.#feeds, model.feeds];
+      const masks = this.#dropout?.next(model, batch.tokens.length, this.#optimizer.steps);
+      const fed = [feeds, this.#feeds, model.feeds, ...(masks ? [masks] : [])];
       const residuals = await this.#programs.forward.run(fed, dims);
       const hidden = residuals.get("hidden")!;
       const gradient = new Float32Array(hidden.data.length);

@@ -5,12 +5,13 @@ import { serialize } from "../../common/serial.ts";
 import type { Tensor } from "../../divergence/tensor.ts";
 import { attentionInput } from "../families/attention.ts";
 import { attentionMask, type Columns, decoderDims, tokenPositions } from "../families/columns.ts";
-import { familyOf } from "../families/index.ts";
 import type { ModelConfig } from "../families/model-config.ts";
 import { rotaryTables } from "../families/rotary.ts";
+import { waysOf } from "../families/ways.ts";
 import { EMBEDDINGS, HEAD } from "../families/weights.ts";
 import { readModelConfig } from "./files/model-config.ts";
 import { readModelWeights } from "./files/model-weights.ts";
+import { idsWithoutToken } from "./files/tokenizer-ids.ts";
 import type { Dims, Program } from "./program.ts";
 import type { ModelMachine } from "./programs.ts";
 import { type Feeds, loadRuntime, type Runtime } from "./runtime.ts";
@@ -33,6 +34,8 @@ export class BaseModel implements ModelMachine {
   /** The folder it was read from. */
   readonly name: string;
   readonly config: ModelConfig;
+  /** What its user should know of how the folder was read. */
+  readonly notices: readonly string[];
   readonly runtime: Runtime;
   readonly threads: number;
   readonly rowsAtOnce: number;
@@ -46,6 +49,7 @@ export class BaseModel implements ModelMachine {
    * sampler may be looking through waits here too.
    */
   readonly lock = serialize();
+  #idsWithoutToken: readonly number[] | undefined;
   readonly #programs = new Map<string, Promise<Program>>();
   #rotary = { positions: 0, feeds: new Map() as Feeds };
 
@@ -55,6 +59,7 @@ export class BaseModel implements ModelMachine {
     config: ModelConfig,
     weights: ReadonlyMap<string, Tensor>,
     options: LocalModelOptions = {},
+    notices: readonly string[] = [],
   ) {
     const residualsPerToken = config.layers * (9 * config.hiddenSize + 4 * config.intermediateSize);
     const {
@@ -64,6 +69,7 @@ export class BaseModel implements ModelMachine {
     } = options;
     this.runtime = runtime;
     this.name = name;
+    this.notices = notices;
     this.config = config;
     this.threads = threads === "auto" ? availableParallelism() : threads;
     this.rowsAtOnce = rowsAtOnce;
@@ -89,9 +95,16 @@ export class BaseModel implements ModelMachine {
         `the model folder ${folder} does not exist; give a Hugging Face folder with config.json, model.safetensors and tokenizer.json.`,
       );
     }
-    const config = await readModelConfig(folder);
+    const written = await readModelConfig(folder);
     const runtime = await loadRuntime();
-    return new BaseModel(runtime, folder, config, await readModelWeights(folder, config), options);
+    const { config, weights, notices } = await readModelWeights(folder, written);
+    return new BaseModel(runtime, folder, config, weights, options, notices);
+  }
+
+  /** Ids that the model's head knows and its tokenizer does not: rows that fill up a vocabulary. They are never drawn. */
+  get idsWithoutToken(): readonly number[] {
+    this.#idsWithoutToken ??= idsWithoutToken(this.name, this.config.vocabSize);
+    return this.#idsWithoutToken;
   }
 
   /** Opens a program once under its key and keeps it until the model is closed. */
@@ -113,9 +126,9 @@ export class BaseModel implements ModelMachine {
   decoderFeeds(tokens: ArrayLike<number>, columns: Columns): { feeds: Feeds; dims: Dims } {
     const feed = ({ data, shape }: Tensor) => this.runtime.floats(data, shape);
     const positions = tokenPositions(columns);
-    const masks = familyOf(this.config)
-      .attention(this.config)
-      .map((way) => [attentionInput("mask", way), feed(attentionMask(this.config, way, columns))] as const);
+    const masks = waysOf(this.config).map(
+      (way) => [attentionInput("mask", way), feed(attentionMask(this.config, way, columns))] as const,
+    );
     const feeds = new Map([
       ["embeddings", feed(this.#embed(tokens))] as const,
       ["positions", this.runtime.int64s(positions.data, positions.shape)] as const,
@@ -149,15 +162,14 @@ export class BaseModel implements ModelMachine {
     if (positions > this.#rotary.positions) {
       const enough = Math.min(this.config.maxPositions, Math.max(2 * positions, 256));
       const feeds = new Map(
-        familyOf(this.config)
-          .attention(this.config)
-          .flatMap((way) => {
-            const { cos, sin } = rotaryTables(this.config.headDim, way.ropeTheta, enough);
-            return [
-              [attentionInput("cos", way), this.runtime.floats(cos.data, cos.shape)] as const,
-              [attentionInput("sin", way), this.runtime.floats(sin.data, sin.shape)] as const,
-            ];
-          }),
+        waysOf(this.config).flatMap((way) => {
+          if (!way.rope) return [];
+          const { cos, sin } = rotaryTables(this.config.headDim, way.rope, enough);
+          return [
+            [attentionInput("cos", way), this.runtime.floats(cos.data, cos.shape)] as const,
+            [attentionInput("sin", way), this.runtime.floats(sin.data, sin.shape)] as const,
+          ];
+        }),
       );
       this.#rotary = { positions: enough, feeds };
     }

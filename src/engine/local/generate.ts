@@ -70,6 +70,7 @@ async function continueAll(
     input = drawn.map((sequence, b) => {
       if (sequence.stopped) return 0;
       const row = logprobs.subarray(b * config.vocabSize, (b + 1) * config.vocabSize);
+      for (const id of model.idsWithoutToken) row[id] = Number.NEGATIVE_INFINITY;
       const token = temperature === 0 ? greatest(row) : draw(row, temperature, randoms[b]!());
       sequence.tokens.push(token);
       sequence.logprobs.push(row[token]!);

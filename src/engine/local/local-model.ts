@@ -1,6 +1,6 @@
 import type { Tensor } from "../../divergence/tensor.ts";
 import type { Engine, ModelFacts, StoreSupport } from "../../model/contract.ts";
-import { LORA_DEFAULTS, type LoraOptions, loraSettings } from "../../model/lora.ts";
+import { type AdapterStart, LORA_DEFAULTS, type LoraOptions, loraSettings } from "../../model/lora.ts";
 import { newAdapter } from "../families/adapter.ts";
 import { toLora } from "../families/lora.ts";
 import type { ModelConfig } from "../families/model-config.ts";
@@ -28,10 +28,10 @@ export class LocalModel implements Engine {
   readonly #base: BaseModel;
 
   private constructor(base: BaseModel) {
-    const { name, config, weights } = base;
+    const { name, config, weights, notices } = base;
     this.#base = base;
     this.config = config;
-    this.model = { name, vocabSize: config.vocabSize, maxPositions: config.maxPositions };
+    this.model = { name, vocabSize: config.vocabSize, maxPositions: config.maxPositions, notices };
     this.stores = {
       hiddenSize: config.hiddenSize,
       digest: () => modelDigest(config, weights),
@@ -65,10 +65,14 @@ export class LocalModel implements Engine {
    *
    * @throws UserError for invalid settings, or an adapter that does not fit the model.
    */
-  async trainingClient(start: LoraOptions | { readonly adapter: string } = {}): Promise<LocalTrainingClient> {
-    if ("adapter" in start) return LocalTrainingClient.open(this.#base, await readAdapter(start.adapter, this.config));
+  async trainingClient(start: LoraOptions | AdapterStart = {}): Promise<LocalTrainingClient> {
     const { seed = LORA_DEFAULTS.seed } = start;
-    return LocalTrainingClient.open(this.#base, newAdapter(this.config, loraSettings(start), seed));
+    if (!("adapter" in start)) {
+      return LocalTrainingClient.open(this.#base, newAdapter(this.config, loraSettings(start), seed), seed);
+    }
+    const adapter = await readAdapter(start.adapter, this.config);
+    const { dropout = adapter.dropout } = start;
+    return LocalTrainingClient.open(this.#base, { ...adapter, dropout }, seed);
   }
 
   /** A client that trains every weight of the model, in place: how a base model is made. */
@@ -81,7 +85,7 @@ export class LocalModel implements Engine {
     const base = this.#base;
     if (adapter === undefined) return new LocalSamplingClient(base, { lora: null, feeds: new Map() });
     const { matrices, ...settings } = await readAdapter(adapter, this.config);
-    return new LocalSamplingClient(base, { lora: toLora(settings), feeds: base.feed(matrices) });
+    return new LocalSamplingClient(base, { lora: toLora(this.config, settings), feeds: base.feed(matrices) });
   }
 
   /** Frees the programs that the model and its clients hold. */

@@ -49,7 +49,7 @@ export function openForward(machine: ModelMachine, lora: Lora | null): Promise<P
 
 /** `hidden` and the extended keys and values, from `past.*`: one step of sampling. */
 export function openCached(machine: ModelMachine, lora: Lora | null): Promise<Program> {
-  const { hidden, present } = buildDecoder(machine.config, lora, true);
+  const { hidden, present } = buildDecoder(machine.config, lora, { cached: true });
   return Program.open(machine, new Map([["hidden", hidden], ...present]), { dimensions: DECODER_DIMENSIONS, turns: 2 });
 }
 

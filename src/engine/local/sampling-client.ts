@@ -139,5 +139,5 @@ function empty(datum: Datum, width: readonly number[]): Tensor {
 }
 
 function key(lora: Lora | null): string {
-  return JSON.stringify(lora);
+  return JSON.stringify(lora && [...lora]);
 }

@@ -9,6 +9,7 @@ import { toLora } from "../families/lora.ts";
 import { BackwardPass } from "./backward-pass.ts";
 import type { BaseModel } from "./base-model.ts";
 import { LocalClient, type Training } from "./client.ts";
+import { Dropout } from "./dropout.ts";
 import { writeAdapter } from "./files/adapter.ts";
 import { readState, writeState } from "./files/state.ts";
 import { Optimizer } from "./optimizer.ts";
@@ -26,13 +27,15 @@ export class LocalTrainingClient extends LocalClient implements TrainingClient {
     this.#adapter = adapter;
   }
 
-  /** @param adapter is trained in place. */
-  static async open(model: BaseModel, adapter: Adapter): Promise<LocalTrainingClient> {
-    const lora = toLora(adapter);
+  /** @param adapter is trained in place. @param seed of dropout's masks. */
+  static async open(model: BaseModel, adapter: Adapter, seed: number): Promise<LocalTrainingClient> {
+    const lora = toLora(model.config, adapter);
     const optimizer = new Optimizer(adapter.matrices, { keepsPrevious: true });
     const weights = { lora, feeds: model.feed(adapter.matrices) };
-    const decoder = buildDecoder(model.config, lora);
-    const pass = await BackwardPass.open(model, optimizer, weights.feeds, decoder, "adapter");
+    const share = adapter.dropout ?? 0;
+    const decoder = buildDecoder(model.config, lora, { drops: share > 0 });
+    const dropout = share > 0 ? new Dropout(share, seed, decoder.dropout) : undefined;
+    const pass = await BackwardPass.open(model, optimizer, weights.feeds, decoder, "adapter", dropout);
     return new LocalTrainingClient({ model, optimizer, weights, pass }, adapter);
   }
 

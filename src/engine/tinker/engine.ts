@@ -1,6 +1,6 @@
 import { UserError } from "../../common/errors.ts";
 import type { Engine, ModelFacts } from "../../model/contract.ts";
-import type { LoraOptions } from "../../model/lora.ts";
+import type { AdapterStart, LoraOptions } from "../../model/lora.ts";
 import { toLoraConfig } from "./lora-config.ts";
 import type { RemoteSamplingClient } from "./sampling-client.ts";
 import { connect, type ServiceClient } from "./service-client.ts";
@@ -53,7 +53,7 @@ export class TinkerEngine implements Engine {
    * @param start of a fresh adapter, with Tinker's own defaults; `adapter` is a `tinker://` path of saved weights.
    * @throws UserError for settings that the protocol does not carry, and for a folder of this machine.
    */
-  async trainingClient(start: LoraOptions | { readonly adapter: string } = {}): Promise<RemoteTrainingClient> {
+  async trainingClient(start: LoraOptions | AdapterStart = {}): Promise<RemoteTrainingClient> {
     const base_model = this.model.name;
     if (!("adapter" in start)) return this.#service.createTrainingClient({ base_model, ...toLoraConfig(start) });
     const path = serverPath(start.adapter);

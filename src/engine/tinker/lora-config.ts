@@ -8,7 +8,9 @@ import type { RemoteModelOptions } from "./service-client.ts";
  * @throws UserError for what the wire does not carry.
  */
 export function toLoraConfig(options: LoraOptions): Omit<RemoteModelOptions, "base_model"> {
-  const { rank, seed, alpha, use_rslora, target_modules } = options;
+  const { rank, seed, alpha, use_rslora, target_modules, ...patterns } = options;
+  const other = Object.entries(patterns).find(([, value]) => value !== undefined && value !== 0);
+  if (other) throw new UserError(`LoRA's ${other[0]} is set, which a Tinker server cannot be told: leave it out.`);
   if (alpha !== undefined && alpha !== TINKER_LORA_DEFAULTS.alpha) {
     throw new UserError(
       `LoRA's alpha is ${alpha}, and a Tinker server uses its own, ${TINKER_LORA_DEFAULTS.alpha}: leave alpha out.`,
@@ -21,7 +23,7 @@ export function toLoraConfig(options: LoraOptions): Omit<RemoteModelOptions, "ba
     const chosen = block.filter((name) => target_modules.includes(name));
     if (chosen.length === 0 || chosen.length === block.length) return chosen.length > 0;
     throw new UserError(
-      `LoRA's target_modules are ${target_modules.join(", ")}, and a Tinker server trains all or none of ${block.join(", ")}.`,
+      `LoRA's target_modules are ${String(target_modules)}, and a Tinker server trains all or none of ${block.join(", ")}.`,
     );
   });
   return { rank, seed, train_attn, train_mlp, train_unembed: false };

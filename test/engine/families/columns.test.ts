@@ -3,7 +3,7 @@ import { attentionMask, decoderDims, tokenPositions } from "../../../src/engine/
 import { CONFIG } from "./decoder-inputs.ts";
 
 const GROUP = CONFIG.heads / CONFIG.kvHeads;
-const way = (window: number | null) => ({ name: "", window, ropeTheta: 100 });
+const way = (window: number | null) => ({ name: "", window, rope: { theta: 100 } });
 
 describe("a mask", () => {
   it.each([null, 1, 2, 3, 100])("of whole sequences shows the last tokens up to the query's: window %s", (window) => {

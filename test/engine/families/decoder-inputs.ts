@@ -1,7 +1,8 @@
 import type { Random } from "../../../src/common/random.ts";
 import { buildDecoder, type Decoder } from "../../../src/engine/families/decoder.ts";
-import type { Lora } from "../../../src/engine/families/lora.ts";
+import { type Lora, toLora } from "../../../src/engine/families/lora.ts";
 import type { ModelConfig } from "../../../src/engine/families/model-config.ts";
+import { loraSettings } from "../../../src/model/lora.ts";
 import { noise, type Tensor64, tabulate } from "../graph/tensor64.ts";
 
 /** Small, and no two of its sizes are equal that could be confused. */
@@ -20,11 +21,8 @@ export const CONFIG: ModelConfig = {
   architecture: "LlamaForCausalLM",
 };
 
-export const LORA: Lora = {
-  rank: 2,
-  scale: 1.7,
-  modules: ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
-};
+export const SCALE = 1.7;
+export const LORA: Lora = toLora(CONFIG, loraSettings({ rank: 2, alpha: 2 * SCALE, target_modules: "all-linear" }));
 
 const GROUP = CONFIG.heads / CONFIG.kvHeads;
 /** So low that e to its power is exactly 0, yet finite. */

@@ -17,6 +17,7 @@ import {
   parameters,
   passInputs,
   pastName,
+  SCALE,
   slice,
   stack,
 } from "./decoder-inputs.ts";
@@ -107,18 +108,15 @@ describe("what the decoder means", () => {
 
   test("LoRA is the base whose weights are W + scale·B·A", () => {
     const merged = new Map(FEEDS);
-    for (let layer = 0; layer < CONFIG.layers; layer++) {
-      for (const projection of LORA.modules) {
-        const module = projectionName(layer, projection);
-        const names = loraNames(module);
-        const [a, b] = [FEEDS.get(names.a)!, FEEDS.get(names.b)!];
-        const product = (i: number, j: number) => at(b, [i, 0]) * at(a, [0, j]) + at(b, [i, 1]) * at(a, [1, j]);
-        const weight = FEEDS.get(`${module}.weight`)!;
-        merged.set(
-          `${module}.weight`,
-          tabulate(weight.shape, ([i, j]) => at(weight, [i!, j!]) + LORA.scale * product(i!, j!)),
-        );
-      }
+    for (const module of LORA.keys()) {
+      const names = loraNames(module);
+      const [a, b] = [FEEDS.get(names.a)!, FEEDS.get(names.b)!];
+      const product = (i: number, j: number) => at(b, [i, 0]) * at(a, [0, j]) + at(b, [i, 1]) * at(a, [1, j]);
+      const weight = FEEDS.get(`${module}.weight`)!;
+      merged.set(
+        `${module}.weight`,
+        tabulate(weight.shape, ([i, j]) => at(weight, [i!, j!]) + SCALE * product(i!, j!)),
+      );
     }
     expectClose(hidden(LORA, FEEDS), hidden(null, merged), 1e-12, "hidden");
   });
@@ -132,7 +130,7 @@ describe("what the decoder means", () => {
         tabulate(FEEDS.get(b)!.shape, () => 0),
       );
     }
-    const others = { ...LORA, modules: LORA.modules.filter((module) => module !== "up_proj") };
+    const others = new Map([...LORA].filter(([module]) => !module.endsWith("up_proj")));
     expectClose(hidden(others, FEEDS), hidden(LORA, zero), 0, "hidden");
   });
 
@@ -168,6 +166,36 @@ describe("what the decoder means", () => {
       slice(before, i, i + 1).data.some((x, j) => x !== slice(after, i, i + 1).data[j]),
     );
     expect(differs).toEqual([false, true, true, false, false, false]);
+  });
+});
+
+describe("dropout", () => {
+  const decoder = buildDecoder(CONFIG, LORA, { drops: true });
+  const masksOf = (at: () => number) =>
+    new Map(
+      [...decoder.dropout].map(([name, { shape }]) => [name, tabulate([BATCH * LENGTH, shape[1] as number], at)]),
+    );
+  const hidden = (masks: Feeds, feeds: Feeds = FEEDS) =>
+    evaluate([decoder.hidden], new Map([...feeds, ...masks]), { batch: BATCH, length: LENGTH })[0]!;
+
+  test("has a mask of its own for each linear map: all ones are LoRA, all zeros the base", () => {
+    expect([...decoder.dropout.keys()]).toEqual([...LORA.keys()].map((module) => `dropout.${module}`));
+    const of = (lora: Lora | null) => evaluate([buildDecoder(CONFIG, lora).hidden], FEEDS)[0]!;
+    expectClose(hidden(masksOf(() => 1)), of(LORA), 0, "ones");
+    expectClose(hidden(masksOf(() => 0)), of(null), 0, "zeros");
+  });
+
+  test("the gradients of A and B are those of finite differences, through the masks", () => {
+    const masks = masksOf(() => (random() < 0.4 ? 0 : 1 / 0.6));
+    const found = gradients(decoder.hidden, input("dhidden", ["tokens", CONFIG.hiddenSize]), [
+      ...decoder.adapter.values(),
+    ]);
+    const fed = new Map([...FEEDS, ...masks]);
+    for (const [i, [name]] of [...decoder.adapter].entries()) {
+      const [exact] = evaluate([found[i]!], fed, { batch: BATCH, length: LENGTH });
+      const loss = (x: Tensor64) => dot(hidden(masks, new Map(FEEDS).set(name, x)), FEEDS.get("dhidden")!);
+      expectGradient(loss, FEEDS.get(name)!, exact!, createRandom(9), name);
+    }
   });
 });
 
@@ -252,7 +280,7 @@ describe("padding on the right", () => {
 });
 
 describe("decoding with a cache", () => {
-  const decoder = buildDecoder(CONFIG, LORA, true);
+  const decoder = buildDecoder(CONFIG, LORA, { cached: true });
   const outputs = new Map([["hidden", decoder.hidden], ...decoder.present]);
   const TOTAL = 5;
 

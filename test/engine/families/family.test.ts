@@ -6,6 +6,8 @@ import type { Family } from "../../../src/engine/families/family.ts";
 import { attention, mlp, norm } from "../../../src/engine/families/layers.ts";
 import { llama } from "../../../src/engine/families/llama.ts";
 import { loraShapes } from "../../../src/engine/families/lora.ts";
+import { type ModelConfig, readShape } from "../../../src/engine/families/model-config.ts";
+import { waysOf } from "../../../src/engine/families/ways.ts";
 import { weightShapes } from "../../../src/engine/families/weights.ts";
 import { gradients } from "../../../src/engine/graph/gradient.ts";
 import { add, scale } from "../../../src/engine/graph/operators.ts";
@@ -22,12 +24,13 @@ import { CONFIG, LORA, parameters, passInputs } from "./decoder-inputs.ts";
  * that see a window. This one has them all, and is made of the same parts as Llama.
  */
 
-const LOCAL = { name: "local", window: 2, ropeTheta: 10 };
-const GLOBAL = { name: "global", window: null, ropeTheta: 100 };
+const LOCAL = { name: "local", window: 2, rope: { theta: 10 } };
+const GLOBAL = { name: "global", window: null, rope: { theta: 100 } };
+const WAYS = { ...CONFIG, scoreScale: 0.3, attention: { ways: [LOCAL, GLOBAL], layers: [0, 1] } };
 
 const everything: Family = {
   architectures: ["EverythingForCausalLM"],
-  config: (raw) => raw.shape(),
+  config: (raw) => readShape(raw, { ropeTheta: 100, maxPositions: 16, tied: true }),
   weights(config) {
     const shapes = new Map(llama.weights(config));
     for (let layer = 0; layer < config.layers; layer++) {
@@ -44,14 +47,12 @@ const everything: Family = {
     }
     return shapes;
   },
-  attention: () => [LOCAL, GLOBAL],
   hidden(config, inputs) {
     let x = scale(inputs.embeddings, Math.sqrt(config.hiddenSize));
     for (let layer = 0; layer < config.layers; layer++) {
       const name = `model.layers.${layer}`;
       const way = layer % 2 === 0 ? LOCAL : GLOBAL;
       const mixed = attention(inputs, norm(inputs, x, `${name}.input_layernorm`), layer, way, {
-        scale: 0.3,
         residual: x,
       });
       x = norm(inputs, mixed, `${name}.post_attention_layernorm`);
@@ -67,16 +68,16 @@ const LENGTH = 4;
 const random = createRandom(11);
 
 /** Everything that the graph is fed, for any family over CONFIG. */
-function feedsOf(family: Family): Map<string, Tensor64> {
+function feedsOf(family: Family, config: ModelConfig = WAYS): Map<string, Tensor64> {
   const feeds = parameters(createRandom(5));
-  for (const [name, shape] of family.weights(CONFIG)) if (!feeds.has(name)) feeds.set(name, noise(random, [...shape]));
+  for (const [name, shape] of family.weights(config)) if (!feeds.has(name)) feeds.set(name, noise(random, [...shape]));
   for (const [name, tensor] of passInputs(noise(random, [BATCH * LENGTH, CONFIG.hiddenSize]), BATCH)) {
     feeds.set(name, tensor);
   }
-  for (const way of family.attention(CONFIG)) {
+  for (const way of waysOf(config)) {
     const { data, shape } = attentionMask(CONFIG, way, { starts: [0, 0], length: LENGTH });
     const half = CONFIG.headDim / 2;
-    const angle = ([position, i]: readonly number[]) => position! * way.ropeTheta ** (-i! / half);
+    const angle = ([position, i]: readonly number[]) => position! * way.rope!.theta ** (-i! / half);
     const table = [CONFIG.maxPositions, half];
     feeds.set(`mask.${way.name}`, { data: Float64Array.from(data), shape });
     feeds.set(
@@ -93,7 +94,7 @@ function feedsOf(family: Family): Map<string, Tensor64> {
 
 describe("a family of its own", () => {
   // A large ε bends the norms less, for finite differences.
-  const decoder = buildDecoder({ ...CONFIG, normEpsilon: 0.1 }, LORA, false, everything);
+  const decoder = buildDecoder({ ...WAYS, normEpsilon: 0.1 }, LORA, { family: everything });
   const feeds = feedsOf(everything);
   const hidden = (changed: [string, Tensor64][] = [], { hidden } = decoder) =>
     evaluate([hidden], new Map([...feeds, ...changed]), { batch: BATCH, length: LENGTH })[0]!;
@@ -130,7 +131,7 @@ describe("a family of its own", () => {
   });
 
   test("a norm on heads undoes the size of a projection; a bias before it does not vanish", () => {
-    const sharp = buildDecoder(CONFIG, LORA, false, everything);
+    const sharp = buildDecoder(WAYS, LORA, { family: everything });
     const before = hidden([], sharp);
     const module = projectionName(0, "q_proj");
     const times = (name: string, factor: number): [string, Tensor64] => {
@@ -149,10 +150,10 @@ describe("a family of its own", () => {
   });
 
   test("layers that see a window of 2 alone pass on what the token before it had, a layer at a time", () => {
-    const local: Family = { ...llama, attention: () => [{ name: "local", window: 2, ropeTheta: 100 }] };
-    const one = { ...CONFIG, layers: 1 };
-    const graph = buildDecoder(one, null, false, local).hidden;
-    const fed = feedsOf({ ...local, weights: () => llama.weights(one) });
+    const way = { name: "local", window: 2, rope: { theta: 100 } };
+    const one = { ...CONFIG, layers: 1, attention: { ways: [way], layers: [0] } };
+    const graph = buildDecoder(one, null).hidden;
+    const fed = feedsOf(llama, one);
     const compute = (embeddings: Tensor64) => evaluate([graph], new Map(fed).set("embeddings", embeddings), sizes)[0]!;
     const embeddings = fed.get("embeddings")!;
     const other = tabulate(
@@ -172,7 +173,7 @@ test("names and shapes of weights and matrices are those of the graph, in its or
   const { weights, adapter } = buildDecoder(CONFIG, LORA);
   const shapesOf = (values: typeof weights) => [...values].map(([name, { shape }]) => [name, shape]);
   expect([...llama.weights(CONFIG)]).toEqual(shapesOf(weights));
-  expect([...loraShapes(CONFIG, llama.weights(CONFIG), LORA)]).toEqual(shapesOf(adapter));
+  expect([...loraShapes(llama.weights(CONFIG), LORA)]).toEqual(shapesOf(adapter));
   const names = [...weightShapes({ ...CONFIG, tied: false }).keys()];
   expect(names).toEqual(["model.embed_tokens.weight", ...weights.keys(), "lm_head.weight"]);
   expect([...weightShapes(CONFIG).keys()]).toEqual(names.slice(0, -1));

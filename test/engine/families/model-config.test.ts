@@ -41,20 +41,19 @@ describe("config.json", () => {
     [{ architectures: [] }, "names the architecture none"],
   ])("of another architecture is refused, and the supported ones are named: %j", async (changes, expected) => {
     expect(await complaint(() => parse(changes))).toBe(
-      `config.json ${expected}; klamp's local engine supports LlamaForCausalLM.`,
+      `config.json ${expected}; klamp's local engine supports LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM, SmolLM3ForCausalLM, Gemma3ForCausalLM.`,
     );
   });
 
   it.each([
-    [{ attention_bias: true }, "attention_bias"],
-    [{ mlp_bias: true }, "mlp_bias"],
     [{ hidden_act: "gelu" }, 'hidden_act "gelu"'],
-    [{ rope_scaling: { rope_type: "llama3", factor: 8 } }, 'rope_type "llama3"'],
-    [{ rope_scaling: { type: "linear", factor: 2 } }, 'rope_type "linear"'],
-    [{ rope_parameters: { rope_type: "yarn", rope_theta: 1e4 } }, 'rope_type "yarn"'],
+    [{ rope_scaling: { rope_type: "dynamic", factor: 8 } }, 'rope_type "dynamic"'],
+    [{ rope_parameters: { rope_type: "longrope", rope_theta: 1e4 } }, 'rope_type "longrope"'],
+    [{ partial_rotary_factor: 0.5 }, "partial_rotary_factor 0.5"],
+    [{ quantization_config: { quant_method: "bitsandbytes" } }, "weights quantized with bitsandbytes"],
   ])("with a variant that would silently be another model is refused: %j", async (changes, expected) => {
     expect(await complaint(() => parse(changes))).toBe(
-      `config.json asks for ${expected}, which klamp's local engine does not support yet; use a plain Llama checkpoint.`,
+      `config.json asks for ${expected}, which klamp's local engine does not support yet; use a checkpoint without it.`,
     );
   });
 

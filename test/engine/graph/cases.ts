@@ -234,6 +234,8 @@ export const CASES: Readonly<Record<keyof typeof operators, Cases>> = {
   },
   sigmoid: unary(operators.sigmoid),
   silu: unary(operators.silu),
+  geluTanh: unary(operators.geluTanh),
+  shift: unary((x) => operators.shift(x, 0.7)),
   softmax: unary(operators.softmax),
   logSoftmax: unary(operators.logSoftmax),
   reshape: {

@@ -19,6 +19,9 @@ const DEFINITIONS: Readonly<Record<string, Definition>> = {
   scale: ([x], { factor }) => map(x!, (number) => (factor as number) * number),
   sigmoid: ([x]) => map(x!, sigma),
   silu: ([x]) => map(x!, (number) => number * sigma(number)),
+  shift: ([x], { by }) => map(x!, (number) => number + (by as number)),
+  geluTanh: ([x]) =>
+    map(x!, (number) => (number / 2) * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (number + 0.044715 * number ** 3)))),
 
   reshape: ([x], _attributes, shape) => {
     if (shape.filter((size) => size === undefined).length > 1) throw new Error("a reshape has two unknown sizes");

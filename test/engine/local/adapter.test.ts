@@ -29,7 +29,7 @@ describe("an adapter's folder", () => {
     const config = await readModelConfig(MODEL);
     const adapter = await readAdapter(PEFT, config);
     expect(adapter).toMatchObject({ rank: 8, alpha: 16, use_rslora: false });
-    expect([...adapter.target_modules].sort()).toEqual(
+    expect([...(adapter.target_modules as string[])].sort()).toEqual(
       ["down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"].sort(),
     );
     const folder = join(temporaryFolder(), "new", "adapter");
@@ -84,7 +84,10 @@ describe("an adapter's folder", () => {
     ["rank", { ...SETTINGS, rank: 4, alpha: 6 }, 1.5],
     ["the root of rank", { ...SETTINGS, rank: 4, alpha: 6, use_rslora: true }, 3],
   ])("scales B·A by alpha over %s", (_, settings, scale) => {
-    expect(toLora(settings)).toEqual({ rank: 4, scale, modules: ["q_proj", "down_proj"] });
+    const names = ["self_attn.q_proj", "mlp.down_proj"].flatMap((name) =>
+      [0, 1].map((i) => `model.layers.${i}.${name}`),
+    );
+    expect(toLora(TINY, settings)).toEqual(new Map(names.map((name) => [name, { rank: 4, scale }])));
   });
 });
 
@@ -118,24 +121,33 @@ describe("a fresh adapter", () => {
 });
 
 describe("what is refused", () => {
-  const LIMITS = "klamp loads plain LoRA adapters (peft_type LORA, one rank, no bias).";
+  const LIMITS = "klamp loads LoRA adapters that leave the base as it is (peft_type LORA).";
   const config = readModelConfig(MODEL);
 
   it.each<[Record<string, unknown>, string]>([
     [{ peft_type: "IA3" }, 'has peft_type "IA3"'],
-    [{ use_dora: true }, "sets use_dora"],
-    [{ rank_pattern: { q_proj: 4 } }, "sets rank_pattern"],
-    [{ alpha_pattern: { q_proj: 4 } }, "sets alpha_pattern"],
-    [{ modules_to_save: ["lm_head"] }, "sets modules_to_save"],
-    [{ fan_in_fan_out: true }, "sets fan_in_fan_out"],
-    [{ lora_bias: true }, "sets lora_bias"],
+    [{ use_dora: true }, "sets use_dora to true"],
+    [{ rank_pattern: { q_proj: "4" } }, 'has {"q_proj":"4"} for rank_pattern'],
+    [{ alpha_pattern: ["q_proj"] }, 'has ["q_proj"] for alpha_pattern'],
+    [{ modules_to_save: ["lm_head"] }, 'sets modules_to_save to ["lm_head"]'],
+    [{ fan_in_fan_out: true }, "sets fan_in_fan_out to true"],
+    [{ lora_bias: 1 }, "sets lora_bias to 1"],
+    [{ layer_replication: [[0, 2]] }, "sets layer_replication to [[0,2]]"],
+    [{ target_parameters: ["mlp.experts"] }, 'sets target_parameters to ["mlp.experts"]'],
+    [{ a_setting_to_come: "yes" }, 'sets a_setting_to_come to "yes"'],
+    [{ init_lora_weights: "pissa_niter_16" }, 'has init_lora_weights "pissa_niter_16", a start that changes the base'],
+    [{ init_lora_weights: "loftq" }, 'has init_lora_weights "loftq"'],
+    [{ layers_to_transform: ["1"] }, 'has layers_to_transform ["1"]'],
+    [{ layers_to_transform: [1], target_modules: ".*_proj" }, "has layers_to_transform beside a regular expression"],
     [{ bias: "all" }, 'has bias "all"'],
-    [{ r: 0 }, "has r 0"],
-    [{ r: 2.5 }, "has r 2.5"],
+    [{ r: 0 }, "is invalid: LoRA's rank is 0"],
+    [{ r: 2.5 }, "is invalid: LoRA's rank is 2.5"],
     [{ lora_alpha: "16" }, 'has lora_alpha "16"'],
+    [{ lora_alpha: -1 }, "is invalid: LoRA's alpha is -1"],
+    [{ lora_dropout: 1 }, "is invalid: LoRA's dropout is 1"],
     [{ target_modules: [] }, "has target_modules []"],
-    [{ target_modules: ["q_proj", "lm_head"] }, 'has target_modules ["q_proj","lm_head"]'],
-    [{ target_modules: ".*_proj" }, 'has target_modules ".*_proj"'],
+    [{ target_modules: null }, "has target_modules null"],
+    [{ target_modules: ["q_proj", "lm_head"] }, 'is invalid: LoRA\'s target_modules are ["q_proj","lm_head"]'],
   ])("%j", async (changes, expected) => {
     const folder = changedConfig(changes);
     const said = await complaint(async () => readAdapter(folder, await config), folder);
@@ -148,11 +160,11 @@ describe("what is refused", () => {
     await writeAdapter(tiny, newAdapter(TINY, SETTINGS, 1), "tiny");
     const model = await LocalModel.open(MODEL, { threads: 1 });
     expect(await complaint(() => model.trainingClient({ adapter: tiny }), tiny)).toBe(
-      "adapter_model.safetensors: base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight has shape [3, 8], this model and rank 3 need [3, 64]; was the adapter made for another model?",
+      "adapter_model.safetensors: base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight has shape [3, 8], this model and the adapter's settings need [3, 64]; was the adapter made for another model?",
     );
     const rank = changedConfig({ r: 4 });
     expect(await complaint(() => model.trainingClient({ adapter: rank }), rank)).toMatch(
-      /lora_A\.weight has shape \[8, 64\], this model and rank 4 need \[4, 64\]/,
+      /lora_A\.weight has shape \[8, 64\], this model and the adapter's settings need \[4, 64\]/,
     );
     const fewer = changedConfig({ target_modules: ["q_proj"] });
     expect(await complaint(() => model.trainingClient({ adapter: fewer }), fewer)).toMatch(
@@ -164,7 +176,7 @@ describe("what is refused", () => {
     await writeSafetensors(join(missing, "adapter_model.safetensors"), new Map(others));
     expect(settings.rank).toBe(8);
     expect(await complaint(() => model.trainingClient({ adapter: missing }), missing)).toContain(
-      `${first![0]} is missing, this model and rank 8 need [8, 64]`,
+      `${first![0]} is missing, this model and the adapter's settings need [8, 64]`,
     );
     await model.close();
   });

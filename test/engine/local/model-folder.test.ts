@@ -42,6 +42,12 @@ async function distributionsOf(folder: string, data = randomData([4, 7], 12)): P
   return rows.map(({ data }) => data);
 }
 
+async function noticesOf(folder: string): Promise<readonly string[]> {
+  const opened = await LocalModel.open(folder, { threads: 1 });
+  await opened.close();
+  return opened.model.notices ?? [];
+}
+
 describe("weights", () => {
   const NAME = "model.layers.1.self_attn.k_proj.weight";
 
@@ -109,7 +115,7 @@ describe("weights", () => {
     expect(await distributionsOf(folder)).not.toEqual(await distributionsOf(await folderOf(() => {})));
   });
 
-  it("with a tied head: the embeddings, whatever lm_head the file may hold", async () => {
+  it("with a tied head: the embeddings, unless the file holds a head that differs, which is told", async () => {
     const tied = { ...TINY, tied: true };
     const embeddings = (weights: Map<string, Tensor>) => weights.get("model.embed_tokens.weight")!;
     const expected = await distributionsOf(
@@ -120,8 +126,28 @@ describe("weights", () => {
       const { data, shape } = embeddings(weights);
       weights.set("lm_head.weight", { data: data.map((x) => -x), shape });
     };
-    expect(await distributionsOf(await folderOf(stray, tied))).toEqual(expected);
-    expect(await distributionsOf(await folderOf(stray))).not.toEqual(expected);
+    const folder = await folderOf(stray, tied);
+    const own = await distributionsOf(folder);
+    expect(own).toEqual(await distributionsOf(await folderOf(stray)));
+    expect(own).not.toEqual(expected);
+    expect(await noticesOf(folder)).toEqual([
+      `${folder} has a lm_head.weight of its own, though its config.json says tie_word_embeddings: it is used, as transformers does`,
+    ]);
+    const same = await folderOf((weights) => weights.set("lm_head.weight", embeddings(weights)), tied);
+    expect(await distributionsOf(same)).toEqual(expected);
+    expect(await noticesOf(same)).toEqual([]);
+  });
+
+  it("that the family has no place for are named, but for buffers that old folders hold", async () => {
+    const vector = { data: new Float32Array(4), shape: [4] };
+    const names = ["model.layers.0.self_attn.q_norm.weight", "model.layers.1.self_attn.q_proj.bias"];
+    const folder = await folderOf((weights) => {
+      for (const name of [...names, "model.layers.0.self_attn.rotary_emb.inv_freq"]) weights.set(name, vector);
+    });
+    expect(await noticesOf(folder)).toEqual([
+      `${folder} holds ${names.join(", ")}, which LlamaForCausalLM has no place for: left out, as transformers does`,
+    ]);
+    expect(await distributionsOf(folder)).toEqual(await distributionsOf(await folderOf(() => {})));
   });
 
   it.each([NAME, "model.embed_tokens.weight", "lm_head.weight", "model.norm.weight"])(

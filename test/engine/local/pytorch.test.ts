@@ -66,7 +66,7 @@ describe("against PyTorch, transformers and PEFT", () => {
     const adapter = await readAdapter(`${FIXTURE}adapter-init`, model.config);
     for (const [name, lora, feeds] of [
       ["logits_base", null, new Map()],
-      ["logits_adapter", toLora(adapter), model.feed(adapter.matrices)],
+      ["logits_adapter", toLora(model.config, adapter), model.feed(adapter.matrices)],
     ] as const) {
       const { hidden } = buildDecoder(model.config, lora);
       const head = input("head", [model.config.vocabSize, model.config.hiddenSize]);

@@ -9,9 +9,9 @@ export function modelDigest(config: ModelConfig, weights: ReadonlyMap<string, Te
   return tensorsDigest(weights, { ...config, architecture: undefined });
 }
 
-/** `sha256:…` of all that an adapter does to a model. */
-export function adapterDigest({ rank, alpha, use_rslora, matrices }: Adapter): string {
-  return tensorsDigest(matrices, { rank, alpha, use_rslora });
+/** `sha256:…` of all that an adapter does to a model: names and shapes of its matrices tell the modules and their ranks. */
+export function adapterDigest({ rank, alpha, use_rslora, alpha_pattern, matrices }: Adapter): string {
+  return tensorsDigest(matrices, { rank, alpha, use_rslora, alpha_pattern });
 }
 
 function tensorsDigest(tensors: ReadonlyMap<string, Tensor>, settings: unknown): string {

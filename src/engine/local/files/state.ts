@@ -29,7 +29,7 @@ export async function readState(
   parameters: ReadonlyMap<string, Tensor>,
 ): Promise<ReadonlyMap<string, Tensor>> {
   const { matrices, ...saved } = await readAdapter(folder, config);
-  if (!sameSettings(saved, here)) {
+  if (!sameSettings(config, saved, here)) {
     throw new UserError(
       `${folder} was saved by training ${show(saved)}, here it is ${show(here)}; load it with the settings it was saved with.`,
     );
@@ -38,6 +38,8 @@ export async function readState(
   return stateOf(matrices, moments, steps);
 }
 
-function show({ rank, alpha, target_modules, use_rslora }: LoraSettings): string {
-  return `rank ${rank}, alpha ${alpha}${use_rslora ? " (rslora)" : ""} on ${target_modules.join(", ")}`;
+function show({ rank, alpha, target_modules, use_rslora, dropout: _, ...patterns }: LoraSettings): string {
+  const modules = typeof target_modules === "string" ? target_modules : target_modules.join(", ");
+  const more = Object.entries(patterns).map(([key, value]) => `, ${key} ${JSON.stringify(value)}`);
+  return `rank ${rank}, alpha ${alpha}${use_rslora ? " (rslora)" : ""} on ${modules}${more.join("")}`;
 }
