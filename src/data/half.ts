@@ -1,4 +1,4 @@
-/** @file IEEE 754 half precision: 1 sign, 5 exponent, 10 fraction bits. */
+/** @file Numbers of 16 bits: IEEE 754 half precision (1 sign, 5 exponent, 10 fraction bits), and bfloat16 (1, 8, 7). */
 
 /** What each of the 65,536 halves is worth, once one is asked for: 256 KiB. */
 let worth: Float32Array | undefined;
@@ -42,6 +42,18 @@ export function toHalves(data: Float32Array): Uint16Array {
       // 1024 steps make the leading bit, and a carry flows into the exponent by itself.
       out[i] = sign | (rounded + (exponent + 14) * 1024);
     }
+  }
+  return out;
+}
+
+/** Rounds each number to the nearest bfloat16, the upper half of a float32, ties to even. */
+export function toUpperHalves(data: Float32Array): Uint16Array {
+  const bits = new Uint32Array(data.buffer, data.byteOffset, data.length);
+  const out = new Uint16Array(data.length);
+  for (let i = 0; i < data.length; i++) {
+    const upper = bits[i]! >>> 16;
+    // What rounds up carries into the exponent by itself; a NaN must stay one.
+    out[i] = Number.isNaN(data[i]!) ? upper | 0x40 : (bits[i]! + 0x7fff + (upper & 1)) >>> 16;
   }
   return out;
 }

@@ -2,7 +2,7 @@ import { type FileHandle, open } from "node:fs/promises";
 import { writePartsAtomic } from "../common/atomic-file.ts";
 import { UserError } from "../common/errors.ts";
 import type { Tensor } from "../divergence/tensor.ts";
-import { fromHalves, toHalves } from "./half.ts";
+import { fromHalves, toHalves, toUpperHalves } from "./half.ts";
 
 /**
  * An open safetensors file: an 8-byte header length, a JSON header, then the numbers.
@@ -16,7 +16,17 @@ export interface SafetensorsFile {
   readonly metadata: Readonly<Record<string, string>>;
   /** Reads one tensor; float16, bfloat16 and float64 are converted to float32. */
   read(name: string): Promise<Tensor>;
+  /** One tensor as it is stored. */
+  readRaw(name: string): Promise<RawTensor>;
   close(): Promise<void>;
+}
+
+/** A tensor as a file stores it. */
+export interface RawTensor {
+  /** `F32`, `BF16`, … */
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  readonly bytes: Uint8Array;
 }
 
 interface Entry {
@@ -77,21 +87,27 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
         );
       }
     }
+    const readRaw = async (name: string) => {
+      const entry = tensors.get(name);
+      if (!entry) throw new UserError(`${path} has no tensor ${name}.`);
+      const { dtype, shape, data_offsets } = entry;
+      const [from, to] = data_offsets;
+      return { dtype, shape, bytes: await readBytes(file, 8 + length + from, to - from) };
+    };
     return {
       path,
       shapes: new Map([...tensors].map(([name, { shape }]) => [name, shape])),
       metadata: (__metadata__ ?? {}) as Record<string, string>,
       read: async (name) => {
-        const entry = tensors.get(name);
-        if (!entry) throw new UserError(`${path} has no tensor ${name}.`);
-        const { dtype, shape, data_offsets } = entry;
-        if (!BYTES[dtype]) {
+        const dtype = tensors.get(name)?.dtype;
+        if (dtype !== undefined && !BYTES[dtype]) {
           const known = Object.keys(BYTES).join(", ");
           throw new UserError(`${path} holds tensor ${name} as ${dtype}; klamp reads ${known}.`);
         }
-        const [from, to] = data_offsets;
-        return { data: toFloat32(await readBytes(file, 8 + length + from, to - from), dtype), shape };
+        const raw = await readRaw(name);
+        return { data: toFloat32(raw.bytes, raw.dtype), shape: raw.shape };
       },
+      readRaw,
       close: () => file.close(),
     };
   } catch (error) {
@@ -100,30 +116,52 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
   }
 }
 
-/** Writes tensors as float32, the file whole or not at all. */
+/** Writes tensors, by default as float32; the file whole or not at all. */
 export async function writeSafetensors(
   path: string,
   tensors: ReadonlyMap<string, Tensor>,
   options: { readonly metadata?: Readonly<Record<string, string>>; readonly dtype?: "F32" | "F16" } = {},
 ): Promise<void> {
-  const { metadata = { format: "pt" }, dtype = "F32" } = options;
+  const { metadata, dtype = "F32" } = options;
+  const raw = [...tensors].map(
+    ([name, { data, shape }]) => [name, { dtype, shape, bytes: toBytes(data, dtype) }] as const,
+  );
+  await writeRawSafetensors(path, new Map(raw), metadata);
+}
+
+/** Writes tensors as they are stored, in this order; the file whole or not at all. */
+export async function writeRawSafetensors(
+  path: string,
+  tensors: ReadonlyMap<string, RawTensor>,
+  metadata: Readonly<Record<string, string>> = { format: "pt" },
+): Promise<void> {
   const header: Record<string, unknown> = { __metadata__: metadata };
-  const parts: Uint8Array[] = [];
   let offset = 0;
-  for (const [name, { data, shape }] of tensors) {
-    const bytes =
-      dtype === "F16"
-        ? new Uint8Array(toHalves(data).buffer)
-        : new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  for (const [name, { dtype, shape, bytes }] of tensors) {
     header[name] = { dtype, shape, data_offsets: [offset, offset + bytes.length] };
-    parts.push(bytes);
     offset += bytes.length;
   }
   const json = Buffer.from(JSON.stringify(header));
   const padded = Buffer.concat([json, Buffer.alloc((8 - (json.length % 8)) % 8, " ")]);
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(padded.length));
-  await writePartsAtomic(path, [length, padded, ...parts]);
+  await writePartsAtomic(path, [length, padded, ...[...tensors.values()].map(({ bytes }) => bytes)]);
+}
+
+/** The bytes of numbers in a type, each rounded to the nearest, ties to even. @throws Error for a type that klamp does not write. */
+export function toBytes(data: Float32Array, dtype: string): Uint8Array {
+  switch (dtype) {
+    case "F32":
+      return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    case "F64":
+      return new Uint8Array(Float64Array.from(data).buffer);
+    case "F16":
+      return new Uint8Array(toHalves(data).buffer);
+    case "BF16":
+      return new Uint8Array(toUpperHalves(data).buffer);
+    default:
+      throw new Error(`no numbers are written as ${dtype}`);
+  }
 }
 
 function parseHeader(bytes: Buffer, path: string): Record<string, unknown> {
@@ -161,7 +199,7 @@ async function readBytes(file: FileHandle, from: number, length: number): Promis
   return buffer;
 }
 
-function toFloat32({ buffer }: Buffer, dtype: string): Float32Array {
+function toFloat32({ buffer }: Uint8Array, dtype: string): Float32Array {
   if (dtype === "F32") return new Float32Array(buffer as ArrayBuffer);
   if (dtype === "F64") return Float32Array.from(new Float64Array(buffer as ArrayBuffer));
   const halfs = new Uint16Array(buffer as ArrayBuffer);
