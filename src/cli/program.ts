@@ -2,13 +2,14 @@ import { Command, CommanderError } from "commander";
 import { UserError } from "../common/errors.ts";
 import { version } from "../common/version.ts";
 import { registerHelp, TOPIC_LINES } from "./help.ts";
+import { registerMerge } from "./merge.ts";
 import { registerQuickstart } from "./quickstart.ts";
 import { registerReference } from "./reference.ts";
 import type { Shell } from "./shell.ts";
 import { registerTrain } from "./train.ts";
 
 /** Every command adds itself to the program. */
-const COMMANDS = [registerQuickstart, registerTrain, registerReference, registerHelp];
+const COMMANDS = [registerQuickstart, registerTrain, registerMerge, registerReference, registerHelp];
 
 const HELP = `
 Topics:

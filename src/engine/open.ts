@@ -1,5 +1,6 @@
 import type { Engine } from "../model/contract.ts";
 import type { LocalModelOptions } from "./local/base-model.ts";
+import type { MergeOptions } from "./local/files/merge.ts";
 import type { TinkerEngineOptions } from "./tinker/engine.ts";
 
 /** Where a model runs: in this process, or on a server that speaks the Tinker API. */
@@ -25,4 +26,19 @@ export async function openEngine(settings: EngineSettings): Promise<Engine> {
   }
   const { openTinkerEngine } = await import("./tinker/engine.ts");
   return openTinkerEngine(settings);
+}
+
+/**
+ * Writes the model of a local folder with an adapter merged into its weights, as a model folder of the same files.
+ *
+ * @throws UserError when the output exists, or model and adapter do not fit.
+ */
+export async function mergeAdapter(
+  model: string,
+  adapter: string,
+  output: string,
+  options: MergeOptions = {},
+): Promise<void> {
+  const merge = await import("./local/files/merge.ts");
+  await merge.mergeAdapter(model, adapter, output, options);
 }

@@ -1,6 +1,7 @@
 /** @file What a command line needs of runs, and of what they measure and fill. */
 
 export type { Summary, SummaryRow } from "../drift/summary.ts";
+export { mergeAdapter } from "../engine/open.ts";
 export { ENTROPY_STEP, type Inspection, inspectStore } from "../reference/store/inspect.ts";
 export type { StepMetrics } from "../train/metrics.ts";
 export { describeRegularizers } from "./describe.ts";
@@ -8,3 +9,4 @@ export { type FilledStore, fillStores } from "./reference-stores.ts";
 export { type NamedRun, type RunSummary, reportData, writeSummary } from "./results.ts";
 export { type RunOptions, runTraining } from "./run.ts";
 export { nextFreeFolder, refuseOutput } from "./run-folder.ts";
+export { findTrained, type Trained } from "./trained.ts";

@@ -6,6 +6,7 @@ import { version } from "../common/version.ts";
 import { HEADLINES, STEP_METRICS } from "../config/metrics.ts";
 import type { Evaluation } from "../drift/evaluation.ts";
 import { type Summary, type SummaryRow, summarize } from "../drift/summary.ts";
+import { writeCard } from "./adapter-card.ts";
 import { describeRegularizers, runSettings } from "./describe.ts";
 import type { RunResult } from "./run.ts";
 
@@ -50,6 +51,11 @@ export function writeSummary(folder: string, runs: readonly NamedRun[], started:
     },
   };
   writeFileAtomic(join(folder, "summary.json"), `${JSON.stringify(summary, null, 2)}\n`);
+  for (const { name, result } of runs) {
+    const measured = { ...summary, runs: summary.runs.filter((run) => run.name === name) };
+    const facts = { config: result.config, model: result.engine.model, steps: result.rows.length, measured };
+    writeCard(join(result.config.output, "adapter"), facts);
+  }
   return summary;
 }
 

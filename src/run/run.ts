@@ -11,6 +11,7 @@ import type { LoraOptions } from "../model/lora.ts";
 import { TrainingDivergedError } from "../train/diverged.ts";
 import { type StepMetrics, stepMetrics } from "../train/metrics.ts";
 import { countSteps, train } from "../train/train.ts";
+import { completeAdapter } from "./adapter-card.ts";
 import { type Drawn, samplesAsLines } from "./build-anchors.ts";
 import { buildRegularizers } from "./build-regularizers.ts";
 import { checkStart, engineSettings, readInput, withLora } from "./read-input.ts";
@@ -149,6 +150,8 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
     const seconds = (performance.now() - started) / 1000;
     if (!folder) throw signal!.reason;
     await folder.saveAdapter(client);
+    const facts = { config, model: engine.model, steps: rows.length, measured: null };
+    completeAdapter(join(folder.path, "adapter"), config.model, facts);
     folder.close();
     if (!interrupted) noteEvaluation(note, "the trained model", plan);
     const evaluation = interrupted ? null : await evaluate(client.sampler("current"), base, plan);

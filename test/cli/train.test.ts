@@ -39,7 +39,16 @@ test("a run in a process of its own: what it prints, what it writes", async () =
 
   const files = ["adapter", "config.yaml", "metrics.jsonl", "report.html", "summary.json"];
   expect([...workspace.everything(folder).keys()].sort()).toEqual(
-    [...files, "adapter/adapter_config.json", "adapter/adapter_model.safetensors"]
+    [
+      ...files,
+      ...[
+        "README.md",
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+      ].map((each) => join("adapter", each)),
+    ]
       .map((each) => join(folder, each))
       .sort(),
   );
@@ -251,7 +260,11 @@ describe("data and what holds the model", () => {
     });
     expect(code).toBe(0);
     expect(workspace.metrics("more")[0]!.cross_entropy).toBeLessThan(first.at(-1)!.cross_entropy!);
-    expect(parse(workspace.read("more/config.yaml")).lora).toEqual({ ...adapted.lora, use_rslora: false });
+    expect(parse(workspace.read("more/config.yaml")).lora).toMatchObject({
+      ...adapted.lora,
+      use_rslora: false,
+      dropout: 0,
+    });
     const { shapes, close } = await openSafetensors(workspace.path("more/adapter/adapter_model.safetensors"));
     await close();
     expect(shapes.size).toBe(2 * 2 * 2);

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { fromHalves, toHalves } from "../../src/data/half.ts";
+import { fromHalves, toHalves, toUpperHalves } from "../../src/data/half.ts";
 
 test("every half comes back as itself, signs, infinities and the smallest included", () => {
   const all = Uint16Array.from({ length: 1 << 16 }, (_, i) => i).filter((half) => (half & 0x7fff) <= 0x7c00);
@@ -23,6 +23,28 @@ test("a number goes to the nearest half, ties to the even one, too large to infi
     fc.property(fc.float({ min: -65000, max: 65000, noNaN: true }), (x) => {
       const error = Math.abs(halved(x) - x);
       expect(error).toBeLessThanOrEqual(Math.max(2 ** -25, Math.abs(x) * 2 ** -11));
+    }),
+  );
+});
+
+test("a number goes to the nearest bfloat16, ties to the even one; infinities and NaN stay", () => {
+  const rounded = (x: number) =>
+    new Float32Array(Uint32Array.of(toUpperHalves(Float32Array.of(x))[0]! << 16).buffer)[0]!;
+  expect([1 + 2 ** -8, 1 + 3 * 2 ** -8, 1 + 2 ** -8 + 2 ** -20, -(1 + 3 * 2 ** -8)].map(rounded)).toEqual([
+    1,
+    1 + 2 ** -6,
+    1 + 2 ** -7,
+    -(1 + 2 ** -6),
+  ]);
+  expect([Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 3.4e38].map(rounded)).toEqual([
+    Number.POSITIVE_INFINITY,
+    Number.NEGATIVE_INFINITY,
+    Number.POSITIVE_INFINITY,
+  ]);
+  expect(rounded(Number.NaN)).toBeNaN();
+  fc.assert(
+    fc.property(fc.float({ noNaN: true, min: Math.fround(-1e30), max: Math.fround(1e30) }), (x) => {
+      expect(Math.abs(rounded(x) - x)).toBeLessThanOrEqual(Math.max(2 ** -134, Math.abs(x) * 2 ** -8));
     }),
   );
 });

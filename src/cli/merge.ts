@@ -1,0 +1,39 @@
+import { resolve } from "node:path";
+import type { Command } from "commander";
+import { UserError } from "../common/errors.ts";
+import { shownPath } from "../common/shown-path.ts";
+import { findTrained, mergeAdapter } from "../run/index.ts";
+import type { Shell } from "./shell.ts";
+
+const HELP = `
+Adds the adapter's update to the base's weights: W + scale·B·A, in the base's number types and
+files. Tokenizer and configuration are copied. What results is an ordinary model folder, for
+transformers, vLLM, llama.cpp's converters, and klamp.
+
+Examples:
+  klamp merge ./runs/first --output ./merged
+  klamp merge ./adapter --model ./models/base --output ./merged
+`;
+
+export function registerMerge(program: Command, shell: Shell): void {
+  program
+    .command("merge")
+    .argument("<folder>", "a run folder, or a PEFT adapter folder")
+    .description("merge a trained adapter into its base: a model folder of its own")
+    .option("--output <folder>", "the model folder to write; it must not exist")
+    .option("--model <folder>", "the base model (default: what the run or the adapter names)")
+    .addHelpText("after", HELP)
+    .action(async (folder: string, { output, model }: { output?: string; model?: string }) => {
+      if (output === undefined) {
+        throw new UserError(`merge needs a folder to write, as in \`klamp merge ${folder} --output ./merged\`.`);
+      }
+      const trained = findTrained(resolve(folder), model === undefined ? undefined : resolve(model));
+      await mergeAdapter(trained.model, trained.adapter, resolve(output), {
+        signal: shell.signal,
+        onShard: (done, of) => {
+          if (of > 1) shell.err.write(`file ${done}/${of} written\n`);
+        },
+      });
+      shell.out.write(`model    ${shownPath(resolve(output))}\n`);
+    });
+}
