@@ -1,0 +1,107 @@
+"""Answers questions about models, adapters, tokenizers and chat templates with transformers and PEFT: JSON lines in and out.
+
+Each line in is {"ask": NAME, ...}, each line out {"answer": ...} or {"error": "..."}. All in float32 on the CPU.
+"""
+
+import json
+import sys
+from functools import lru_cache
+
+import torch
+import transformers
+from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+
+@lru_cache(maxsize=2)
+def base(folder: str):
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
+    return model.eval()
+
+
+@lru_cache(maxsize=4)
+def tokenizer(folder: str):
+    return AutoTokenizer.from_pretrained(folder)
+
+
+def with_adapter(folder: str, adapter: str | None):
+    if adapter is None:
+        return base(folder)
+    fresh = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
+    return PeftModel.from_pretrained(fresh, adapter).eval()
+
+
+def encode(folder: str, texts: list) -> list:
+    return [tokenizer(folder)(text, add_special_tokens=False)["input_ids"] for text in texts]
+
+
+def decode(folder: str, ids: list) -> list:
+    return [tokenizer(folder).decode(each, clean_up_tokenization_spaces=False) for each in ids]
+
+
+def chats(folder: str, conversations: list) -> list:
+    """Text and token ids of each conversation, with the generation prompt where the last turn is not the assistant's."""
+    made = []
+    for messages in conversations:
+        prompt = messages[-1]["role"] != "assistant"
+        text = tokenizer(folder).apply_chat_template(messages, tokenize=False, add_generation_prompt=prompt)
+        made.append({"text": text, "ids": tokenizer(folder)(text, add_special_tokens=False)["input_ids"]})
+    return made
+
+
+def logprobs(folder: str, sequences: list, adapter: str | None = None) -> list:
+    """log p of each token after the first, of each sequence."""
+    model = with_adapter(folder, adapter)
+    found = []
+    with torch.no_grad():
+        for ids in sequences:
+            tokens = torch.tensor([ids])
+            scores = model(input_ids=tokens[:, :-1]).logits.log_softmax(-1)
+            found.append(scores.gather(-1, tokens[:, 1:, None])[0, :, 0].tolist())
+    return found
+
+
+def greedy(folder: str, prompts: list, max_new_tokens: int) -> list:
+    """Tokens that follow each prompt, and by how much each was ahead of the second."""
+    found = []
+    for ids in prompts:
+        out = base(folder).generate(
+            torch.tensor([ids]), max_new_tokens=max_new_tokens, do_sample=False, eos_token_id=None, pad_token_id=0,
+            return_dict_in_generate=True, output_logits=True,
+        )
+        margins = [float(each[0].topk(2).values.diff().abs()) for each in out.logits]
+        found.append({"tokens": out.sequences[0, len(ids):].tolist(), "margins": margins})
+    return found
+
+
+def make_adapter(folder: str, to: str, settings: dict, seed: int) -> None:
+    """An adapter whose B is not zero."""
+    torch.manual_seed(seed)
+    fresh = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    model = get_peft_model(fresh, LoraConfig(**{"task_type": "CAUSAL_LM", **settings}))
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "lora_B" in name:
+                weight.copy_(torch.randn(weight.shape) * 0.02)
+    model.save_pretrained(to)
+
+
+ASKED = {each.__name__: each for each in (encode, decode, chats, logprobs, greedy, make_adapter)}
+
+
+def main() -> None:
+    for line in sys.stdin:
+        question = json.loads(line)
+        try:
+            answer = {"answer": ASKED[question.pop("ask")](**question)}
+        except Exception as error:  # what went wrong is the answer
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(2)
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    print(json.dumps({name: sys.modules[name].__version__ for name in ("torch", "transformers")}), flush=True)
+    main()
