@@ -19,7 +19,7 @@ const FAMILIES = fileURLToPath(new URL("../fixtures/families/", import.meta.url)
 const SMALL = readdirSync(FAMILIES)
   .filter((name) => name !== "adapters")
   .map((name) => ({ name, folder: join(FAMILIES, name) }));
-const ADAM = { learning_rate: 2e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0, grad_clip_norm: 1 };
+const ADAM = { learning_rate: 1e-2, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0, grad_clip_norm: 1 };
 const TEXTS = [
   "The capital of France is Paris, and that of Italy is Rome.",
   "def add(a, b):\n    return a + b\n",
@@ -39,6 +39,11 @@ async function logprobs(sampler: LocalSamplingClient, sequences: readonly number
 
 function worst(found: readonly number[][], expected: readonly number[][]): number {
   return Math.max(...found.flatMap((row, i) => row.map((x, k) => Math.abs(x - expected[i]![k]!))));
+}
+
+function mean(found: readonly number[][], expected: readonly number[][]): number {
+  const differences = found.flatMap((row, i) => row.map((x, k) => Math.abs(x - expected[i]![k]!)));
+  return differences.reduce((sum, x) => sum + x, 0) / differences.length;
 }
 
 /** Some steps of LoRA on all projections, so that B is not zero. */
@@ -86,8 +91,9 @@ describe.each([...SMALL, ...REAL_MODELS])("$name", ({ name, folder }) => {
     const merged = join(temporaryFolder(), "merged");
     await mergeAdapter(folder, adapter, merged);
     const ofMerged = await oracle.ask<number[][]>("logprobs", { folder: merged, sequences });
-    // Real weights are bfloat16: the update is rounded with them.
-    expect(worst(ofMerged, theirs)).toBeLessThan(isReal ? 0.25 : 1e-4);
+    // Real weights are bfloat16, and the update is rounded with them: it is there on the mean.
+    if (isReal) expect(mean(ofMerged, theirs)).toBeLessThan(0.3 * mean(base, theirs));
+    else expect(worst(ofMerged, theirs)).toBeLessThan(1e-4);
     const again = await LocalModel.open(merged);
     expect(worst(await logprobs(await again.sampler(), sequences), ofMerged)).toBeLessThan(1e-4);
     await again.close();
