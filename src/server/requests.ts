@@ -62,8 +62,8 @@ export const sampleContent = z.object({
         "stop is not a list: give token ids",
       )
       .nullish(),
-    top_k: z.literal(-1, "top_k is not supported here: leave it at -1").default(-1),
-    top_p: z.literal(1, "top_p is not supported here: leave it at 1").default(1),
+    top_k: z.union([z.literal(-1), z.int().min(1)], "expected -1 for all tokens, or at least 1").default(-1),
+    top_p: z.number().gt(0).max(1).default(1),
   }),
   prompt_logprobs: z.boolean().nullish(),
   topk_prompt_logprobs: z

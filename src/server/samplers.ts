@@ -1,5 +1,4 @@
 import { UserError } from "../common/errors.ts";
-import { type Lock, serialize } from "../common/serial.ts";
 import { everyToken } from "../data/datum.ts";
 import { selectTopK } from "../divergence/supports/top-k.ts";
 import { encodeSampleResponse, type TopkPromptLogprobs } from "../engine/tinker/wire/sample.ts";
@@ -11,7 +10,6 @@ import { parseBody, sample, sampleContent } from "./requests.ts";
 
 interface Session {
   readonly sampler: SamplingClient;
-  readonly lock: Lock;
   readonly once: Once<number>;
 }
 
@@ -24,6 +22,7 @@ export class Samplers {
   readonly #sessions = new Map<string, Session>();
   readonly #snapshots = new Map<string, string[]>();
   #count = 0;
+  readonly #running = new Set<Promise<unknown>>();
   #isClosed = false;
 
   constructor(futures: Futures) {
@@ -31,7 +30,7 @@ export class Samplers {
   }
 
   add(id: string, sampler: SamplingClient): string {
-    if (!this.#sessions.has(id)) this.#sessions.set(id, { sampler, lock: serialize(), once: new Once() });
+    if (!this.#sessions.has(id)) this.#sessions.set(id, { sampler, once: new Once() });
     return id;
   }
 
@@ -50,18 +49,21 @@ export class Samplers {
     const session = this.#sessions.get(sampling_session_id);
     if (!session)
       throw new HttpError(404, `there is no sampling session ${sampling_session_id} here (any more): create one first`);
-    const { sampler, lock, once } = session;
+    const { sampler, once } = session;
+    // Side by side: the engine draws requests together that come while others are under way.
     const work = async () => {
       if (this.#isClosed) throw new Error("the server is closing");
-      return draw(sampler, request);
+      const running = draw(sampler, request);
+      this.#running.add(running);
+      return running.finally(() => this.#running.delete(running));
     };
-    return { request_id: once.answer(seq_id, request.body, () => this.#futures.add(lock(work))) };
+    return { request_id: once.answer(seq_id, request.body, () => this.#futures.add(work())) };
   }
 
   /** Lets what is running end. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    await Promise.all([...this.#sessions.values()].map(({ lock }) => lock(async () => undefined)));
+    await Promise.allSettled([...this.#running]);
   }
 }
 
@@ -72,11 +74,13 @@ async function draw(sampler: SamplingClient, request: HttpRequest): Promise<Uint
   );
   const tokens = prompt.chunks.flatMap((chunk) => chunk.tokens);
   if (tokens.length === 0) throw new UserError("the prompt is empty: give at least one token");
-  const { max_tokens, temperature, stop } = sampling_params;
+  const { max_tokens, temperature, stop, top_k, top_p } = sampling_params;
   const seed = sampling_params.seed ?? Math.floor(Math.random() * 2 ** 31);
   const sequences = await sampler.sample(new Array(num_samples).fill(tokens), {
     max_tokens,
     temperature,
+    top_p,
+    ...(top_k !== -1 && { top_k }),
     seed,
     ...(stop && { stop }),
   });

@@ -348,9 +348,9 @@ describe("what cannot be done is answered with { detail }", () => {
         prompt: { chunks: [{ type: "encoded_text", tokens }] },
         sampling_params: { max_tokens: 1, ...params },
       });
-    expect(await ask(0, { top_p: 0.9 })).toMatchObject({
+    expect(await ask(0, { top_p: 1.5 })).toMatchObject({
       category: "user",
-      error: expect.stringContaining("top_p is not supported"),
+      error: expect.stringContaining("sampling_params.top_p"),
     });
     expect(await ask(1, { stop: ["\n"] })).toMatchObject({ error: expect.stringContaining("token ids") });
     expect(await ask(2, {}, [])).toMatchObject({ error: expect.stringContaining("the prompt is empty") });

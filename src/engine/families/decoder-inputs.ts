@@ -1,4 +1,4 @@
-import { concat, mul } from "../graph/operators.ts";
+import { mul } from "../graph/operators.ts";
 import { input, type Value } from "../graph/value.ts";
 import { type Attention, attentionInput } from "./attention.ts";
 import { type Lora, loraNames, loraShapes } from "./lora.ts";
@@ -24,11 +24,10 @@ export class DecoderInputs {
   readonly adapter: ReadonlyMap<string, Value>;
   /** With dropout: a mask on what reaches each A [tokens, in], by the name of its input. */
   readonly dropout = new Map<string, Value>();
-  /** With a cache: keys and values of each layer, old and new tokens together, [batch, kvHeads, context, headDim]. */
-  readonly present = new Map<string, Value>();
-  /** The dimension that keys lie along. */
-  readonly context: "context" | "length";
+  /** With a cache: keys and values of each layer's new tokens, [batch, kvHeads, length, headDim]: `now.0.key`, … */
+  readonly now = new Map<string, Value>();
   readonly #drops: boolean;
+  readonly #cached: boolean;
   readonly #attention = new Map<string, Value>();
 
   /**
@@ -50,7 +49,7 @@ export class DecoderInputs {
     this.positions = input("positions", ["batch", "length"], "int64");
     this.weights = inputs(weights);
     this.adapter = lora ? inputs(loraShapes(weights, lora)) : new Map();
-    this.context = cached ? "context" : "length";
+    this.#cached = cached;
     this.#drops = drops;
   }
 
@@ -80,7 +79,7 @@ export class DecoderInputs {
 
   /** What is added to scores: the same for every sequence [queries, length]; with a cache [batch, 1, queries, context]. */
   mask(attention: Attention): Value {
-    const shape = this.context === "context" ? ["batch", 1, "queries", "context"] : ["queries", "length"];
+    const shape = this.#cached ? ["batch", 1, "queries", "context"] : ["queries", "length"];
     return this.#own(attentionInput("mask", attention), shape);
   }
 
@@ -93,14 +92,18 @@ export class DecoderInputs {
     };
   }
 
-  /** Keys or values of a layer [batch, kvHeads, length, headDim]; with a cache those of earlier tokens come first. */
-  withPast(layer: number, what: "key" | "value", now: Value): Value {
-    if (this.context === "length") return now;
+  /**
+   * With a cache: keys and values of a layer's earlier tokens, [batch, kvHeads, past, headDim] each, where columns beyond a
+   * sequence's own hold anything and are masked; the new ones are handed out.
+   */
+  past(layer: number, key: Value, value: Value): { readonly key: Value; readonly value: Value } | undefined {
+    if (!this.#cached) return undefined;
     const { kvHeads, headDim } = this.config;
-    const past = input(`past.${layer}.${what}`, ["batch", kvHeads, "past", headDim]);
-    const all = concat([past, now], 2, "context");
-    this.present.set(`present.${layer}.${what}`, all);
-    return all;
+    const of = (what: "key" | "value", now: Value) => {
+      this.now.set(`now.${layer}.${what}`, now);
+      return input(`past.${layer}.${what}`, ["batch", kvHeads, "past", headDim]);
+    };
+    return { key: of("key", key), value: of("value", value) };
   }
 
   #own(name: string, shape: readonly (string | number)[]): Value {

@@ -6,7 +6,7 @@ import type { Lora } from "./lora.ts";
 import type { ModelConfig } from "./model-config.ts";
 
 /** A decoder's graph: embeddings in, final hidden states out; the head is applied outside, in chunks of positions. */
-export interface Decoder extends Pick<DecoderInputs, "embeddings" | "weights" | "adapter" | "present" | "dropout"> {
+export interface Decoder extends Pick<DecoderInputs, "embeddings" | "weights" | "adapter" | "now" | "dropout"> {
   /** [tokens, hidden] */
   readonly hidden: Value;
 }
@@ -18,8 +18,8 @@ export const DECODER_DIMENSIONS = ["batch", "length"];
  * The graph of a model's decoder from embeddings to the normalised last hidden states.
  *
  * @param lora null: the base model alone.
- * @param options.cached takes keys and values of earlier tokens as inputs `past.*` and hands out the extended ones,
- * `present.*`, for sampling; the mask is then given per sequence.
+ * @param options.cached takes keys and values of earlier tokens as inputs `past.*` and hands out those of the new ones,
+ * `now.*`, for sampling; the mask is then given per sequence.
  * @param options.drops takes a mask for what reaches each A, as inputs `dropout.*`, for training.
  * @see Hu et al. 2021, LoRA
  */
@@ -31,6 +31,6 @@ export function buildDecoder(
   const { family = familyOf(config) } = options;
   const inputs = new DecoderInputs(config, family.weights(config), lora, options);
   const hidden = family.hidden(config, inputs);
-  const { embeddings, weights, adapter, present, dropout } = inputs;
-  return { embeddings, hidden, weights, adapter, present, dropout };
+  const { embeddings, weights, adapter, now, dropout } = inputs;
+  return { embeddings, hidden, weights, adapter, now, dropout };
 }

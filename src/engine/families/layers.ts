@@ -1,7 +1,21 @@
 /** @file The parts that decoders are made of. Each finds its weights by their names in the checkpoint. */
 
 import { type Projection, projectionName } from "../../model/lora.ts";
-import { add, gemm, matmul, mul, reshape, rmsNorm, rope, shift, silu, softmax, transpose } from "../graph/operators.ts";
+import {
+  add,
+  concat,
+  gemm,
+  matmul,
+  mul,
+  reshape,
+  rmsNorm,
+  rope,
+  shift,
+  silu,
+  slice,
+  softmax,
+  transpose,
+} from "../graph/operators.ts";
 import type { Value } from "../graph/value.ts";
 import type { Attention } from "./attention.ts";
 import type { DecoderInputs } from "./decoder-inputs.ts";
@@ -67,14 +81,23 @@ export function attention(
   const byKeyHead = (rows: Value) => transpose(reshape(rows, ["batch", "length", kvHeads, headDim]), [0, 2, 1, 3]);
 
   const q = turned(project("q_proj"), heads, "q");
-  const k = inputs.withPast(layer, "key", byKeyHead(turned(project("k_proj"), kvHeads, "k")));
-  const v = inputs.withPast(layer, "value", byKeyHead(project("v_proj")));
+  const k = byKeyHead(turned(project("k_proj"), kvHeads, "k"));
+  const v = byKeyHead(project("v_proj"));
   const grouped = transpose(reshape(q, ["batch", "length", kvHeads, group, headDim]), [0, 2, 3, 1, 4]);
   const queries = reshape(grouped, ["batch", kvHeads, "queries", headDim]);
-  const scores = matmul(queries, k, { transB: true, alpha: scoreScale });
-  const mixed = matmul(softmax(add(scores, inputs.mask(way))), v);
+  const scores = (keys: Value) => matmul(queries, keys, { transB: true, alpha: scoreScale });
+  const past = inputs.past(layer, k, v);
+  const mixed = past
+    ? mixedWithPast(softmax(add(concat([scores(past.key), scores(k)], 3, "context"), inputs.mask(way))), past.value, v)
+    : matmul(softmax(add(scores(k), inputs.mask(way))), v);
   const apart = transpose(reshape(mixed, ["batch", kvHeads, group, "length", headDim]), [0, 3, 1, 2, 4]);
   return linear(inputs, reshape(apart, ["tokens", heads * headDim]), projectionName(layer, "o_proj"), residual);
+}
+
+/** Σ shares · values over earlier and new tokens [.., queries, past + length], without putting the two in one place. */
+function mixedWithPast(shares: Value, past: Value, now: Value): Value {
+  const [ofPast, ofNow] = [slice(shares, 3, "first", "past"), slice(shares, 3, "last", "length")];
+  return add(matmul(ofPast, past), matmul(ofNow, now));
 }
 
 /** A norm over each head of x [tokens, heads · headDim], if the family has one of this name. */

@@ -60,6 +60,7 @@ export function compile(
     },
     integers: (values) => constant(`i[${values}]`, () => integerTensor(`i[${values}]`, values)),
     scalar: (value) => constant(`s[${value}]`, () => scalarTensor(`s[${value}]`, value)),
+    size: (dim) => (typeof dim === "string" ? dimension(dim) : emitter.integers([dim])),
     shape(shape) {
       const sizes = shape.map((dim) => (typeof dim === "string" && !dimensions.includes(dim) ? -1 : dim));
       const free = sizes.findIndex((dim) => typeof dim === "string");
@@ -71,7 +72,7 @@ export function compile(
           ? emitter.integers(sizes)
           : emitter.node(
               "Concat",
-              sizes.map((dim) => (typeof dim === "string" ? dimension(dim) : emitter.integers([dim]))),
+              sizes.map((dim) => emitter.size(dim)),
               { axis: 0 },
             );
         shapes.set(key, name);

@@ -235,6 +235,24 @@ export function transpose(x: Value, perm: readonly number[]): Value {
   );
 }
 
+const sliceOperator: Operator = {
+  name: "slice",
+  isResidual: false,
+  emit: (emitter, { attributes, shape }, [x]) => {
+    const axis = attributes.axis as number;
+    const size = emitter.size(shape[axis]!);
+    const [from, to] = attributes.last
+      ? [emitter.node("Neg", [size]), emitter.integers([2 ** 31 - 1])]
+      : [emitter.integers([0]), size];
+    return emitter.node("Slice", [x!, from, to, emitter.integers([axis])]);
+  },
+};
+
+/** The first or the last `size` entries along an axis, at least one. It has no gradient: it serves sampling. */
+export function slice(x: Value, axis: number, which: "first" | "last", size: Dim): Value {
+  return apply(sliceOperator, [x], x.shape.with(axis, size), { axis, last: Number(which === "last") });
+}
+
 const concatOperator: Operator = {
   name: "concat",
   isResidual: false,

@@ -13,6 +13,8 @@ export interface Emitter {
   scalar(value: number): string;
   /** The name of an int64 vector holding `shape`, whose named dimensions are known when the graph runs. */
   shape(shape: readonly Dim[]): string;
+  /** The name of an int64 vector holding one size; a named dimension must be one that is fed. */
+  size(dim: Dim): string;
 }
 
 export type Attributes = Readonly<Record<string, number | readonly number[]>>;

@@ -133,7 +133,7 @@ export class BaseModel implements ModelMachine {
       ["embeddings", feed(this.#embed(tokens))] as const,
       ["positions", this.runtime.int64s(positions.data, positions.shape)] as const,
       ...masks,
-      ...this.#rotaryFeeds((columns.past ?? 0) + columns.length),
+      ...this.#rotaryFeeds(Math.max(0, ...(columns.cache?.lengths ?? [])) + columns.length),
     ]);
     return { feeds, dims: decoderDims(this.config, columns) };
   }

@@ -41,7 +41,7 @@ function layOut(all: readonly Datum[], indices: readonly number[]): Batch {
   const length = Math.max(...data.map((datum) => datum.modelInput.length));
   const tokens = new Int32Array(data.length * length);
   for (const [b, { modelInput }] of data.entries()) tokens.set(modelInput, b * length);
-  return { data, indices, starts: data.map(() => 0), length, tokens };
+  return { data, indices, batch: data.length, length, tokens };
 }
 
 /** The token of its model input after which position i of the datum predicts. */

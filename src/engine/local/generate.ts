@@ -3,6 +3,8 @@ import { createRandom, type Random } from "../../common/random.ts";
 import type { SampledSequence, SamplingParams, Tokens } from "../../model/contract.ts";
 import type { ModelConfig } from "../families/model-config.ts";
 import type { BaseModel } from "./base-model.ts";
+import { KeyValueCache } from "./key-value-cache.ts";
+import { pickToken } from "./pick-token.ts";
 import type { Program } from "./program.ts";
 import { gatherRows } from "./row-chunks.ts";
 import type { Feeds } from "./runtime.ts";
@@ -14,85 +16,188 @@ export interface Generator {
   readonly feeds: Feeds;
 }
 
-/** Prompts that run together; more would gain little and cost memory. */
-const PROMPTS_AT_ONCE = 64;
+/** Sequences that are drawn together; more would gain little and cost memory. */
+const SEQUENCES_AT_ONCE = 64;
+/** Numbers in keys and values: 1 GB. */
+const CACHE_AT_ONCE = 1 << 28;
 
-/** Draws one continuation per prompt, prompts of like length together. Deterministic in the seed. */
-export async function generate(
-  model: BaseModel,
-  generator: Generator,
-  prompts: readonly Tokens[],
-  params: SamplingParams,
-): Promise<SampledSequence[]> {
-  checkParams(params);
-  for (const [i, prompt] of prompts.entries()) checkPrompt(prompt, i, params, model.config);
-  const order = prompts.map((_, i) => i).sort((a, b) => prompts[a]!.length - prompts[b]!.length);
-  const results = new Array<SampledSequence>(prompts.length);
-  for (let from = 0; from < order.length; from += PROMPTS_AT_ONCE) {
-    const part = order.slice(from, from + PROMPTS_AT_ONCE);
-    // Each prompt has a random stream of its own, so that its continuation does not depend on its company.
-    const randoms = part.map((i) => createRandom((params.seed ?? 0) * 1_000_003 + i));
-    const sequences = await continueAll(
-      model,
-      generator,
-      part.map((i) => prompts[i]!),
-      params,
-      randoms,
-    );
-    for (const [k, i] of part.entries()) results[i] = sequences[k]!;
-  }
-  return results;
+/** A sequence that is asked for, and what was drawn of it. */
+interface Request {
+  readonly prompt: Tokens;
+  readonly params: SamplingParams;
+  readonly random: Random;
+  readonly tokens: number[];
+  readonly logprobs: number[];
+  readonly resolve: (sequence: SampledSequence) => void;
+  readonly reject: (cause: unknown) => void;
 }
 
-/** Left-pads the prompts, reads them in one pass, then one token of each at a time until all have stopped. */
-async function continueAll(
+/** Requests that are drawn together, and the turn of the model's lock in which they are. */
+interface Session {
+  readonly waiting: Request[];
+  readonly turn: number;
+}
+
+/**
+ * Draws sequences for whoever asks, all side by side: requests join the sequences that are under way, and leave when they
+ * are done. What is asked after something else waits for the model comes after that.
+ */
+export class Generation {
+  readonly #model: BaseModel;
+  readonly #open: () => Promise<Generator>;
+  #session: Session | undefined;
+
+  /** @param open gives what runs; asked for once a session. */
+  constructor(model: BaseModel, open: () => Promise<Generator>) {
+    this.#model = model;
+    this.#open = open;
+  }
+
+  /** One continuation per prompt. Deterministic in the seed, whatever else is drawn beside it. */
+  async sample(prompts: readonly Tokens[], params: SamplingParams): Promise<SampledSequence[]> {
+    checkParams(params);
+    for (const [i, prompt] of prompts.entries()) checkPrompt(prompt, i, params, this.#model.config);
+    if (prompts.length === 0) return [];
+    const { waiting } = this.#joinable();
+    return Promise.all(
+      prompts.map(
+        (prompt, i) =>
+          new Promise<SampledSequence>((resolve, reject) => {
+            // Each prompt has a random stream of its own, so that its continuation does not depend on its company.
+            const random = createRandom((params.seed ?? 0) * 1_000_003 + i);
+            waiting.push({ prompt, params, random, tokens: [], logprobs: [], resolve, reject });
+          }),
+      ),
+    );
+  }
+
+  /** The session that new requests join: the one under way, unless other work has come to wait for the model since. */
+  #joinable(): Session {
+    const { lock } = this.#model;
+    if (this.#session && this.#session.turn === lock.asked) return this.#session;
+    const session: Session = { waiting: [], turn: lock.asked + 1 };
+    this.#session = session;
+    void lock(async () => {
+      const active: Request[] = [];
+      try {
+        await drawAll(this.#model, await this.#open(), session.waiting, active);
+      } catch (cause) {
+        for (const request of [...active, ...session.waiting.splice(0)]) request.reject(cause);
+      } finally {
+        if (this.#session === session) this.#session = undefined;
+      }
+    });
+    return session;
+  }
+}
+
+/** Draws until nothing is under way and nobody waits. @param active those under way, in the order of the cache's rows. */
+async function drawAll(model: BaseModel, generator: Generator, waiting: Request[], active: Request[]): Promise<void> {
+  const { config, runtime } = model;
+  const cache = new KeyValueCache(runtime, config);
+  while (active.length > 0 || waiting.length > 0) {
+    const joining = admit(model, waiting, active);
+    if (joining.length > 0) {
+      const first = active.length;
+      active.push(...joining);
+      cache.add(joining.length);
+      await pass(model, generator, cache, active, first, (request) => request.prompt);
+      leave(model, cache, active);
+    }
+    if (active.length > 0 && joining.length === 0) {
+      await pass(model, generator, cache, active, 0, ({ tokens }) => tokens.slice(-1));
+      leave(model, cache, active);
+    }
+  }
+}
+
+/** Takes those out of the queue that there is room for: prompts of like length, which are read in one pass. */
+function admit({ config, tokensAtOnce }: BaseModel, waiting: Request[], active: readonly Request[]): Request[] {
+  const { layers, kvHeads, headDim } = config;
+  const room = (request: Request) =>
+    2 * layers * kvHeads * headDim * (request.prompt.length + request.params.max_tokens);
+  let left = CACHE_AT_ONCE - Math.max(0, ...active.map(room)) * active.length;
+  waiting.sort((a, b) => a.prompt.length - b.prompt.length);
+  let count = 0;
+  for (const request of waiting) {
+    const rows = active.length + count;
+    if (rows >= SEQUENCES_AT_ONCE) break;
+    left -= room(request);
+    if (rows > 0 && (left < 0 || (count + 1) * request.prompt.length > tokensAtOnce)) break;
+    count++;
+  }
+  return waiting.splice(0, count);
+}
+
+/** Reads the next tokens of the rows from `first` on, and draws one more of each. */
+async function pass(
   model: BaseModel,
   { decoder, head, feeds }: Generator,
-  prompts: readonly Tokens[],
-  { max_tokens, temperature = 1, stop = [] }: SamplingParams,
-  randoms: readonly Random[],
-): Promise<SampledSequence[]> {
+  cache: KeyValueCache,
+  active: readonly Request[],
+  first: number,
+  next: (request: Request) => Tokens,
+): Promise<void> {
   const { config, runtime } = model;
-  const batch = prompts.length;
-  const width = Math.max(...prompts.map((prompt) => prompt.length));
-  const starts = prompts.map((prompt) => width - prompt.length);
-  const drawn = prompts.map(() => ({ tokens: [] as number[], logprobs: [] as number[], stopped: false }));
-  let input = prompts.flatMap((prompt, b) => [...new Array<number>(starts[b]!).fill(0), ...prompt]);
-  let cache = emptyCache(model, batch);
-  for (let past = 0, step = 0; step < max_tokens && !drawn.every(({ stopped }) => stopped); step++) {
-    const length = input.length / batch;
-    const { feeds: fed, dims } = model.decoderFeeds(input, { starts, length, past });
-    const present = await decoder.run([fed, cache, feeds, model.feeds], dims);
-    const last = Int32Array.from(prompts, (_, b) => (b + 1) * length - 1);
-    const rows = gatherRows(present.get("hidden")!.data, config.hiddenSize, last);
-    const hidden = new Map([["hidden", runtime.floats(rows, [batch, config.hiddenSize])]]);
-    const logprobs = (await head.run([hidden, model.feeds], { rows: batch })).get("logprobs")!.data;
-    input = drawn.map((sequence, b) => {
-      if (sequence.stopped) return 0;
-      const row = logprobs.subarray(b * config.vocabSize, (b + 1) * config.vocabSize);
-      for (const id of model.idsWithoutToken) row[id] = Number.NEGATIVE_INFINITY;
-      const token = temperature === 0 ? greatest(row) : draw(row, temperature, randoms[b]!());
-      sequence.tokens.push(token);
-      sequence.logprobs.push(row[token]!);
-      sequence.stopped = stop.includes(token);
-      return token;
-    });
-    past += length;
-    cache = new Map([...present].map(([name, tensor]) => [name.replace("present.", "past."), tensor]));
+  const rows = active.slice(first);
+  const inputs = rows.map(next);
+  const counts = inputs.map(({ length }) => length);
+  const length = Math.max(...counts);
+  const tokens = new Int32Array(rows.length * length);
+  for (const [b, input] of inputs.entries()) tokens.set(input, b * length);
+  cache.reserve(Math.max(...rows.map((_, b) => cache.lengths[first + b]! + counts[b]!)));
+  const lengths = cache.lengths.slice(first);
+  const columns = { batch: rows.length, length, cache: { lengths, columns: cache.columns } };
+  const { feeds: fed, dims } = model.decoderFeeds(tokens, columns);
+  const past = cache.feeds(first, active.length);
+  const results = await decoder.run([fed, past, feeds, model.feeds], dims);
+  cache.append(results, first, length, counts);
+  const last = Int32Array.from(counts, (count, b) => b * length + count - 1);
+  const states = gatherRows(results.get("hidden")!.data, config.hiddenSize, last);
+  const hidden = new Map([["hidden", runtime.floats(states, [rows.length, config.hiddenSize])]]);
+  const logprobs = (await head.run([hidden, model.feeds], { rows: rows.length })).get("logprobs")!.data;
+  for (const [b, { params, random, ...drawn }] of rows.entries()) {
+    const row = logprobs.subarray(b * config.vocabSize, (b + 1) * config.vocabSize);
+    for (const id of model.idsWithoutToken) row[id] = Number.NEGATIVE_INFINITY;
+    const { temperature = 1 } = params;
+    const token = pickToken(row, { ...params, temperature }, temperature === 0 ? 0 : random());
+    drawn.tokens.push(token);
+    drawn.logprobs.push(row[token]!);
   }
-  return drawn.map(({ tokens, logprobs, stopped }) => ({
-    tokens: Int32Array.from(tokens),
-    logprobs: Float32Array.from(logprobs),
-    stop_reason: stopped ? "stop" : "length",
-  }));
 }
 
-function checkParams({ max_tokens, temperature = 1 }: SamplingParams): void {
+/** Hands out the sequences that are done, and takes their rows out. */
+function leave({ config }: BaseModel, cache: KeyValueCache, active: Request[]): void {
+  for (let row = active.length - 1; row >= 0; row--) {
+    const { tokens, logprobs, params, prompt, resolve } = active[row]!;
+    const stopped = params.stop?.includes(tokens.at(-1)!) ?? false;
+    const full = tokens.length >= params.max_tokens || prompt.length + tokens.length > config.maxPositions;
+    if (!stopped && !full) continue;
+    resolve({
+      tokens: Int32Array.from(tokens),
+      logprobs: Float32Array.from(logprobs),
+      stop_reason: stopped ? "stop" : "length",
+    });
+    cache.remove(row);
+    const moved = active.pop()!;
+    if (row < active.length) active[row] = moved;
+  }
+}
+
+function checkParams({ max_tokens, temperature = 1, top_k = 1, top_p = 1 }: SamplingParams): void {
   if (!(Number.isInteger(max_tokens) && max_tokens >= 1)) {
     throw new UserError(`max_tokens is ${max_tokens}, expected a whole number of at least 1.`);
   }
   if (!(temperature >= 0 && temperature < Number.POSITIVE_INFINITY)) {
     throw new UserError(`temperature is ${temperature}, expected a finite number of at least 0; 0 is greedy.`);
+  }
+  if (!(Number.isInteger(top_k) && top_k >= 1)) {
+    throw new UserError(
+      `top_k is ${top_k}, expected a whole number of at least 1; leave it out to draw from all tokens.`,
+    );
+  }
+  if (!(top_p > 0 && top_p <= 1)) {
+    throw new UserError(`top_p is ${top_p}, expected a number above 0 and at most 1; 1 is all tokens.`);
   }
 }
 
@@ -118,30 +223,4 @@ function checkPrompt(
       );
     }
   }
-}
-
-function emptyCache({ config, runtime }: BaseModel, batch: number): Feeds {
-  const empty = runtime.floats(new Float32Array(0), [batch, config.kvHeads, 0, config.headDim]);
-  const layers = Array.from({ length: config.layers }, (_, layer) => layer);
-  return new Map(layers.flatMap((layer) => ["key", "value"].map((what) => [`past.${layer}.${what}`, empty] as const)));
-}
-
-function greatest(row: Float32Array): number {
-  let best = 0;
-  for (let i = 1; i < row.length; i++) if (row[i]! > row[best]!) best = i;
-  return best;
-}
-
-/** Inverse transform sampling from softmax(logprobs / temperature). */
-function draw(logprobs: Float32Array, temperature: number, uniform: number): number {
-  const most = greatest(logprobs);
-  const max = logprobs[most]!;
-  let total = 0;
-  for (const logprob of logprobs) total += Math.exp((logprob - max) / temperature);
-  let rest = uniform * total;
-  for (let i = 0; i < logprobs.length; i++) {
-    rest -= Math.exp((logprobs[i]! - max) / temperature);
-    if (rest < 0) return i;
-  }
-  return most;
 }

@@ -31,7 +31,12 @@ export class LocalModel implements Engine {
     const { name, config, weights, notices } = base;
     this.#base = base;
     this.config = config;
-    this.model = { name, vocabSize: config.vocabSize, maxPositions: config.maxPositions, notices };
+    this.model = {
+      name,
+      vocabSize: config.vocabSize,
+      maxPositions: config.maxPositions,
+      ...(notices.length > 0 && { notices }),
+    };
     this.stores = {
       hiddenSize: config.hiddenSize,
       digest: () => modelDigest(config, weights),

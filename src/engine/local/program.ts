@@ -22,8 +22,7 @@ export class Program {
   readonly #compiled: Compiled;
   readonly #shapes: ReadonlyMap<string, readonly Dim[]>;
   readonly #dimensions: readonly string[];
-  readonly #buffers: readonly Map<string, Float32Array>[];
-  #turn = 0;
+  readonly #buffers = new Map<string, Float32Array>();
 
   private constructor(
     runtime: Runtime,
@@ -31,20 +30,17 @@ export class Program {
     compiled: Compiled,
     shapes: ReadonlyMap<string, readonly Dim[]>,
     dimensions: readonly string[],
-    turns: number,
   ) {
     this.#runtime = runtime;
     this.#session = session;
     this.#compiled = compiled;
     this.#shapes = shapes;
     this.#dimensions = dimensions.filter((name) => compiled.inputs.includes(dimensionInput(name)));
-    this.#buffers = Array.from({ length: turns }, () => new Map());
   }
 
   /**
    * @param given values that are fed, under these names, whatever computes them.
    * @param dimensions named dimensions that are known before a run.
-   * @param turns how many runs a result stays valid: 2 for a program that reads its own last outputs.
    */
   static async open(
     { runtime, threads }: Machine,
@@ -52,14 +48,13 @@ export class Program {
     options: {
       readonly dimensions?: readonly string[];
       readonly given?: ReadonlyMap<Value, string>;
-      readonly turns?: number;
     } = {},
   ): Promise<Program> {
-    const { dimensions = [], given = new Map(), turns = 1 } = options;
+    const { dimensions = [], given = new Map() } = options;
     const compiled = compile(outputs, given, dimensions);
     const session = await runtime.open(compiled.bytes, { threads });
     const shapes = new Map([...outputs].map(([name, { shape }]) => [name, shape]));
-    return new Program(runtime, session, compiled, shapes, dimensions, turns);
+    return new Program(runtime, session, compiled, shapes, dimensions);
   }
 
   /** Runs the graph on the first of `feeds` that has each input. The results stay valid until the next run. */
@@ -71,7 +66,6 @@ export class Program {
       if (!tensor) throw new Error(`graph input ${name} was not fed`);
       inputs.set(name, tensor);
     }
-    this.#turn = (this.#turn + 1) % this.#buffers.length;
     const outputs = new Map([...this.#shapes].map(([name, shape]) => [name, this.#buffer(name, shape, dims)]));
     await this.#session.run(inputs, outputs);
     return outputs;
@@ -88,11 +82,10 @@ export class Program {
       return size;
     });
     const length = sizes.reduce((product, n) => product * n, 1);
-    const buffers = this.#buffers[this.#turn]!;
-    let buffer = buffers.get(name);
+    let buffer = this.#buffers.get(name);
     if (!buffer || buffer.length < length) {
       buffer = new Float32Array(length);
-      buffers.set(name, buffer);
+      this.#buffers.set(name, buffer);
     }
     return this.#runtime.floats(buffer.subarray(0, length), sizes);
   }

@@ -47,10 +47,11 @@ export function openForward(machine: ModelMachine, lora: Lora | null): Promise<P
   return Program.open(machine, new Map([["hidden", hidden]]), { dimensions: DECODER_DIMENSIONS });
 }
 
-/** `hidden` and the extended keys and values, from `past.*`: one step of sampling. */
+/** `hidden` and the keys and values of new tokens, `now.*`, beside those of earlier ones, `past.*`: one step of sampling. */
 export function openCached(machine: ModelMachine, lora: Lora | null): Promise<Program> {
-  const { hidden, present } = buildDecoder(machine.config, lora, { cached: true });
-  return Program.open(machine, new Map([["hidden", hidden], ...present]), { dimensions: DECODER_DIMENSIONS, turns: 2 });
+  const { hidden, now } = buildDecoder(machine.config, lora, { cached: true });
+  const dimensions = [...DECODER_DIMENSIONS, "past"];
+  return Program.open(machine, new Map([["hidden", hidden], ...now]), { dimensions });
 }
 
 /** `hidden` [rows, d] and `head` [V, d] to `logprobs` [rows, V]. */

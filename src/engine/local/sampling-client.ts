@@ -5,7 +5,7 @@ import type { PositionRun, SampledSequence, SamplingClient, SamplingParams, Toke
 import type { Lora } from "../families/lora.ts";
 import type { BaseModel } from "./base-model.ts";
 import { type Batch, splitBatches, tokenOf } from "./batch.ts";
-import { generate } from "./generate.ts";
+import { Generation } from "./generate.ts";
 import { HiddenHead } from "./head.ts";
 import { openCached, openForward, openHead } from "./programs.ts";
 import { gatherRows, perSpan, type RowChunk, rowChunks, targetLogprobs } from "./row-chunks.ts";
@@ -23,18 +23,21 @@ export class LocalSamplingClient implements SamplingClient {
   readonly #model: BaseModel;
   readonly #weights: Weights;
   readonly #head: HiddenHead;
+  readonly #generation: Generation;
 
   constructor(model: BaseModel, weights: Weights) {
     this.#model = model;
     this.#weights = weights;
     this.#head = new HiddenHead(model);
+    this.#generation = new Generation(model, async () => {
+      const { lora, feeds } = weights;
+      const decoder = await model.program(`cached ${key(lora)}`, (machine) => openCached(machine, lora));
+      return { decoder, head: await model.program("head", openHead), feeds };
+    });
   }
 
   async sample(prompts: readonly Tokens[], params: SamplingParams): Promise<SampledSequence[]> {
-    const { lora, feeds } = this.#weights;
-    const decoder = await this.#model.program(`cached ${key(lora)}`, (machine) => openCached(machine, lora));
-    const head = await this.#model.program("head", openHead);
-    return this.#model.lock(() => generate(this.#model, { decoder, head, feeds }, prompts, params));
+    return this.#generation.sample(prompts, params);
   }
 
   async computeLogprobs(tokens: readonly Tokens[]): Promise<Float32Array[]> {

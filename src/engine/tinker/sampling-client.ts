@@ -36,13 +36,13 @@ export class RemoteSamplingClient implements SamplingClient {
 
   async sample(
     prompts: readonly Tokens[],
-    { max_tokens, temperature = 1, seed = 0, stop }: SamplingParams,
+    { max_tokens, temperature = 1, top_k = -1, top_p = 1, seed = 0, stop }: SamplingParams,
   ): Promise<SampledSequence[]> {
     // A seed for each prompt, so that equal prompts do not get equal continuations.
     const random = createRandom(seed);
     const seeds = prompts.map(() => randomInteger(random, 2 ** 31));
     const responses = await this.#ask(prompts, (i) => ({
-      sampling_params: { max_tokens, temperature, seed: seeds[i]!, ...(stop && { stop }) },
+      sampling_params: { max_tokens, temperature, top_k, top_p, seed: seeds[i]!, ...(stop && { stop }) },
       prompt_logprobs: false,
     }));
     return responses.map(({ sequences: [sequence] }) => {

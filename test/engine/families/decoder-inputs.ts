@@ -1,5 +1,5 @@
 import type { Random } from "../../../src/common/random.ts";
-import { buildDecoder, type Decoder } from "../../../src/engine/families/decoder.ts";
+import { buildDecoder } from "../../../src/engine/families/decoder.ts";
 import { type Lora, toLora } from "../../../src/engine/families/lora.ts";
 import type { ModelConfig } from "../../../src/engine/families/model-config.ts";
 import { loraSettings } from "../../../src/model/lora.ts";
@@ -62,29 +62,22 @@ export function passInputs(embeddings: Tensor64, batch: number): Map<string, Ten
   ]);
 }
 
-/** Inputs of a pass with a cache of `past` columns, where sequence b begins at column `starts[b]`. */
-export function cachedInputs(embeddings: Tensor64, past: number, starts: readonly number[]): Map<string, Tensor64> {
-  const batch = starts.length;
+/** Inputs of a pass after `lengths[b]` tokens of sequence b, in a cache of so many columns. */
+export function cachedInputs(embeddings: Tensor64, lengths: readonly number[], columns: number): Map<string, Tensor64> {
+  const batch = lengths.length;
   const length = embeddings.shape[0]! / batch;
   return new Map([
     ["embeddings", embeddings],
-    ["positions", tabulate([batch, length], ([b, t]) => Math.max(0, past + t! - starts[b!]!))],
+    ["positions", tabulate([batch, length], ([b, t]) => lengths[b!]! + t!)],
     [
       "mask",
-      tabulate([batch, 1, GROUP * length, past + length], ([b, , row, seen]) =>
-        starts[b!]! <= seen! && seen! <= past + (row! % length) ? 0 : MASKED,
-      ),
+      tabulate([batch, 1, GROUP * length, columns + length], ([b, , row, column]) => {
+        const isSeen = column! < columns ? column! < lengths[b!]! : column! - columns <= row! % length;
+        return isSeen ? 0 : MASKED;
+      }),
     ],
   ]);
 }
-
-/** A cache of no columns yet. */
-export function emptyCache({ present }: Decoder, batch: number): Map<string, Tensor64> {
-  const shape = [batch, CONFIG.kvHeads, 0, CONFIG.headDim];
-  return new Map([...present.keys()].map((name) => [pastName(name), { data: new Float64Array(0), shape }]));
-}
-
-export const pastName = (present: string) => present.replace("present.", "past.");
 
 /** Rows `from` to `to` of the first dimension. */
 export function slice({ data, shape }: Tensor64, from: number, to: number): Tensor64 {

@@ -9,18 +9,7 @@ import { expectGradient } from "../graph/finite-differences.ts";
 import { evaluate } from "../graph/interpreter.ts";
 import { run } from "../graph/onnx-runtime.ts";
 import { at, dot, noise, type Tensor64, tabulate } from "../graph/tensor64.ts";
-import {
-  CONFIG,
-  cachedInputs,
-  emptyCache,
-  LORA,
-  parameters,
-  passInputs,
-  pastName,
-  SCALE,
-  slice,
-  stack,
-} from "./decoder-inputs.ts";
+import { CONFIG, cachedInputs, LORA, parameters, passInputs, SCALE, slice, stack } from "./decoder-inputs.ts";
 
 type Feeds = Map<string, Tensor64>;
 type Results = Map<string, Tensor64>;
@@ -34,7 +23,9 @@ type Compute = (
 
 const sizesOf = (feeds: Feeds) => {
   const sizes = feeds.get("positions")!.shape;
-  return Object.fromEntries(DECODER_DIMENSIONS.map((name, i) => [name, sizes[i]!]));
+  const past = feeds.get("past.0.key")?.shape[2];
+  const known = Object.fromEntries(DECODER_DIMENSIONS.map((name, i) => [name, sizes[i]!]));
+  return past === undefined ? known : { ...known, past };
 };
 
 const interpreted: Compute = (outputs, feeds, given = new Map()) => {
@@ -281,30 +272,54 @@ describe("padding on the right", () => {
 
 describe("decoding with a cache", () => {
   const decoder = buildDecoder(CONFIG, LORA, { cached: true });
-  const outputs = new Map([["hidden", decoder.hidden], ...decoder.present]);
+  const outputs = new Map([["hidden", decoder.hidden], ...decoder.now]);
   const TOTAL = 5;
+  const COLUMNS = 7;
 
-  /** Feeds columns in chunks, and gives the hidden states of each sequence [TOTAL, hidden]. */
+  /** A cache full of what nobody may see. */
+  const garbage = (batch: number) =>
+    new Map(
+      [...decoder.now.keys()].map((name) => [
+        name.replace("now.", "past."),
+        noise(random, [batch, CONFIG.kvHeads, COLUMNS, CONFIG.headDim]),
+      ]),
+    );
+
+  /** Puts new keys or values [batch, kvHeads, length, headDim] behind the `lengths[b]` that are there. */
+  const written = (cache: Tensor64, now: Tensor64, lengths: readonly number[]) =>
+    tabulate(cache.shape, ([b, h, column, i]) => {
+      const t = column! - lengths[b!]!;
+      return t >= 0 && t < now.shape[2]! ? at(now, [b!, h!, t, i!]) : at(cache, [b!, h!, column!, i!]);
+    });
+
+  /** Feeds sequences in chunks, after `before` tokens that were read; gives the hidden states of each [.., hidden]. */
   async function decode(
     compute: Compute,
-    columns: Tensor64[],
-    starts: number[],
-    chunks: number[],
-  ): Promise<Tensor64[]> {
-    let cache = emptyCache(decoder, columns.length);
-    let past = 0;
-    const hidden: Tensor64[][] = columns.map(() => []);
+    sequences: readonly Tensor64[],
+    chunks: readonly number[],
+    start: { cache: Feeds; lengths: readonly number[] } = {
+      cache: garbage(sequences.length),
+      lengths: sequences.map(() => 0),
+    },
+  ) {
+    let { cache, lengths } = start;
+    let from = 0;
+    const hidden: Tensor64[][] = sequences.map(() => []);
     for (const chunk of chunks) {
-      const embeddings = stack(columns.map((each) => slice(each, past, past + chunk)));
-      const results = await compute(
-        outputs,
-        new Map([...WEIGHTS, ...cachedInputs(embeddings, past, starts), ...cache]),
-      );
+      const embeddings = stack(sequences.map((each) => slice(each, from, from + chunk)));
+      const feeds = new Map([...WEIGHTS, ...cachedInputs(embeddings, lengths, COLUMNS), ...cache]);
+      const results = await compute(outputs, feeds);
       for (const [b, rows] of hidden.entries()) rows.push(slice(results.get("hidden")!, b * chunk, (b + 1) * chunk));
-      cache = new Map([...decoder.present.keys()].map((name) => [pastName(name), results.get(name)!]));
-      past += chunk;
+      cache = new Map(
+        [...cache].map(([name, tensor]) => [
+          name,
+          written(tensor, results.get(name.replace("past.", "now."))!, lengths),
+        ]),
+      );
+      lengths = lengths.map((length) => length + chunk);
+      from += chunk;
     }
-    return hidden.map(stack);
+    return { hidden: hidden.map(stack), cache, lengths };
   }
 
   const sequences = [0, 1].map(() => noise(random, [TOTAL, CONFIG.hiddenSize]));
@@ -318,16 +333,20 @@ describe("decoding with a cache", () => {
   ];
   describe.each(ENGINES)("$name", ({ compute, tolerance }) => {
     test.each(CHUNKS)("$how equals one whole pass", async ({ chunks }) => {
-      const found = await decode(compute, sequences, [0, 0], chunks);
+      const { hidden } = await decode(compute, sequences, chunks);
       for (const [b, sequence] of sequences.entries())
-        expectClose(found[b]!, whole(sequence), tolerance, `sequence ${b}`);
+        expectClose(hidden[b]!, whole(sequence), tolerance, `sequence ${b}`);
     });
 
-    test.each(CHUNKS)("a shorter sequence, padded on the left, $how equals its own pass", async ({ chunks }) => {
+    test("sequences of unequal length side by side, one of which has just begun, equal their own passes", async () => {
       const [first, second] = sequences;
-      const found = await decode(compute, [first!, second!], [0, 2], chunks);
-      expectClose(found[0]!, whole(first!), tolerance, "the longer one");
-      expectClose(slice(found[1]!, 2, TOTAL), whole(slice(second!, 2, TOTAL)), tolerance, "the shorter one");
+      const { cache, lengths } = await decode(compute, [slice(first!, 0, 3)], [3]);
+      const fresh = garbage(1);
+      const both = new Map([...cache].map(([name, tensor]) => [name, stack([tensor, fresh.get(name)!])]));
+      const start = { cache: both, lengths: [...lengths, 0] };
+      const { hidden } = await decode(compute, [slice(first!, 3, TOTAL), slice(second!, 0, 2)], [1, 1], start);
+      expectClose(hidden[0]!, slice(whole(first!), 3, TOTAL), tolerance, "the older one");
+      expectClose(hidden[1]!, whole(slice(second!, 0, 2)), tolerance, "the younger one");
     });
   });
 });

@@ -75,7 +75,7 @@ function feedsOf(family: Family, config: ModelConfig = WAYS): Map<string, Tensor
     feeds.set(name, tensor);
   }
   for (const way of waysOf(config)) {
-    const { data, shape } = attentionMask(CONFIG, way, { starts: [0, 0], length: LENGTH });
+    const { data, shape } = attentionMask(CONFIG, way, { batch: 2, length: LENGTH });
     const half = CONFIG.headDim / 2;
     const angle = ([position, i]: readonly number[]) => position! * way.rope!.theta ** (-i! / half);
     const table = [CONFIG.maxPositions, half];

@@ -233,6 +233,17 @@ export const CASES: Readonly<Record<keyof typeof operators, Cases>> = {
     ),
   },
   sigmoid: unary(operators.sigmoid),
+  slice: Object.fromEntries(
+    (["first", "last"] as const).map((which): [string, Build] => [
+      which,
+      (inputs) => {
+        const { a, m, n } = inputs.d;
+        const parts = [inputs.tensor("x", [a, m]), inputs.tensor("y", [a, n])];
+        const both = typeof m === "string" ? "both" : inputs.sizes.m + inputs.sizes.n;
+        return operators.slice(operators.concat(parts, 1, both), 1, which, which === "first" ? m : n);
+      },
+    ]),
+  ),
   silu: unary(operators.silu),
   geluTanh: unary(operators.geluTanh),
   shift: unary((x) => operators.shift(x, 0.7)),

@@ -52,6 +52,12 @@ const DEFINITIONS: Readonly<Record<string, Definition>> = {
     });
   },
 
+  slice: ([x], { axis, last }, shape) => {
+    const at0 = last ? x!.shape[axis as number]! - shape[axis as number]! : 0;
+    const sizes = x!.shape.with(axis as number, shape[axis as number]!);
+    return tabulate(sizes, (index) => at(x!, index.with(axis as number, index[axis as number]! + at0)));
+  },
+
   reduceSum: ([x], attributes) => {
     const axes = attributes.axes as readonly number[];
     const sums = tabulate(

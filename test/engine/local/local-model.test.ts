@@ -32,6 +32,7 @@ describe("a local model", () => {
       alpha: 16,
       target_modules: ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
       use_rslora: false,
+      dropout: 0,
     });
     await client.close();
     for (const [settings, expected] of [

@@ -1,8 +1,10 @@
+import { cpSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { createRandom, randomInteger } from "../../../src/common/random.ts";
 import { everyToken } from "../../../src/data/datum.ts";
 import { LocalModel } from "../../../src/engine/local/local-model.ts";
-import { complaint } from "../../data/folders.ts";
+import { complaint, temporaryFolder } from "../../data/folders.ts";
 import { FIXTURE, MODEL, openFixture } from "./fixture.ts";
 import { addLikelihood, randomData, tinyModel, worstDifference } from "./models.ts";
 
@@ -235,5 +237,59 @@ describe("calls at once", () => {
     expect(during).toEqual(before);
     expect(await current.sample(PROMPTS, params)).not.toEqual(before);
     await fresh.close();
+  });
+});
+
+describe("requests side by side", () => {
+  it("many of one sequence give what each gives alone, some long and some short, some asked later", async () => {
+    const requests = Array.from({ length: 70 }, (_, i) => ({
+      prompt: PROMPTS[i % PROMPTS.length]!,
+      params: { max_tokens: 1 + ((i * 7) % 23), temperature: i % 2, seed: i },
+    }));
+    const alone = [];
+    for (const { prompt, params } of requests) alone.push((await sampler.sample([prompt], params))[0]!);
+    const together = await Promise.all(
+      requests.map(async ({ prompt, params }, i) => {
+        if (i % 3 === 2) await new Promise((resolve) => setTimeout(resolve, i));
+        return (await sampler.sample([prompt], params))[0]!;
+      }),
+    );
+    for (const [i, { tokens, logprobs }] of together.entries()) {
+      expect(tokens, `request ${i}`).toEqual(alone[i]!.tokens);
+      expect(worstDifference(logprobs, alone[i]!.logprobs)).toBeLessThan(LOGPROB_TOLERANCE);
+    }
+  });
+
+  it("an update waits for what is being drawn, and what is asked while it waits sees the weights after it", async () => {
+    const tiny = await tinyModel();
+    const training = await tiny.trainingClient({ rank: 2 });
+    const current = training.sampler("current");
+    const params = { max_tokens: 6, temperature: 0 };
+    await addLikelihood(training, randomData([9, 9], 12));
+    const before = current.sample([[1, 2]], params);
+    const adam = { learning_rate: 1, beta1: 0.9, beta2: 0.99, eps: 1e-8, weight_decay: 0, grad_clip_norm: 0 };
+    const update = training.optimStep(adam);
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    const after = current.sample([[1, 2]], params);
+    await update;
+    expect(await after).toEqual(await current.sample([[1, 2]], params));
+    expect(await before).toEqual(await training.sampler("base").sample([[1, 2]], params));
+    expect((await after)[0]!.logprobs).not.toEqual((await before)[0]!.logprobs);
+    await training.close();
+    await tiny.close();
+  });
+
+  it("never draws an id that the folder's tokenizer does not have", async () => {
+    const folder = temporaryFolder();
+    for (const file of ["config.json", "model.safetensors"]) cpSync(join(MODEL, file), join(folder, file));
+    const vocab = Object.fromEntries(Array.from({ length: 20 }, (_, id) => [`t${id}`, id]));
+    const added_tokens = [{ id: 30, content: "<|end|>" }];
+    writeFileSync(join(folder, "tokenizer.json"), JSON.stringify({ model: { type: "BPE", vocab }, added_tokens }));
+    const cut = await LocalModel.open(folder, { threads: 1 });
+    const drawn = await (await cut.sampler()).sample(PROMPTS, { max_tokens: 40, temperature: 3, seed: 2 });
+    const ids = new Set(drawn.flatMap(({ tokens }) => [...tokens]));
+    expect([...ids].every((id) => id < 20 || id === 30)).toBe(true);
+    expect(ids.size).toBe(21);
+    await cut.close();
   });
 });
