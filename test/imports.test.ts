@@ -14,21 +14,22 @@ const REGULARIZER = [...REFERENCE, "regularizer"];
 /** The rooms, each with those that it may import from, besides itself. */
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
   common: [],
+  hub: ["common"],
   divergence: [],
   data: MATHEMATICS,
   loss: LOSS,
   model: MODEL,
   reference: REFERENCE,
   regularizer: REGULARIZER,
-  engine: MODEL,
+  engine: [...MODEL, "hub"],
   config: REGULARIZER,
   train: REGULARIZER,
   drift: MODEL,
-  run: [...REGULARIZER, "config", "train", "drift", "engine"],
+  run: [...REGULARIZER, "config", "train", "drift", "engine", "hub"],
   report: ["common"],
   server: MODEL,
   opentelemetry: [...REGULARIZER, "config", "train"],
-  cli: ["common", "config", "run", "report", "server"],
+  cli: ["common", "config", "run", "report", "server", "hub"],
 };
 
 /** Within `engine`: graphs and model families know no runtime, and a run knows no engine but by its factory. */

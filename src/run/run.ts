@@ -6,6 +6,7 @@ import type { Tokenizer } from "../data/tokenizer.ts";
 import { drawDriftSamples, type Evaluation, type EvaluationPlan, evaluate } from "../drift/evaluation.ts";
 import { worstPositions, worstToken } from "../drift/worst-tokens.ts";
 import { openEngine } from "../engine/open.ts";
+import type { DownloadProgress } from "../hub/snapshot.ts";
 import type { Engine, TrainingClient } from "../model/contract.ts";
 import type { LoraOptions } from "../model/lora.ts";
 import { TrainingDivergedError } from "../train/diverged.ts";
@@ -13,7 +14,8 @@ import { type StepMetrics, stepMetrics } from "../train/metrics.ts";
 import { countSteps, train } from "../train/train.ts";
 import { type Drawn, samplesAsLines } from "./build-anchors.ts";
 import { buildRegularizers } from "./build-regularizers.ts";
-import { checkStart, engineSettings, readInput, withLora } from "./read-input.ts";
+import { locateSources } from "./locate.ts";
+import { engineSettings, readInput, withLora } from "./read-input.ts";
 import { Stores } from "./reference-stores.ts";
 import { createRunFolder, type RunFolder, refuseOutput } from "./run-folder.ts";
 
@@ -21,6 +23,8 @@ import { createRunFolder, type RunFolder, refuseOutput } from "./run-folder.ts";
 export interface RunOptions {
   /** Called with each phase of the run. */
   readonly note?: (text: string) => void;
+  /** Called while a model or an adapter is downloaded from the hub. */
+  readonly onDownload?: (progress: DownloadProgress) => void;
   /** Called with each step, of so many. */
   readonly onStep?: (row: StepMetrics, steps: number) => void;
   /** When aborted, the step under way is finished, and what there is is saved. */
@@ -59,17 +63,18 @@ export interface RunResult {
 export async function runTraining(asked: Config, options: RunOptions = {}): Promise<RunResult> {
   const { note = () => {}, signal } = options;
   refuseOutput(asked.output);
-  const engine = options.before?.engine ?? (await openEngine(engineSettings(asked)));
+  const sources = await locateSources(asked, options);
+  const engine = options.before?.engine ?? (await openEngine(engineSettings(asked, sources)));
   let [client, stores]: [TrainingClient | undefined, Stores | undefined] = [undefined, undefined];
   let handedOver = false;
   try {
     for (const notice of engine.model.notices ?? []) note(notice);
-    checkStart(asked);
-    const { adapter, seed } = asked.train;
+    const adapter = sources.adapter?.folder ?? null;
+    const { seed } = asked.train;
     const dropout = asked.lora.dropout ?? undefined;
     const starting = adapter === null ? undefined : await engine.trainingClient({ adapter, dropout, seed });
     const config = withLora(asked, starting?.lora);
-    const input = await readInput(config, engine.model);
+    const input = await readInput(config, sources, engine.model);
     client = starting ?? (await engine.trainingClient({ ...known(config.lora), seed }));
     const { tokenizer } = input;
     stores = await Stores.of(engine, tokenizer, adapter);
