@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { withRetries } from "../common/retry.ts";
 import { type HubFile, timeOut } from "./client.ts";
 import { HubAnswer, isPassing, WrongChecksum } from "./failure.ts";
-import { claimPartial } from "./partial.ts";
+import { withPartial } from "./partial.ts";
 
 /** How one blob is downloaded. */
 export interface BlobOptions {
@@ -30,7 +30,6 @@ const MOST_FAILURES = 5;
 export async function downloadBlob(file: HubFile, blobs: string, options: BlobOptions): Promise<void> {
   const blob = join(blobs, file.oid);
   if (existsSync(blob)) return;
-  const partial = await claimPartial(blobs, file.oid);
   let [failures, reached, wrong] = [0, 0, 0];
   const onBytes = (bytes: number) => {
     if (bytes > reached) failures = 0;
@@ -42,9 +41,20 @@ export async function downloadBlob(file: HubFile, blobs: string, options: BlobOp
     if (error instanceof WrongChecksum) return ++wrong === 1 ? 0 : undefined;
     return isPassing(error) && ++failures <= MOST_FAILURES ? Math.min(30_000, 250 * 2 ** failures) : undefined;
   };
-  const work = (signal: AbortSignal) => receive(file, partial, { ...options, onBytes }, signal);
-  await withRetries(work, { timeout: Number.POSITIVE_INFINITY, delay }, options.signal);
-  await rename(partial, blob);
+  await withPartial(blobs, file.oid, async (partial) => {
+    let receiving = Promise.resolve();
+    const work = (signal: AbortSignal) => {
+      receiving = receive(file, partial, { ...options, onBytes }, signal);
+      return receiving;
+    };
+    try {
+      await withRetries(work, { timeout: Number.POSITIVE_INFINITY, delay }, options.signal);
+    } finally {
+      // After an abort it is still being written for a moment.
+      await receiving.catch(() => undefined);
+    }
+    await rename(partial, blob);
+  });
 }
 
 /** Adds to the partial file what it lacks, and compares the whole with the checksum. */

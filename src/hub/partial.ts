@@ -5,18 +5,31 @@ import { join } from "node:path";
 
 /** After so long without a byte nobody writes any more, since a download gives up earlier. */
 const ABANDONED_MS = 600_000;
+/** What this process is writing. */
+const writing = new Set<string>();
 const HOST = hostname().replaceAll(/[^\w-]/g, "_");
 
 /**
- * A path for the part of a blob that has come so far. What a process that ended left of it is taken over; what another one
- * is writing is left alone, so that two who download the same do it apart, and whoever is first has it in its place.
+ * Works on a file with the part of a blob that has come so far. What a process that ended left of it is taken over; what
+ * another one is writing is left alone, so that two who download the same do it apart, and whoever is first has it in its place.
  */
-export async function claimPartial(blobs: string, oid: string): Promise<string> {
+export async function withPartial(blobs: string, oid: string, work: (path: string) => Promise<void>): Promise<void> {
+  const path = await claim(blobs, oid);
+  writing.add(path);
+  try {
+    await work(path);
+  } finally {
+    writing.delete(path);
+  }
+}
+
+async function claim(blobs: string, oid: string): Promise<string> {
   const own = join(blobs, `${oid}.klamp-${HOST}-${process.pid}-${randomUUID().slice(0, 8)}.incomplete`);
   for (const name of await readdir(blobs)) {
     const [, host, pid] = /\.klamp-([\w-]+)-(\d+)-[0-9a-f]{8}\.incomplete$/.exec(name) ?? [];
     if (!name.startsWith(`${oid}.`) || host === undefined) continue;
-    const isOver = host === HOST && !isRunning(Number(pid));
+    const isOurs = Number(pid) === process.pid;
+    const isOver = host === HOST && (isOurs ? !writing.has(join(blobs, name)) : !isRunning(Number(pid)));
     // Of several who would take it over, one succeeds.
     if (isOver || (await isOld(join(blobs, name)))) {
       const taken = await rename(join(blobs, name), own).then(

@@ -28,13 +28,13 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export function hubSettings(environment: Environment = process.env): HubSettings {
   const { XDG_CACHE_HOME, HF_HOME, HUGGINGFACE_HUB_CACHE, HF_HUB_CACHE, HF_ENDPOINT } = environment;
   const expand = (path: string) => resolve(expandHome(expandVariables(path, environment)));
-  const home = expand(HF_HOME ?? join(XDG_CACHE_HOME ?? join(homedir(), ".cache"), "huggingface"));
+  const home = expand(HF_HOME || join(XDG_CACHE_HOME || join(homedir(), ".cache"), "huggingface"));
   return {
-    cache: expand(HF_HUB_CACHE ?? HUGGINGFACE_HUB_CACHE ?? join(home, "hub")),
+    cache: expand(HF_HUB_CACHE || HUGGINGFACE_HUB_CACHE || join(home, "hub")),
     endpoint: (HF_ENDPOINT || "https://huggingface.co").replace(/\/+$/, ""),
     offline: isTrue(environment.HF_HUB_OFFLINE || environment.TRANSFORMERS_OFFLINE),
     copies: isTrue(environment.HF_HUB_DISABLE_SYMLINKS),
-    token: readToken(environment, expand(environment.HF_TOKEN_PATH ?? join(home, "token"))),
+    token: readToken(environment, expand(environment.HF_TOKEN_PATH || join(home, "token"))),
   };
 }
 

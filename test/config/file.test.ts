@@ -375,7 +375,7 @@ describe("what is wrong is said in one sentence, with its place", () => {
 
   test("a missing key", () => {
     expect(complaint("data: { train: a }")).toBe(
-      "config.yaml: `model` is missing: give the path of a Hugging Face model folder",
+      "config.yaml: `model` is missing: give the path of a Hugging Face model folder, or a name on the Hugging Face hub",
     );
     expect(complaint("model: a\ndata: {}")).toBe(
       "config.yaml:2: `data.train` is missing: give the path of a JSON Lines file",
@@ -416,7 +416,7 @@ describe("what is wrong is said in one sentence, with its place", () => {
     expect(complaint("")).toBe(
       [
         "the configuration has 2 errors:",
-        "  config.yaml: `model` is missing: give the path of a Hugging Face model folder",
+        "  config.yaml: `model` is missing: give the path of a Hugging Face model folder, or a name on the Hugging Face hub",
         "  config.yaml: `data` is missing: give a group of settings, such as { train: … }",
       ].join("\n"),
     );
