@@ -1,4 +1,3 @@
-import { locateModel } from "../hub/locate.ts";
 import type { DownloadOptions } from "../hub/snapshot.ts";
 import type { Engine } from "../model/contract.ts";
 import type { LocalModelOptions } from "./local/base-model.ts";
@@ -26,6 +25,7 @@ export async function openEngine(settings: EngineSettings): Promise<Engine> {
     const { LocalModel } = await import("./local/local-model.ts");
     // Whoever says what the folder is a snapshot of has found it.
     if (settings.hub) return LocalModel.open(settings.model, settings);
+    const { locateModel } = await import("../hub/locate.ts");
     const { folder, hub } = await locateModel(settings.model, { ...settings, beside: process.cwd() });
     return LocalModel.open(folder, { ...settings, hub });
   }

@@ -51,8 +51,10 @@ export async function fetchSnapshot(
       `${formatHubName(asked)} has an index that names ${missing}, and no such file: choose another revision`,
     );
   await get([...names, ...shards].map((name) => listed.get(name)!));
-  for (const name of kind.optional.filter((name) => !listed.has(name))) await touch(cache.absent(commit, name));
-  if (asked.revision !== commit) {
+  // A cache that others filled may be read only: what it has is used, and asked for again.
+  for (const name of kind.optional.filter((name) => !listed.has(name)))
+    await touch(cache.absent(commit, name)).catch(() => undefined);
+  if (asked.revision !== commit && cache.commitOf(asked.revision) !== commit) {
     await mkdir(dirname(cache.ref(asked.revision)), { recursive: true });
     writeFileAtomic(cache.ref(asked.revision), commit);
   }
