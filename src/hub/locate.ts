@@ -5,7 +5,7 @@ import { expandHome } from "../common/home.ts";
 import { formatHubName, type HubName, MAIN, parseHubName } from "../common/hub-name.ts";
 import { RepoCache } from "./cache.ts";
 import { HubClient } from "./client.ts";
-import { explain, hostOf } from "./failure.ts";
+import { explain } from "./failure.ts";
 import { ADAPTER, isIndex, MODEL, type RepoKind, shardsOf } from "./kinds.ts";
 import { type HubSettings, hubSettings } from "./settings.ts";
 import { type DownloadOptions, fetchSnapshot } from "./snapshot.ts";
@@ -89,8 +89,7 @@ async function findSnapshot(
     options.signal?.throwIfAborted();
     const error = explain(cause, asked, kind.noun, settings);
     if (!isUsable || !(error instanceof UserError)) throw error;
-    const host = hostOf(settings.endpoint);
-    options.note?.(`using ${formatHubName(asked)} as the cache has it, without asking ${host}: ${error.message}`);
+    options.note?.(`using ${formatHubName(asked)} as the cache has it: ${error.message}`);
     return at(cached);
   }
 }

@@ -5,6 +5,8 @@ import { join } from "node:path";
 
 /** After so long without a byte nobody writes any more, since a download gives up earlier. */
 const ABANDONED_MS = 600_000;
+/** The end of a part's name: the host and the process that writes it. */
+const PARTIAL = /\.klamp-([\w-]+)-(\d+)-[0-9a-f]{8}\.incomplete$/;
 /** What this process is writing. */
 const writing = new Set<string>();
 const HOST = hostname().replaceAll(/[^\w-]/g, "_");
@@ -23,10 +25,20 @@ export async function withPartial(blobs: string, oid: string, work: (path: strin
   }
 }
 
+/** How many bytes of these blobs are on the disk already, in parts. */
+export async function partialBytes(blobs: string, oids: readonly string[]): Promise<number> {
+  let bytes = 0;
+  for (const name of await readdir(blobs)) {
+    if (PARTIAL.test(name) && oids.some((oid) => name.startsWith(`${oid}.`)))
+      bytes += (await stat(join(blobs, name)).catch(() => ({ size: 0 }))).size;
+  }
+  return bytes;
+}
+
 async function claim(blobs: string, oid: string): Promise<string> {
   const own = join(blobs, `${oid}.klamp-${HOST}-${process.pid}-${randomUUID().slice(0, 8)}.incomplete`);
   for (const name of await readdir(blobs)) {
-    const [, host, pid] = /\.klamp-([\w-]+)-(\d+)-[0-9a-f]{8}\.incomplete$/.exec(name) ?? [];
+    const [, host, pid] = PARTIAL.exec(name) ?? [];
     if (!name.startsWith(`${oid}.`) || host === undefined) continue;
     const isOurs = Number(pid) === process.pid;
     const isOver = host === HOST && (isOurs ? !writing.has(join(blobs, name)) : !isRunning(Number(pid)));

@@ -10,6 +10,7 @@ import { downloadBlob } from "./download.ts";
 import { hostOf } from "./failure.ts";
 import { chooseFiles, isIndex, type RepoKind, shardsOf } from "./kinds.ts";
 import { linkBlob } from "./link.ts";
+import { partialBytes } from "./partial.ts";
 import type { HubSettings } from "./settings.ts";
 
 /** How far a download is. */
@@ -77,7 +78,8 @@ async function download(files: readonly HubFile[], to: Destination): Promise<voi
   const coming = lacking.filter((file) => !existsSync(blobOf(file)));
   const total = coming.reduce((sum, { size }) => sum + size, 0);
   if (coming.length > 0) {
-    await checkSpace(cache.blobs, total, formatHubName(asked));
+    const oids = coming.map(({ oid }) => oid);
+    await checkSpace(cache.blobs, total - (await partialBytes(cache.blobs, oids)), formatHubName(asked));
     const what = `${coming.length} ${coming.length === 1 ? "file" : "files"}, ${megabytes(total)}`;
     to.note?.(`downloading ${formatHubName(asked)} from ${hostOf(settings.endpoint)}: ${what}`);
   }
@@ -91,11 +93,12 @@ async function download(files: readonly HubFile[], to: Destination): Promise<voi
   }
 }
 
+/** @throws UserError when so many bytes more do not fit. */
 async function checkSpace(folder: string, bytes: number, name: string): Promise<void> {
   const { bavail, bsize } = await statfs(folder);
   if (bytes <= bavail * bsize) return;
   throw new UserError(
-    `${name} takes ${megabytes(bytes)}, the disk of the cache ${folder} has ${megabytes(bavail * bsize)} free: free space, or set HF_HUB_CACHE to another place`,
+    `${name} takes ${megabytes(bytes)} more, the disk of the cache ${folder} has ${megabytes(bavail * bsize)} free: free space, or set HF_HUB_CACHE to another place`,
   );
 }
 

@@ -19,6 +19,8 @@ export interface NamedRun {
 export type RunSummary = Summary & {
   /** The base: its hub name or folder, the commit of a hub name, and `sha256:…` of its configuration and weights. */
   readonly model: { readonly name: string; readonly revision: string | null; readonly digest: string | null };
+  /** The adapter that training started from; null for a fresh one. */
+  readonly start: RunResult["start"];
   readonly settings: Readonly<Record<string, string | number>>;
   readonly seed: number;
   /** ISO 8601. */
@@ -38,6 +40,7 @@ export function writeSummary(folder: string, runs: readonly NamedRun[], started:
       revision: engine.model.revision ?? null,
       digest: engine.stores?.digest() ?? null,
     },
+    start: first.start,
     ...summarize(first.base, finishedRuns(runs)),
     settings: {
       model,

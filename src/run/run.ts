@@ -14,7 +14,7 @@ import { type StepMetrics, stepMetrics } from "../train/metrics.ts";
 import { countSteps, train } from "../train/train.ts";
 import { type Drawn, samplesAsLines } from "./build-anchors.ts";
 import { buildRegularizers } from "./build-regularizers.ts";
-import { locateSources } from "./locate.ts";
+import { locateSources, type Sources } from "./locate.ts";
 import { engineSettings, readInput, withLora } from "./read-input.ts";
 import { Stores } from "./reference-stores.ts";
 import { createRunFolder, type RunFolder, refuseOutput } from "./run-folder.ts";
@@ -41,6 +41,8 @@ export interface RunResult {
   readonly interrupted: boolean;
   /** The configuration with everything decided. */
   readonly config: Config;
+  /** The adapter that training started from: its hub name or folder, and the commit of a hub name. */
+  readonly start: { readonly name: string; readonly revision: string | null } | null;
   /** Of training alone. */
   readonly seconds: number;
   /** The base, before training. */
@@ -158,7 +160,7 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
     if (!interrupted) noteEvaluation(note, "the trained model", plan);
     const evaluation = interrupted ? null : await evaluate(client.sampler("current"), base, plan);
     handedOver = true;
-    return { rows, interrupted, config, seconds, base: before, evaluation, engine };
+    return { rows, interrupted, config, start: startOf(sources), seconds, base: before, evaluation, engine };
   } finally {
     await client?.close?.();
     stores?.close();
@@ -169,6 +171,10 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
 /** Settings without those that are not written. */
 function known(lora: Config["lora"]): LoraOptions {
   return Object.fromEntries(Object.entries(lora).filter(([, value]) => value !== null));
+}
+
+function startOf({ adapter }: Sources): RunResult["start"] {
+  return adapter && { name: adapter.hub?.name ?? adapter.folder, revision: adapter.hub?.revision ?? null };
 }
 
 function startFolder(config: Config): RunFolder {

@@ -30,10 +30,11 @@ describe("klamp train on a hub name", () => {
       base_model_name_or_path: NAME,
       revision: COMMIT,
     });
-    const { model, settings } = workspace.json("run", "summary.json");
+    const { model, settings, start } = workspace.json("run", "summary.json");
     const digest = expect.stringMatching(/^sha256:[0-9a-f]{64}$/);
     expect(model).toEqual({ name: NAME, revision: COMMIT, digest });
     expect(settings).toMatchObject({ model: NAME });
+    expect(start).toBeNull();
     for (const text of [first.out, first.err, ...workspace.everything().values()])
       expect(text).not.toContain("good-secret");
     expect(workspace.read("run", "report.html")).toContain(COMMIT);
@@ -91,6 +92,7 @@ describe("an adapter to start from, by its hub name", () => {
     // The first step measures the adapter against itself.
     expect(workspace.metrics()[0]!.kl_divergence).toBe(0);
     expect(parse(workspace.read("run", "config.yaml")).train.adapter).toBe(ADAPTER);
+    expect(workspace.json("run", "summary.json").start).toEqual({ name: ADAPTER, revision: COMMIT });
   });
 
   test.each([

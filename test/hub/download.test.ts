@@ -5,8 +5,9 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { downloadBlob } from "../../src/hub/download.ts";
 import { locateModel } from "../../src/hub/locate.ts";
-import { complaint } from "../data/folders.ts";
+import { complaint, temporaryFolder } from "../data/folders.ts";
 import { COMMIT, hubWith, MODEL_FILES, modelRepo, NAME, partials } from "./fixture.ts";
 import { type HubServer, sha256 } from "./hub-server.ts";
 
@@ -142,6 +143,22 @@ describe("content with another checksum", () => {
   });
 });
 
+it("a server from which nothing comes any more is given up, and asked for the rest", async () => {
+  const { server } = await hubWith({ [NAME]: modelRepo() });
+  server.faults[WEIGHTS] = { times: 1, hangAfter: 70_000 };
+  const folder = temporaryFolder();
+  const asked: number[] = [];
+  const content = (from: number, signal: AbortSignal) => {
+    asked.push(from);
+    const headers = from > 0 ? { range: `bytes=${from}-` } : undefined;
+    return fetch(`${server.url}/${NAME}/resolve/main/${WEIGHTS}`, { signal, ...(headers && { headers }) });
+  };
+  const file = { path: WEIGHTS, size: RIGHT.length, oid: OID };
+  await downloadBlob(file, folder, { content, onBytes: () => {}, stall: 300 });
+  expect(asked).toEqual([0, 70_000]);
+  expect(readFileSync(join(folder, OID)).equals(RIGHT)).toBe(true);
+});
+
 it("a server that fails for a moment is asked again", async () => {
   const { server, cache } = await hubWith({ [NAME]: modelRepo() });
   server.faults["config.json"] = { times: 2, status: 503 };
@@ -151,7 +168,7 @@ it("a server that fails for a moment is asked again", async () => {
 it("a file that is larger than the disk is refused before anything comes", async () => {
   const { server } = await hubWith({ [NAME]: modelRepo({ sizes: { [WEIGHTS]: 4e15 } }) });
   expect(await complaint(() => locateModel(NAME))).toMatch(
-    /takes 4,000,000,000 MB, the disk of the cache .* has [\d,.]+ MB free: free space, or set HF_HUB_CACHE/,
+    /takes 4,000,000,000 MB more, the disk of the cache .* has [\d,.]+ MB free: free space, or set HF_HUB_CACHE/,
   );
   expect(server.contents).toEqual([]);
 });

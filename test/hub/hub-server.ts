@@ -25,6 +25,8 @@ export interface Fault {
   times: number;
   /** The connection breaks after so many bytes. */
   readonly breakAfter?: number;
+  /** Nothing more comes after so many bytes, and the connection stays. */
+  readonly hangAfter?: number;
   /** Other content. */
   readonly content?: Buffer;
   readonly status?: number;
@@ -146,6 +148,7 @@ export class HubServer {
       "accept-ranges": "bytes",
       ...(from > 0 && { "content-range": `bytes ${from}-${content.length - 1}/${content.length}` }),
     });
+    if (active?.hangAfter !== undefined) return response.write(content.subarray(from, active.hangAfter));
     if (active?.breakAfter === undefined) return response.end(content.subarray(from));
     return response.write(content.subarray(from, active.breakAfter), () => setTimeout(() => response.destroy(), 20));
   }
