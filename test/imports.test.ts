@@ -101,6 +101,11 @@ describe("imports point one way", () => {
   });
 });
 
+test("the hub is asked by runs, the command line and the engines' factory alone", () => {
+  const users = imports.filter(({ from, to }) => roomOf(to) === "hub" && !["hub", "run", "cli"].includes(roomOf(from)));
+  expect([...new Set(users.map(({ from }) => from))].sort()).toEqual([ENGINE_DOOR, ...ENTRIES]);
+});
+
 describe("ONNX Runtime", () => {
   const users = files.filter((file) => /(?:\bfrom |\bimport\()"onnxruntime-/.test(sourceOf(file)));
 

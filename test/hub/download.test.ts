@@ -1,10 +1,10 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { downloadBlob } from "../../src/hub/download.ts";
 import { locateModel } from "../../src/hub/locate.ts";
 import { complaint, temporaryFolder } from "../data/folders.ts";
@@ -16,6 +16,8 @@ import { type HubServer, sha256 } from "./hub-server.ts";
 const WEIGHTS = "model.safetensors";
 const RIGHT = MODEL_FILES[WEIGHTS]!;
 const OID = sha256(RIGHT);
+/** Finds a model in a process of its own. */
+const SCRIPT = fileURLToPath(new URL("locate-once.ts", import.meta.url));
 const HOST = hostname().replaceAll(/[^\w-]/g, "_");
 
 /** What was asked of the weights' content, by range. */
@@ -83,6 +85,21 @@ describe("a connection that breaks", () => {
     await expectWhole(cache);
     expect(ranges(server).at(-1)).toBe("bytes=300000-");
   });
+
+  it("by a process that is killed is taken up by the next", async () => {
+    const { server, cache } = await hubWith({ [NAME]: modelRepo() });
+    server.faults[WEIGHTS] = { times: 1, hangAfter: 250_000 };
+    const child = spawn(process.execPath, ["--import", import.meta.resolve("tsx"), SCRIPT, NAME], { stdio: "ignore" });
+    const size = () => {
+      if (!existsSync(blobs(cache))) return 0;
+      return Math.max(0, ...partials(cache).map((name) => statSync(join(blobs(cache), name)).size));
+    };
+    await vi.waitUntil(() => size() === 250_000, { timeout: 10_000 });
+    child.kill("SIGKILL");
+    await once(child, "exit");
+    await expectWhole(cache);
+    expect(ranges(server)).toEqual([undefined, "bytes=250000-"]);
+  }, 20_000);
 
   it("leaves what another process is writing alone", async () => {
     const { server, cache } = await hubWith({ [NAME]: modelRepo() });
@@ -175,9 +192,8 @@ it("a file that is larger than the disk is refused before anything comes", async
 
 it("several that download the same at once, in one process and in others, all get it whole", async () => {
   const { cache } = await hubWith({ [NAME]: modelRepo() });
-  const script = fileURLToPath(new URL("locate-once.ts", import.meta.url));
   const others = [1, 2].map(async () => {
-    const child = spawn(process.execPath, ["--import", import.meta.resolve("tsx"), script, NAME], { stdio: "pipe" });
+    const child = spawn(process.execPath, ["--import", import.meta.resolve("tsx"), SCRIPT, NAME], { stdio: "pipe" });
     const out: string[] = [];
     child.stdout.on("data", (text) => out.push(String(text)));
     child.stderr.on("data", (text) => out.push(String(text)));
