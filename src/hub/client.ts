@@ -73,23 +73,28 @@ export class HubClient {
     const headers = new Headers(init.headers);
     headers.set("user-agent", "klamp");
     if (token && url.origin === new URL(endpoint).origin) headers.set("authorization", `Bearer ${token.secret}`);
-    const late = new AbortController();
-    const timer = setTimeout(() => late.abort(timeOut("no answer")), ANSWER_MS);
-    const signals = [init.signal, this.#signal, late.signal].filter((signal) => signal != null);
+    const over = new AbortController();
+    const timer = setTimeout(() => over.abort(timeOut("no answer", ANSWER_MS)), ANSWER_MS);
+    // Until the answer begins; whoever reads it on closes it.
+    const signals = [init.signal, this.#signal].filter((signal) => signal != null);
+    const forward = () => over.abort(signals.find(({ aborted }) => aborted)?.reason);
+    if (signals.some(({ aborted }) => aborted)) forward();
+    for (const signal of signals) signal.addEventListener("abort", forward, { once: true });
     try {
-      const response = await fetch(url, { ...init, headers, signal: AbortSignal.any(signals) });
+      const response = await fetch(url, { ...init, headers, signal: over.signal });
       if (response.ok) return response;
       await response.body?.cancel();
       throw new HubAnswer(response);
     } finally {
       clearTimeout(timer);
+      for (const signal of signals) signal.removeEventListener("abort", forward);
     }
   };
 }
 
 /** Why a request was given up. */
-export function timeOut(what: string): Error {
-  return new DOMException(`${what} for ${ANSWER_MS / 1000} seconds`, "TimeoutError");
+export function timeOut(what: string, milliseconds: number): Error {
+  return new DOMException(`${what} for ${milliseconds / 1000} seconds`, "TimeoutError");
 }
 
 /** What becomes part of a path must be what it says. */

@@ -2,7 +2,7 @@ import { createHash, type Hash } from "node:crypto";
 import { createReadStream, existsSync } from "node:fs";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { withRetries } from "../common/retry.ts";
+import { untilAborted, withRetries } from "../common/retry.ts";
 import { type HubFile, timeOut } from "./client.ts";
 import { HubAnswer, isPassing, WrongChecksum } from "./failure.ts";
 import { withPartial } from "./partial.ts";
@@ -70,19 +70,20 @@ async function receive(
     if (have > file.size) have = await restart(handle);
     let hash = startHash(file);
     if (have > 0) for await (const chunk of createReadStream(partial)) hash.update(chunk);
+    onBytes(have);
     if (have < file.size) {
-      const { response, next } = await begin(content, have, stall, signal);
-      if (have > 0 && !continues(response, have)) {
-        have = await restart(handle);
-        hash = startHash(file);
-      }
-      onBytes(have);
-      for (let chunk = await next(); chunk; chunk = await next()) {
-        await handle.writeFile(chunk);
-        hash.update(chunk);
-        have += chunk.length;
-        onBytes(have);
-      }
+      await withConnection(content, have, stall, signal, async (response, next) => {
+        if (have > 0 && !continues(response, have)) {
+          have = await restart(handle);
+          hash = startHash(file);
+        }
+        for (let chunk = await next(); chunk && have <= file.size; chunk = await next()) {
+          await handle.writeFile(chunk);
+          hash.update(chunk);
+          have += chunk.length;
+          onBytes(have);
+        }
+      });
     }
     if (have < file.size) throw new Error(`the connection ended after ${have} of ${file.size} bytes`);
     const found = hash.digest("hex");
@@ -105,20 +106,35 @@ async function receive(
   }
 }
 
-/** The response, and its pieces; the connection is given up when none comes for a while. */
-async function begin(content: BlobOptions["content"], from: number, stall: number, signal: AbortSignal) {
-  const late = new AbortController();
-  const response = await content(from, AbortSignal.any([signal, late.signal]));
-  const reader = response.body?.getReader();
+/** Works on a response and its pieces. The connection is given up when none comes for a while, and closed at the end. */
+async function withConnection(
+  content: BlobOptions["content"],
+  from: number,
+  stall: number,
+  signal: AbortSignal,
+  work: (response: Response, next: () => Promise<Uint8Array | undefined>) => Promise<void>,
+): Promise<void> {
+  const over = new AbortController();
+  const forward = () => over.abort(signal.reason);
+  signal.addEventListener("abort", forward, { once: true });
+  let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
   const next = async (): Promise<Uint8Array | undefined> => {
-    const timer = setTimeout(() => late.abort(timeOut("nothing came")), stall);
+    const timer = setTimeout(() => over.abort(timeOut("nothing came", stall)), stall);
     try {
-      return (await reader?.read())?.value;
+      return reader && (await untilAborted(reader.read(), over.signal)).value;
     } finally {
       clearTimeout(timer);
     }
   };
-  return { response, next };
+  try {
+    signal.throwIfAborted();
+    const response = await content(from, over.signal);
+    reader = response.body?.getReader();
+    await work(response, next);
+  } finally {
+    signal.removeEventListener("abort", forward);
+    await reader?.cancel().catch(() => undefined);
+  }
 }
 
 function continues({ status, headers }: Response, from: number): boolean {
