@@ -26,7 +26,7 @@ export function downloadLine(stream: ProgressStream, now: () => number) {
 }
 
 /**
- * @param speed bytes a second; not finite when it is not known yet.
+ * @param speed bytes a second; 0 or not finite when it is not known yet.
  * @example "ORG/NAME  120.0/269.1 MB  8.3 MB/s  0:18 left"
  */
 export function formatDownload({ name, bytes, total }: DownloadProgress, speed: number, secondsLeft: number): string {
@@ -34,7 +34,7 @@ export function formatDownload({ name, bytes, total }: DownloadProgress, speed: 
   return [
     name,
     `${megabytes(bytes)}/${megabytes(total)} MB`,
-    ...(Number.isFinite(speed) ? [`${megabytes(speed)} MB/s`] : []),
+    ...(speed > 0 && speed < Number.POSITIVE_INFINITY ? [`${megabytes(speed)} MB/s`] : []),
     ...(Number.isFinite(secondsLeft) ? [`${formatDuration(secondsLeft)} left`] : []),
   ].join("  ");
 }
