@@ -57,7 +57,7 @@ function explainAnswer(answer: HubAnswer, asked: HubName, noun: string, { endpoi
     const how = token ? `the token in ${token.from} may not read it` : "no token was sent";
     return `${name} is gated, and ${how}: accept its terms at ${endpoint}/${name} and set HF_TOKEN to a token that may read it`;
   }
-  if (status === 401 && token && code !== "RepoNotFound")
+  if (status === 401 && token && (code !== "RepoNotFound" || /invalid credentials/i.test(said ?? "")))
     return `${host} refuses the token in ${token.from}: set HF_TOKEN to a valid one, or unset it for what is public`;
   if (status === 401 || status === 404 || code === "RepoNotFound") {
     return `${formatHubName(asked)} is neither a folder that exists nor a ${noun} on ${host}: check the name, ${signIn}`;

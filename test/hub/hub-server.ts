@@ -86,7 +86,7 @@ export class HubServer {
     const [, name = "", route = ""] = /^(?:\/api\/models)?\/([^/]+\/[^/]+)\/(.*)$/.exec(path) ?? [];
     const repo = this.repos[name];
     if (authorization && !authorization.startsWith("Bearer good"))
-      return refuse(response, 401, undefined, "Invalid credentials in Authorization header");
+      return refuse(response, 401, "RepoNotFound", "Invalid credentials in Authorization header");
     if (!repo || (repo.token !== undefined && authorization !== `Bearer ${repo.token}`))
       return refuse(response, authorization ? 404 : 401, "RepoNotFound", "Repository not found");
     const [, kind, rest = ""] = /^(revision|tree|resolve)\/(.*)$/.exec(route) ?? [];
