@@ -12,6 +12,8 @@ export { measureDrift } from "./drift/drift.ts";
 export { type Evaluation, type EvaluationPlan, evaluate } from "./drift/evaluation.ts";
 export { exactMatch, type Score } from "./drift/exact-match.ts";
 export { type Summary, summarize } from "./drift/summary.ts";
+export { type Located, type LocateOptions, locateAdapter, locateModel } from "./hub/locate.ts";
+export type { DownloadOptions, DownloadProgress } from "./hub/snapshot.ts";
 export { backward } from "./model/backward.ts";
 export { type BaseSampleOptions, drawBaseSamples } from "./model/base-samples.ts";
 export * from "./reference/index.ts";

@@ -14,21 +14,22 @@ const REGULARIZER = [...REFERENCE, "regularizer"];
 /** The rooms, each with those that it may import from, besides itself. */
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
   common: [],
+  hub: ["common"],
   divergence: [],
   data: MATHEMATICS,
   loss: LOSS,
   model: MODEL,
   reference: REFERENCE,
   regularizer: REGULARIZER,
-  engine: MODEL,
+  engine: [...MODEL, "hub"],
   config: REGULARIZER,
   train: REGULARIZER,
   drift: MODEL,
-  run: [...REGULARIZER, "config", "train", "drift", "engine"],
+  run: [...REGULARIZER, "config", "train", "drift", "engine", "hub"],
   report: ["common"],
   server: MODEL,
   opentelemetry: [...REGULARIZER, "config", "train"],
-  cli: ["common", "config", "run", "report", "server"],
+  cli: ["common", "config", "run", "report", "server", "hub"],
 };
 
 /** Within `engine`: graphs and model families know no runtime, and a run knows no engine but by its factory. */
@@ -98,6 +99,11 @@ describe("imports point one way", () => {
     for (const file of files) visit(file, []);
     expect(done.size).toBe(files.length);
   });
+});
+
+test("the hub is asked by runs, the command line and the engines' factory alone", () => {
+  const users = imports.filter(({ from, to }) => roomOf(to) === "hub" && !["hub", "run", "cli"].includes(roomOf(from)));
+  expect([...new Set(users.map(({ from }) => from))].sort()).toEqual([ENGINE_DOOR, ...ENTRIES]);
 });
 
 describe("ONNX Runtime", () => {

@@ -1,13 +1,18 @@
 import type { RunOptions } from "../run/index.ts";
+import { downloadLine } from "./download-line.ts";
 import { createProgress, type Progress } from "./progress.ts";
 import type { Shell } from "./shell.ts";
 
 /** What shows a run on standard error and lets Ctrl-C end it; `done` ends the line that is being rewritten. */
-export type Follow = Required<Pick<RunOptions, "note" | "onStep" | "signal">> & { readonly done: () => void };
+export type Follow = Required<Pick<RunOptions, "note" | "onStep" | "onDownload" | "signal">> & {
+  readonly done: () => void;
+};
 
 export function followRun({ err, now, signal }: Shell): Follow {
   let progress: Progress | undefined;
+  const download = downloadLine(err, now);
   const done = () => {
+    download.done();
     progress?.done();
     progress = undefined;
   };
@@ -16,6 +21,7 @@ export function followRun({ err, now, signal }: Shell): Follow {
       done();
       err.write(`${text}\n`);
     },
+    onDownload: download.show,
     onStep: (row, steps) => {
       progress ??= createProgress(steps, err, now);
       progress.step(row);

@@ -18,16 +18,16 @@ Examples:
 export function registerMerge(program: Command, shell: Shell): void {
   program
     .command("merge")
-    .argument("<folder>", "a run folder, or a PEFT adapter folder")
+    .argument("<trained>", "a run folder, or an adapter: a PEFT folder or a hub name")
     .description("merge a trained adapter into its base: a model folder of its own")
     .option("--output <folder>", "the model folder to write; it must not exist")
-    .option("--model <folder>", "the base model (default: what the run or the adapter names)")
+    .option("--model <model>", "the base model, a folder or a hub name (default: what the run or the adapter names)")
     .addHelpText("after", HELP)
     .action(async (folder: string, { output, model }: { output?: string; model?: string }) => {
       if (output === undefined) {
         throw new UserError(`merge needs a folder to write, as in \`klamp merge ${folder} --output ./merged\`.`);
       }
-      const trained = findTrained(resolve(folder), model === undefined ? undefined : resolve(model));
+      const trained = await findTrained(folder, model, { beside: process.cwd(), signal: shell.signal });
       await mergeAdapter(trained.model, trained.adapter, resolve(output), {
         signal: shell.signal,
         onShard: (done, of) => {

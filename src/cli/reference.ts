@@ -4,6 +4,7 @@ import { UserError } from "../common/errors.ts";
 import { shownPath } from "../common/shown-path.ts";
 import { loadConfig } from "../config/file.ts";
 import { type FilledStore, fillStores, inspectStore } from "../run/index.ts";
+import { downloadLine } from "./download-line.ts";
 import { formatDuration, type ProgressLine, progressLine } from "./progress.ts";
 import type { Shell } from "./shell.ts";
 import { formatBytes, formatInspection } from "./store-table.ts";
@@ -60,9 +61,12 @@ function registerBuild(reference: Command, shell: Shell): void {
       const { err, out, now, signal } = shell;
       let line: ProgressLine | undefined;
       let started = now();
+      const download = downloadLine(err, now);
       try {
         const filled = await fillStores(loadConfig(file, set), {
+          onDownload: download.show,
           note: (text) => {
+            download.done();
             line?.done();
             line = undefined;
             started = now();
@@ -79,6 +83,7 @@ function registerBuild(reference: Command, shell: Shell): void {
         line?.done();
         for (const store of filled) out.write(`${describe(store)}\n`);
       } finally {
+        download.done();
         line?.done();
       }
     });

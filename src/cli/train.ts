@@ -11,7 +11,7 @@ import { formatSummary } from "./table.ts";
 const HELP = `
 A configuration needs a model and data; klamp help config shows every other setting and its default:
 
-  model: ./models/base                # a Hugging Face folder
+  model: ./models/base                # a Hugging Face folder, or a hub name: ORG/NAME[@REVISION]
   data: { train: ./train.jsonl }
   regularizers:
     - { type: kl_divergence }         # hold the model to its base
@@ -36,7 +36,7 @@ Examples:
 export function registerTrain(program: Command, shell: Shell): void {
   program
     .command("train")
-    .description("fine-tune a model folder under KL regularizers, and measure what it learned and kept")
+    .description("fine-tune a model under KL regularizers, and measure what it learned and kept")
     .option("--config <file>", "YAML configuration; paths in it count from its folder")
     .option("--set <key=value>", "change one setting, as often as needed", collect)
     .addHelpText("after", HELP)

@@ -1,7 +1,9 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { type Document, LineCounter, parseDocument, stringify } from "yaml";
 import { UserError } from "../common/errors.ts";
+import { expandHome } from "../common/home.ts";
+import { parseHubName } from "../common/hub-name.ts";
 import { check, type Fault } from "./errors.ts";
 import { isWithin, nodesAt, type Path, toTree } from "./json-schema.ts";
 import { applyOverrides, inOverride, type Override, type PlacedFault, parseOverrides } from "./overrides.ts";
@@ -15,7 +17,7 @@ const TREE = toTree(configSchema);
 /**
  * Reads a configuration file, applies `--set` overrides (`train.steps=10`, `regularizers.0.weight=0.5`; values are YAML)
  * and fills in every default. Relative paths become absolute: in the file they count from the file's folder, in an
- * override from the working directory, as a shell completes them; defaults count from the file's folder.
+ * override from the working directory, as a shell completes them; defaults count from the file's folder. `~` is the home folder.
  *
  * @throws UserError naming file and line, or the override, and what to write instead: of all that is wrong, up to ten.
  * @example const config = loadConfig("config.yaml", ["train.steps=50"]);
@@ -105,11 +107,16 @@ function lineOf(document: Document, lines: LineCounter, path: Path): number | un
   return item?.range ? lines.linePos(item.range[0]!).line : lineOf(document, lines, path.slice(0, -1));
 }
 
-/** Makes every path of the schema absolute, relative to `folderOf` its key. */
+/** Makes every path of the schema absolute, relative to `folderOf` its key; names on the hub stay, where no folder has them. */
 function resolvePaths(config: Config, folderOf: (path: Path) => string): Config {
   const walk = (value: unknown, path: Path): unknown => {
-    if (typeof value === "string")
-      return nodesAt(TREE, path).some((node) => node.path) ? resolve(folderOf(path), value) : value;
+    if (typeof value === "string") {
+      const nodes = nodesAt(TREE, path);
+      if (!nodes.some((node) => node.path)) return value;
+      const absolute = resolve(folderOf(path), expandHome(value));
+      const isName = nodes.some((node) => node.hub) && parseHubName(value) !== null && !existsSync(absolute);
+      return isName ? value : absolute;
+    }
     if (Array.isArray(value)) return value.map((item, i) => walk(item, [...path, i]));
     if (typeof value !== "object" || value === null) return value;
     return Object.fromEntries(Object.entries(value).map(([key, below]) => [key, walk(below, [...path, key])]));

@@ -14,6 +14,8 @@ export function isWithin(path: Path, above: Path): boolean {
 export interface Node extends z.core.JSONSchema.BaseSchema {
   /** A string that is the path of a file or folder. */
   readonly path?: boolean;
+  /** Of a path: a name on the hub may stand in its place. */
+  readonly hub?: boolean;
   /** What an annotated example shows, where it is not the default. */
   readonly example?: unknown;
   /** Its forms, and what each is for. */

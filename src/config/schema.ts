@@ -5,7 +5,20 @@ import { LORA_DEFAULTS, type LoraSettings, PROJECTIONS, type Projection } from "
 import { EVALUATION_DEFAULTS, TRAIN_DEFAULTS } from "../model/training.ts";
 import { isStart } from "./references/index.ts";
 import { namesOf, type RegularizerConfig, regularizer, type TextRegularizerConfig } from "./regularizers/index.ts";
-import { flag, group, notNegative, oneOf, path, positive, refuse, share, unset, whole, word } from "./values.ts";
+import {
+  flag,
+  group,
+  notNegative,
+  oneOf,
+  path,
+  pathOrHubName,
+  positive,
+  refuse,
+  share,
+  unset,
+  whole,
+  word,
+} from "./values.ts";
 
 /**
  * @file The schema of a training configuration, from which types, help and the annotated example derive. Defaults are those of
@@ -78,8 +91,8 @@ const train = group({
   worst_tokens: whole(0)
     .default(0)
     .describe("how many of the tokens with the greatest divergence each full report writes to worst-tokens.jsonl"),
-  adapter: unset(path("a PEFT adapter folder")).describe(
-    "a PEFT adapter folder to start from (default: a fresh adapter)",
+  adapter: unset(pathOrHubName("a PEFT adapter folder")).describe(
+    "a PEFT adapter folder, or a hub name, to start from (default: a fresh adapter)",
   ),
 })
   .superRefine(({ steps, epochs, report_every, worst_tokens }, context) => {
@@ -145,8 +158,10 @@ const engine = group({
 
 /** The whole configuration file. Unknown keys are errors. */
 export const configSchema = group({
-  model: path("a Hugging Face model folder")
-    .describe("a Hugging Face folder: config.json, model.safetensors, tokenizer.json")
+  model: pathOrHubName("a Hugging Face model folder")
+    .describe(
+      "a Hugging Face folder: config.json, model.safetensors, tokenizer.json; or a hub name, ORG/NAME[@REVISION]",
+    )
     .meta({ example: "./models/base" }),
   data,
   lora: lora.prefault({}),

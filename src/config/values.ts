@@ -5,6 +5,9 @@ import { z } from "zod";
 export const text = (expected: string) => z.string({ error: expected }).min(1, { error: expected });
 /** A path: made absolute when the configuration is read. */
 export const path = (expected: string) => text(`the path of ${expected}`).meta({ path: true });
+/** A path, or the name of a model on the hub: what exists as a folder is one, and of the others a name stays as it is. */
+export const pathOrHubName = (expected: string) =>
+  text(`the path of ${expected}, or a name on the Hugging Face hub`).meta({ path: true, hub: true });
 export const flag = z.boolean({ error: "true or false" });
 
 export function whole(least: number) {

@@ -1,3 +1,4 @@
+import type { DownloadOptions } from "../hub/snapshot.ts";
 import type { Engine } from "../model/contract.ts";
 import type { LocalModelOptions } from "./local/base-model.ts";
 import type { MergeOptions } from "./local/files/merge.ts";
@@ -7,9 +8,10 @@ import type { TinkerEngineOptions } from "./tinker/engine.ts";
 export type EngineSettings =
   | ({
       readonly type: "local";
-      /** A Hugging Face model folder. */
+      /** A Hugging Face model folder, or a name on the hub: `ORG/NAME`, `ORG/NAME@REVISION`. */
       readonly model: string;
-    } & LocalModelOptions)
+    } & LocalModelOptions &
+      DownloadOptions)
   | ({ readonly type: "tinker" } & TinkerEngineOptions);
 
 /**
@@ -22,7 +24,11 @@ export type EngineSettings =
 export async function openEngine(settings: EngineSettings): Promise<Engine> {
   if (settings.type === "local") {
     const { LocalModel } = await import("./local/local-model.ts");
-    return LocalModel.open(settings.model, settings);
+    // Whoever says what the folder is a snapshot of has found it.
+    if (settings.hub) return LocalModel.open(settings.model, settings);
+    const { locateModel } = await import("../hub/locate.ts");
+    const { folder, hub } = await locateModel(settings.model, { ...settings, beside: process.cwd() });
+    return LocalModel.open(folder, { ...settings, hub });
   }
   const { openTinkerEngine } = await import("./tinker/engine.ts");
   return openTinkerEngine(settings);

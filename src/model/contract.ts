@@ -176,8 +176,10 @@ export interface Engine {
 
 /** What is known of a base model. */
 export interface ModelFacts {
-  /** What it is called: its folder, or its name on a server. */
+  /** What it is called: its name on the hub, its folder, or its name on a server. */
   readonly name: string;
+  /** The commit, of a model of the hub. */
+  readonly revision?: string | undefined;
   /** V; Infinity where a server does not tell. */
   readonly vocabSize: number;
   /** The most tokens that it reads; Infinity where a server does not tell. */

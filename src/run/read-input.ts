@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { UserError } from "../common/errors.ts";
 import { type Config, resolveLora } from "../config/schema.ts";
@@ -10,6 +9,7 @@ import type { EngineSettings } from "../engine/open.ts";
 import type { ModelFacts } from "../model/contract.ts";
 import type { LoraSettings } from "../model/lora.ts";
 import { dataFields } from "./build-regularizers.ts";
+import type { Sources } from "./locate.ts";
 
 /** What a run reads from files before it begins. */
 export interface Input {
@@ -21,8 +21,8 @@ export interface Input {
 }
 
 /** Which engine a configuration asks for. */
-export function engineSettings({ model, engine: { threads } }: Config): EngineSettings {
-  return { type: "local", model, threads };
+export function engineSettings({ engine: { threads } }: Config, { model }: Sources): EngineSettings {
+  return { type: "local", model: model.folder, hub: model.hub, threads };
 }
 
 /**
@@ -30,8 +30,12 @@ export function engineSettings({ model, engine: { threads } }: Config): EngineSe
  *
  * @throws UserError for whatever is missing, malformed, or more than the model can read.
  */
-export async function readInput(config: Config, { vocabSize, maxPositions }: ModelFacts): Promise<Input> {
-  const tokenizer = loadTokenizer(config.model);
+export async function readInput(
+  config: Config,
+  { model }: Sources,
+  { vocabSize, maxPositions }: ModelFacts,
+): Promise<Input> {
+  const tokenizer = loadTokenizer(model.folder);
   checkTokenizer(tokenizer, vocabSize);
   const { train, validation, max_length } = config.data;
   const limits = { maxLength: Math.min(max_length ?? maxPositions, maxPositions), vocabSize };
@@ -59,14 +63,6 @@ export async function readInput(config: Config, { vocabSize, maxPositions }: Mod
     task: config.evaluate.task === null ? null : await questions(config.evaluate.task),
     skills,
   };
-}
-
-/** @throws UserError when the adapter that training starts from does not exist. */
-export function checkStart({ train: { adapter } }: Config): void {
-  if (adapter === null || existsSync(adapter)) return;
-  throw new UserError(
-    `train.adapter names the folder ${adapter}, which does not exist; give a PEFT adapter folder, or null for a fresh one.`,
-  );
 }
 
 /** The configuration with LoRA's settings in force: those of the adapter that training starts from, if there is one. */

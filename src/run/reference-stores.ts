@@ -5,13 +5,15 @@ import { loadDataset } from "../data/dataset.ts";
 import type { Datum } from "../data/datum.ts";
 import { checkTokenizer, loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import { openEngine } from "../engine/open.ts";
+import type { DownloadProgress } from "../hub/snapshot.ts";
 import type { Engine, SamplingClient, StoreSupport } from "../model/contract.ts";
 import { type BuildProgress, type BuildResult, buildStore, type StoreSource } from "../reference/store/build.ts";
 import type { StoreIdentity } from "../reference/store/identity.ts";
 import { openStoredReference, type StoredReference } from "../reference/store/store-reference.ts";
 import { tokenizerDigest } from "../reference/store/tokenizer-digest.ts";
 import { buildTexts } from "./build-anchors.ts";
-import { checkStart, engineSettings } from "./read-input.ts";
+import { locateSources } from "./locate.ts";
+import { engineSettings } from "./read-input.ts";
 
 /** The stores of a model, opened and closed together. */
 export class Stores {
@@ -82,6 +84,8 @@ export interface FillOptions {
   /** Called with what takes a while. */
   readonly note: (text: string) => void;
   readonly onProgress: (progress: BuildProgress) => void;
+  /** Called while a model or an adapter is downloaded from the hub. */
+  readonly onDownload?: ((progress: DownloadProgress) => void) | undefined;
   /** When aborted, what is under way is finished and nothing else begun. */
   readonly signal: AbortSignal;
 }
@@ -91,7 +95,10 @@ export interface FillOptions {
  *
  * @throws UserError when the configuration names none, and for all bad input that training would refuse.
  */
-export async function fillStores(config: Config, { note, onProgress, signal }: FillOptions): Promise<FilledStore[]> {
+export async function fillStores(
+  config: Config,
+  { note, onDownload, onProgress, signal }: FillOptions,
+): Promise<FilledStore[]> {
   const wanted = config.regularizers.flatMap((settings) =>
     "reference" in settings && typeof settings.reference === "object" && "store" in settings.reference
       ? [{ ...settings, store: settings.reference }]
@@ -102,13 +109,14 @@ export async function fillStores(config: Config, { note, onProgress, signal }: F
       "the configuration names no reference store: give a regularizer `reference: { store: FOLDER }`, and this command fills it",
     );
   }
-  checkStart(config);
-  const engine = await openEngine(engineSettings(config));
+  const sources = await locateSources(config, { note, onDownload, signal });
+  const start = sources.adapter?.folder ?? null;
+  const engine = await openEngine(engineSettings(config, sources));
   try {
-    const tokenizer = loadTokenizer(config.model);
+    const tokenizer = loadTokenizer(sources.model.folder);
     const { vocabSize, maxPositions } = engine.model;
     checkTokenizer(tokenizer, vocabSize);
-    const stores = await Stores.of(engine, tokenizer, config.train.adapter);
+    const stores = await Stores.of(engine, tokenizer, start);
     const base = await engine.sampler();
     const onDrawn = () => {};
     const material = { base, tokenizer, vocabSize, maxLength: maxPositions, seed: config.train.seed, note, onDrawn };
@@ -127,7 +135,7 @@ export async function fillStores(config: Config, { note, onProgress, signal }: F
       if (signal.aborted && filled.length > 0) break;
       const identity = stores.identity(settings);
       const isStart = settings.of === "start";
-      const source = sourceOf(isStart ? await engine.sampler(config.train.adapter!) : base);
+      const source = sourceOf(isStart ? await engine.sampler(start!) : base);
       note(`filling ${settings.store} with ${isStart ? "the starting adapter's" : "the base's"} distributions`);
       const result = await buildStore(data, { folder: settings.store, identity, source, signal, onProgress });
       filled.push({ ...result, settings });

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { isAbsolute, join } from "node:path";
 import { writeFileAtomic } from "../common/atomic-file.ts";
 import { shownPath } from "../common/shown-path.ts";
 import { version } from "../common/version.ts";
@@ -18,6 +18,10 @@ export interface NamedRun {
 
 /** What `summary.json` holds of runs on one base. */
 export type RunSummary = Summary & {
+  /** The base: its hub name or folder, the commit of a hub name, and `sha256:…` of its configuration and weights. */
+  readonly model: { readonly name: string; readonly revision: string | null; readonly digest: string | null };
+  /** The adapter that training started from; null for a fresh one. */
+  readonly start: RunResult["start"];
   readonly settings: Readonly<Record<string, string | number>>;
   readonly seed: number;
   /** ISO 8601. */
@@ -30,7 +34,14 @@ export type RunSummary = Summary & {
 export function writeSummary(folder: string, runs: readonly NamedRun[], started: Date): RunSummary {
   const [{ result: first }] = runs as [NamedRun];
   const { train, optimizer, lora, model } = first.config;
+  const { engine } = first;
   const summary = {
+    model: {
+      name: engine.model.name,
+      revision: engine.model.revision ?? null,
+      digest: engine.stores?.digest() ?? null,
+    },
+    start: first.start,
     ...summarize(first.base, finishedRuns(runs)),
     settings: {
       model,
@@ -70,7 +81,8 @@ export function reportData(summary: RunSummary, runs: readonly NamedRun[], title
     conclusion: [summary.conclusion],
     facts: {
       ...Object.fromEntries(Object.entries(settings).map(([key, value]) => [key.replaceAll("_", " "), value])),
-      model: shownPath(first.config.model),
+      model: isAbsolute(first.config.model) ? shownPath(first.config.model) : first.config.model,
+      ...(summary.model.revision !== null && { revision: summary.model.revision }),
       seed: summary.seed,
       seconds: Math.round(summary.seconds),
       klamp: versions.klamp,

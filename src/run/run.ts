@@ -6,6 +6,7 @@ import type { Tokenizer } from "../data/tokenizer.ts";
 import { drawDriftSamples, type Evaluation, type EvaluationPlan, evaluate } from "../drift/evaluation.ts";
 import { worstPositions, worstToken } from "../drift/worst-tokens.ts";
 import { openEngine } from "../engine/open.ts";
+import type { DownloadProgress } from "../hub/snapshot.ts";
 import type { Engine, TrainingClient } from "../model/contract.ts";
 import type { LoraOptions } from "../model/lora.ts";
 import { TrainingDivergedError } from "../train/diverged.ts";
@@ -14,7 +15,8 @@ import { countSteps, train } from "../train/train.ts";
 import { completeAdapter } from "./adapter-card.ts";
 import { type Drawn, samplesAsLines } from "./build-anchors.ts";
 import { buildRegularizers } from "./build-regularizers.ts";
-import { checkStart, engineSettings, readInput, withLora } from "./read-input.ts";
+import { locateSources, type Sources } from "./locate.ts";
+import { engineSettings, readInput, withLora } from "./read-input.ts";
 import { Stores } from "./reference-stores.ts";
 import { createRunFolder, type RunFolder, refuseOutput } from "./run-folder.ts";
 
@@ -22,6 +24,8 @@ import { createRunFolder, type RunFolder, refuseOutput } from "./run-folder.ts";
 export interface RunOptions {
   /** Called with each phase of the run. */
   readonly note?: (text: string) => void;
+  /** Called while a model or an adapter is downloaded from the hub. */
+  readonly onDownload?: (progress: DownloadProgress) => void;
   /** Called with each step, of so many. */
   readonly onStep?: (row: StepMetrics, steps: number) => void;
   /** When aborted, the step under way is finished, and what there is is saved. */
@@ -38,6 +42,8 @@ export interface RunResult {
   readonly interrupted: boolean;
   /** The configuration with everything decided. */
   readonly config: Config;
+  /** The adapter that training started from: its hub name or folder, and the commit of a hub name. */
+  readonly start: { readonly name: string; readonly revision: string | null } | null;
   /** Of training alone. */
   readonly seconds: number;
   /** The base, before training. */
@@ -60,18 +66,19 @@ export interface RunResult {
 export async function runTraining(asked: Config, options: RunOptions = {}): Promise<RunResult> {
   const { note = () => {}, signal } = options;
   refuseOutput(asked.output);
-  const engine = options.before?.engine ?? (await openEngine(engineSettings(asked)));
+  const sources = await locateSources(asked, options);
+  const engine = options.before?.engine ?? (await openEngine(engineSettings(asked, sources)));
   let [client, stores]: [TrainingClient | undefined, Stores | undefined] = [undefined, undefined];
   let handedOver = false;
   try {
-    for (const notice of engine.model.notices ?? []) note(notice);
-    checkStart(asked);
-    const { adapter, seed } = asked.train;
+    const adapter = sources.adapter?.folder ?? null;
+    const { seed } = asked.train;
     const dropout = asked.lora.dropout ?? undefined;
     const starting = adapter === null ? undefined : await engine.trainingClient({ adapter, dropout, seed });
     const config = withLora(asked, starting?.lora);
-    const input = await readInput(config, engine.model);
+    const input = await readInput(config, sources, engine.model);
     client = starting ?? (await engine.trainingClient({ ...known(config.lora), seed }));
+    for (const notice of engine.model.notices ?? []) note(notice);
     const { tokenizer } = input;
     stores = await Stores.of(engine, tokenizer, adapter);
     const base = await engine.sampler();
@@ -151,12 +158,12 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
     if (!folder) throw signal!.reason;
     await folder.saveAdapter(client);
     const facts = { config, model: engine.model, steps: rows.length, measured: null };
-    completeAdapter(join(folder.path, "adapter"), config.model, facts);
+    completeAdapter(join(folder.path, "adapter"), sources.model.folder, facts);
     folder.close();
     if (!interrupted) noteEvaluation(note, "the trained model", plan);
     const evaluation = interrupted ? null : await evaluate(client.sampler("current"), base, plan);
     handedOver = true;
-    return { rows, interrupted, config, seconds, base: before, evaluation, engine };
+    return { rows, interrupted, config, start: startOf(sources), seconds, base: before, evaluation, engine };
   } finally {
     await client?.close?.();
     stores?.close();
@@ -167,6 +174,10 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
 /** Settings without those that are not written. */
 function known(lora: Config["lora"]): LoraOptions {
   return Object.fromEntries(Object.entries(lora).filter(([, value]) => value !== null));
+}
+
+function startOf({ adapter }: Sources): RunResult["start"] {
+  return adapter && { name: adapter.hub?.name ?? adapter.folder, revision: adapter.hub?.revision ?? null };
 }
 
 function startFolder(config: Config): RunFolder {

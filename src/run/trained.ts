@@ -1,43 +1,43 @@
 import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { UserError } from "../common/errors.ts";
 import { loadConfig } from "../config/file.ts";
+import { type LocateOptions, locateAdapter, locateModel } from "../hub/locate.ts";
 
-/** A trained adapter and the model that it belongs to. */
+/** The folders of a trained adapter and of the model that it belongs to. */
 export interface Trained {
   readonly adapter: string;
   readonly model: string;
 }
 
 /**
- * Finds adapter and model of a run folder, or of an adapter folder.
+ * Finds adapter and model of a run folder, of a PEFT adapter folder, or of an adapter on the hub; downloads what is missing.
  *
- * @param path a run folder, which tells its model, or a PEFT adapter folder.
- * @param model in place of the model that the folder names.
- * @throws UserError for a folder that is neither, and for an adapter folder that names no model which is there.
+ * @param path a run folder, which tells its model, or an adapter: a folder or a hub name.
+ * @param model in place of the model that the run or the adapter names: a folder or a hub name.
+ * @throws UserError for what is neither, and for an adapter that names no model which is found.
  */
-export function findTrained(path: string, model?: string): Trained {
-  if (existsSync(join(path, "adapter_config.json"))) {
-    const named = model ?? baseNamedIn(join(path, "adapter_config.json"));
-    if (named !== undefined && existsSync(named)) return { adapter: path, model: named };
-    throw new UserError(
-      `${path} is an adapter${named === undefined ? " that names no base model" : ` of the model ${named}, which does not exist`}: give the model's folder with --model.`,
-    );
+export async function findTrained(path: string, model?: string, options: LocateOptions = {}): Promise<Trained> {
+  const run = resolve(path, "config.yaml");
+  if (existsSync(run) && existsSync(resolve(path, "adapter"))) {
+    const base = await locateModel(model ?? loadConfig(run).model, options);
+    return { adapter: resolve(path, "adapter"), model: base.folder };
   }
-  const adapter = join(path, "adapter");
-  if (!existsSync(join(adapter, "adapter_config.json"))) {
-    throw new UserError(
-      `${path} holds neither adapter_config.json nor adapter/adapter_config.json: give a run folder or a PEFT adapter folder.`,
-    );
-  }
-  return { adapter, model: model ?? loadConfig(join(path, "config.yaml")).model };
+  const { folder: adapter } = await locateAdapter(path, options);
+  const named = model ?? baseNamedIn(join(adapter, "adapter_config.json"), path);
+  return { adapter, model: (await locateModel(named, options)).folder };
 }
 
-function baseNamedIn(path: string): string | undefined {
+function baseNamedIn(file: string, path: string): string {
+  let config: Readonly<Record<string, unknown>>;
   try {
-    const { base_model_name_or_path: name } = JSON.parse(readFileSync(path, "utf8")) as Record<string, unknown>;
-    return typeof name === "string" && name !== "" ? name : undefined;
+    config = { ...JSON.parse(readFileSync(file, "utf8")) };
   } catch {
-    throw new UserError(`${path} is not JSON; an adapter is a PEFT folder with adapter_config.json.`);
+    throw new UserError(
+      `${path} is neither a run folder, with config.yaml and adapter/, nor an adapter, with adapter_config.json: give one of them.`,
+    );
   }
+  const { base_model_name_or_path: name, revision } = config;
+  if (typeof name === "string" && name !== "") return typeof revision === "string" ? `${name}@${revision}` : name;
+  throw new UserError(`${path} is an adapter that names no base model: give the model with --model.`);
 }

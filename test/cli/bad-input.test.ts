@@ -48,7 +48,7 @@ describe("the model", () => {
     [
       "a folder that is missing",
       () => ({ model: "./nothing" }),
-      "the model folder ./nothing does not exist; give a Hugging Face folder with config.json, model.safetensors and tokenizer.json.",
+      "the model folder ./nothing does not exist, nor is it a hub name (ORG/NAME or ORG/NAME@REVISION); give a Hugging Face folder with config.json, model.safetensors and tokenizer.json, or such a name.",
     ],
     [
       "no model.safetensors",
@@ -311,7 +311,7 @@ describe("the adapter to start from", () => {
     [
       "a folder that is missing",
       start("./none"),
-      "train.adapter names the folder ./none, which does not exist; give a PEFT adapter folder, or null for a fresh one.",
+      "train.adapter names the folder ./none, which does not exist, nor is it a hub name (ORG/NAME or ORG/NAME@REVISION); give a PEFT adapter folder, such a name, or null for a fresh one.",
     ],
     [
       "a folder that holds no adapter",
@@ -332,7 +332,7 @@ describe("the adapter to start from", () => {
         workspace.copy("adapter-init");
         withJson("adapter-init/adapter_config.json", { r: 4 })(workspace);
       }),
-      /q_proj\.lora_A\.weight has shape \[8, 64\], this model and rank 4 need \[4, 64\]; was the adapter made for another model\?$/,
+      /q_proj\.lora_A\.weight has shape \[8, 64\], this model and the adapter's settings need \[4, 64\]; was the adapter made for another model\?$/,
     ],
     [
       "an adapter that was cut off",

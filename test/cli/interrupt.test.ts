@@ -19,7 +19,12 @@ function namesIn(workspace: Workspace): string[] {
   return [...workspace.everything(folder).keys()].map((path) => path.slice(folder.length + 1)).sort();
 }
 
-const ADAPTER = ["adapter", "adapter/adapter_config.json", "adapter/adapter_model.safetensors"];
+const ADAPTER = [
+  "adapter",
+  ...["README.md", "adapter_config.json", "adapter_model.safetensors", "tokenizer.json", "tokenizer_config.json"].map(
+    (name) => `adapter/${name}`,
+  ),
+];
 
 test("Ctrl-C finishes the step and saves what there is", async () => {
   const workspace = new Workspace();

@@ -30,14 +30,8 @@ describe("klamp merge", () => {
       [join(FIXTURE, "adapter-init")],
       /^klamp: merge needs a folder to write, as in `klamp merge .*--output \.\/merged`\.\n$/,
     ],
-    [
-      [FIXTURE, "--output", "/x"],
-      /holds neither adapter_config\.json nor adapter\/adapter_config\.json: give a run folder/,
-    ],
-    [
-      [join(FIXTURE, "adapter-init"), "--output", "/x"],
-      /is an adapter of the model model, which does not exist: give the model's folder with --model\.\n$/,
-    ],
+    [[FIXTURE, "--output", "/x"], /is neither a run folder, with config\.yaml and adapter\/, nor an adapter/],
+    [[join(FIXTURE, "adapter-init"), "--output", "/x"], /the model folder \S+ does not exist, nor is it a hub name/],
     [
       [join(FIXTURE, "adapter-init"), "--model", join(FIXTURE, "model"), "--output", FIXTURE],
       /exists already, and klamp writes over nothing/,

@@ -1,5 +1,5 @@
-import { mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { homedir, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { describe, expect, test } from "vitest";
@@ -131,6 +131,39 @@ output: ./runs/first
 `);
     expect(config.regularizers[0]).toMatchObject({ weight: 0.1, direction: "reference||model" });
   });
+
+  test("~ is the home folder, in the file and in overrides", () => {
+    const home = homedir();
+    const config = load("model: ~/m\ndata: { train: ~/a/t.jsonl }\n", "output=~/run", "train.adapter=~/");
+    expect(config.model).toBe(join(home, "m"));
+    expect(config.data.train).toBe(join(home, "a/t.jsonl"));
+    expect(config.output).toBe(join(home, "run"));
+    expect(config.train.adapter).toBe(home);
+  });
+
+  test("a hub name stays as it is, where no folder has that name, and is read back", () => {
+    const yaml = "model: org/name@v1\ndata: { train: org/name }\ntrain: { adapter: who/adapter }\n";
+    const config = load(yaml);
+    expect(config.model).toBe("org/name@v1");
+    expect(config.train.adapter).toBe("who/adapter");
+    // A file of data is none.
+    expect(config.data.train).toBe(join(folder, "org/name"));
+    expect(load(stringifyConfig(config))).toEqual(config);
+    expect(load(REQUIRED, "model=org/name").model).toBe("org/name");
+
+    mkdirSync(join(folder, "who/adapter"), { recursive: true });
+    expect(load(yaml).train.adapter).toBe(join(folder, "who/adapter"));
+    // Of an override what counts is the working directory.
+    expect(load(REQUIRED, "train.adapter=who/adapter").train.adapter).toBe("who/adapter");
+    expect(load(REQUIRED, "model=test/fixtures").model).toBe(resolve("test/fixtures"));
+  });
+
+  test.each(["name", "./org/name", "/org/name", "../org/name", "org/name/more", "org/na--me"])(
+    "%s is a path",
+    (model) => {
+      expect(load(`model: ${model}\ndata: { train: t }\n`).model).toBe(resolve(folder, model));
+    },
+  );
 
   test("paths count from the file's folder, absolute ones stay", () => {
     const config = load(
@@ -375,7 +408,7 @@ describe("what is wrong is said in one sentence, with its place", () => {
 
   test("a missing key", () => {
     expect(complaint("data: { train: a }")).toBe(
-      "config.yaml: `model` is missing: give the path of a Hugging Face model folder",
+      "config.yaml: `model` is missing: give the path of a Hugging Face model folder, or a name on the Hugging Face hub",
     );
     expect(complaint("model: a\ndata: {}")).toBe(
       "config.yaml:2: `data.train` is missing: give the path of a JSON Lines file",
@@ -416,7 +449,7 @@ describe("what is wrong is said in one sentence, with its place", () => {
     expect(complaint("")).toBe(
       [
         "the configuration has 2 errors:",
-        "  config.yaml: `model` is missing: give the path of a Hugging Face model folder",
+        "  config.yaml: `model` is missing: give the path of a Hugging Face model folder, or a name on the Hugging Face hub",
         "  config.yaml: `data` is missing: give a group of settings, such as { train: … }",
       ].join("\n"),
     );

@@ -18,6 +18,8 @@ import { type Feeds, loadRuntime, type Runtime } from "./runtime.ts";
 
 /** How much of the machine a model takes. */
 export interface LocalModelOptions {
+  /** What the folder is a snapshot of, a name on the hub and a commit: adapters say it as their base. */
+  readonly hub?: { readonly name: string; readonly revision: string } | undefined;
   /** Threads of one operator. Default `"auto"`: one per core. */
   readonly threads?: number | "auto" | undefined;
   /** Rows of a [rows, V] matrix of log-probabilities that are held at once. Default: as many as 64 MB hold. */
@@ -31,8 +33,10 @@ export interface LocalModelOptions {
  * knows none of them.
  */
 export class BaseModel implements ModelMachine {
-  /** The folder it was read from. */
+  /** Its name on the hub, or the folder it was read from. */
   readonly name: string;
+  /** The commit, of a model of the hub. */
+  readonly revision: string | undefined;
   readonly config: ModelConfig;
   /** What its user should know of how the folder was read. */
   readonly notices: readonly string[];
@@ -68,8 +72,9 @@ export class BaseModel implements ModelMachine {
       tokensAtOnce = Math.max(1, Math.floor(RESIDUALS_AT_ONCE / residualsPerToken)),
     } = options;
     this.runtime = runtime;
-    this.name = name;
     this.notices = notices;
+    this.name = options.hub?.name ?? name;
+    this.revision = options.hub?.revision;
     this.config = config;
     this.threads = threads === "auto" ? availableParallelism() : threads;
     this.rowsAtOnce = rowsAtOnce;

@@ -28,11 +28,12 @@ export class LocalModel implements Engine {
   readonly #base: BaseModel;
 
   private constructor(base: BaseModel) {
-    const { name, config, weights, notices } = base;
+    const { name, revision, config, weights, notices } = base;
     this.#base = base;
     this.config = config;
     this.model = {
       name,
+      revision,
       vocabSize: config.vocabSize,
       maxPositions: config.maxPositions,
       ...(notices.length > 0 && { notices }),

@@ -63,10 +63,10 @@ export class LocalTrainingClient extends LocalClient implements TrainingClient {
 
   readonly folders = {
     saveAdapter: (folder: string): Promise<void> =>
-      this.serialize(() => writeAdapter(folder, this.#adapter, this.model.name)),
+      this.serialize(() => writeAdapter(folder, this.#adapter, this.model)),
     saveState: (folder: string): Promise<void> =>
       this.serialize(async () => {
-        await writeAdapter(folder, this.#adapter, this.model.name);
+        await writeAdapter(folder, this.#adapter, this.model);
         await writeState(folder, this.parameters, this.optimizer.steps);
       }),
     /** @throws UserError for a folder that is damaged or was saved with other settings; nothing has changed then. */

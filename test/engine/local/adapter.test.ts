@@ -33,7 +33,7 @@ describe("an adapter's folder", () => {
       ["down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"].sort(),
     );
     const folder = join(temporaryFolder(), "new", "adapter");
-    await writeAdapter(folder, adapter, "./models/base");
+    await writeAdapter(folder, adapter, { name: "./models/base" });
     expect(readdirSync(folder).sort()).toEqual(["adapter_config.json", "adapter_model.safetensors"]);
     const [theirs, ours] = await Promise.all(
       [PEFT, folder].map((each) => openSafetensors(join(each, "adapter_model.safetensors"))),
@@ -157,7 +157,7 @@ describe("what is refused", () => {
 
   it("an adapter of another model, another rank, or with more in it", async () => {
     const tiny = temporaryFolder();
-    await writeAdapter(tiny, newAdapter(TINY, SETTINGS, 1), "tiny");
+    await writeAdapter(tiny, newAdapter(TINY, SETTINGS, 1), { name: "tiny" });
     const model = await LocalModel.open(MODEL, { threads: 1 });
     expect(await complaint(() => model.trainingClient({ adapter: tiny }), tiny)).toBe(
       "adapter_model.safetensors: base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight has shape [3, 8], this model and the adapter's settings need [3, 64]; was the adapter made for another model?",

@@ -42,10 +42,18 @@ export async function readAdapter(folder: string, config: ModelConfig): Promise<
   }
 }
 
-/** Writes an adapter that PEFT, vLLM and other tools load as it is. */
-export async function writeAdapter(folder: string, adapter: Adapter, baseModel: string): Promise<void> {
+/**
+ * Writes an adapter that PEFT, vLLM and other tools load as it is.
+ *
+ * @param base what it was made for: a folder, or a name on the hub and a commit.
+ */
+export async function writeAdapter(
+  folder: string,
+  adapter: Adapter,
+  base: { readonly name: string; readonly revision?: string | undefined },
+): Promise<void> {
   await mkdir(folder, { recursive: true });
   await writeSafetensors(join(folder, WEIGHTS_FILE), adapter.matrices);
-  const config = writeLoraConfig(adapter, baseModel);
+  const config = writeLoraConfig(adapter, base);
   writeFileAtomic(join(folder, CONFIG_FILE), `${JSON.stringify(config, null, 2)}\n`);
 }

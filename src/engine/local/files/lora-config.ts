@@ -105,11 +105,15 @@ export async function readLoraConfig(path: string): Promise<LoraSettings> {
 }
 
 /** LoRA's settings as PEFT, vLLM and other tools read them. */
-export function writeLoraConfig(settings: LoraSettings, baseModel: string): Readonly<Record<string, unknown>> {
+export function writeLoraConfig(
+  settings: LoraSettings,
+  base: { readonly name: string; readonly revision?: string | undefined },
+): Readonly<Record<string, unknown>> {
   return {
     peft_type: "LORA",
     task_type: "CAUSAL_LM",
-    base_model_name_or_path: baseModel,
+    base_model_name_or_path: base.name,
+    revision: base.revision ?? null,
     r: settings.rank,
     lora_alpha: settings.alpha,
     lora_dropout: settings.dropout ?? 0,
