@@ -1,0 +1,38 @@
+import { type Aligned, AlignedWriter, characterLength } from "./aligned.ts";
+
+/** GPT-2's alphabet: a printable character for each byte, the bytes that are printable in Latin-1 as they are. */
+const CHARACTERS = alphabet();
+const BYTES = new Map(CHARACTERS.map((character, byte) => [character, byte]));
+const encoder = new TextEncoder();
+
+/** Each byte of the text in UTF-8 as a character, which stands for what the byte's character stands for. */
+export function toByteCharacters(source: Aligned): Aligned {
+  const { text, starts, ends } = source;
+  const writer = new AlignedWriter();
+  for (let i = 0; i < text.length; ) {
+    const next = i + characterLength(text, i);
+    let bytes = "";
+    for (const byte of encoder.encode(text.slice(i, next))) bytes += CHARACTERS[byte]!;
+    writer.write(bytes, starts[i]!, ends[i]!);
+    i = next;
+  }
+  return writer.result();
+}
+
+/** The bytes that a token of such characters stands for; null for one that holds another character. */
+export function fromByteCharacters(token: string): number[] | null {
+  const bytes: number[] = [];
+  for (const character of token) {
+    const byte = BYTES.get(character);
+    if (byte === undefined) return null;
+    bytes.push(byte);
+  }
+  return bytes;
+}
+
+function alphabet(): string[] {
+  const printable = (byte: number) =>
+    (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || (byte >= 0xae && byte <= 0xff);
+  let others = 0x100;
+  return Array.from({ length: 256 }, (_, byte) => String.fromCodePoint(printable(byte) ? byte : others++));
+}
