@@ -1,5 +1,5 @@
-import { BPE } from "@huggingface/tokenizers";
 import { bytesOf } from "./byte-fallback.ts";
+import { BPE } from "./library.ts";
 import type { TakeToken, TokenModel } from "./model.ts";
 import { notSupported } from "./not-supported.ts";
 
@@ -21,12 +21,15 @@ export function bpe(definition: BpeDefinition): TokenModel {
     if (definition[key]) throw notSupported(`BPE with ${key}`, ["BPE without it"]);
   }
   const { ignore_merges = false, byte_fallback = false } = definition;
-  const merger = new BPE(definition as unknown as ConstructorParameters<typeof BPE>[0]);
-  const vocabulary: ReadonlyMap<string, number> = merger.tokens_to_ids;
+  const merger = new BPE(definition);
+  const vocabulary = merger.tokens_to_ids;
 
   const tokenize = (word: string, take: TakeToken): void => {
     const whole = ignore_merges ? vocabulary.get(word) : undefined;
-    if (whole !== undefined) return take(whole, 0, word.length);
+    if (whole !== undefined) {
+      take(whole, 0, word.length);
+      return;
+    }
     let from = 0;
     for (const piece of merger.bpe(word)) {
       const to = from + piece.length;

@@ -1,5 +1,5 @@
-import { SplitPreTokenizer } from "@huggingface/tokenizers";
 import { UserError } from "../../common/errors.ts";
+import { SplitPreTokenizer } from "./library.ts";
 import { asSeenByOniguruma } from "./oniguruma.ts";
 
 /** A pattern as tokenizer.json writes one: a regular expression of Oniguruma, or a text to find as it is. */
@@ -33,7 +33,7 @@ export function toRegExp({ String: literal, Regex: source }: PatternDefinition):
       pattern: { Regex: foldedByUnicode(source) },
       behavior: "Isolated",
       invert: false,
-    } as ConstructorParameters<typeof SplitPreTokenizer>[0]);
+    });
     if (pattern !== null) return pattern;
   } catch (cause) {
     throw new UserError(

@@ -30,7 +30,8 @@ export interface Pipeline {
   /** Every token and its id, the added ones included. */
   readonly vocabulary: ReadonlyMap<string, number>;
   tokenize(text: string): TokenSpans;
-  decode(tokens: readonly string[]): string;
+  /** The text of tokens; ids that no token has say nothing. */
+  decode(ids: readonly number[]): string;
 }
 
 /**
@@ -44,13 +45,17 @@ export function pipeline(definition: TokenizerDefinition): Pipeline {
   const model = tokenModel(definition.model);
   const decode = decoder(definition.decoder);
   const added = definition.added_tokens ?? [];
-  const sections = addedTokenSplitter(added.filter(({ normalized, special }) => !(normalized ?? !special)));
-  const normalizedSections = addedTokenSplitter(
-    added.filter(({ normalized, special }) => normalized ?? !special),
-    ({ content }) => normalize(aligned(content)).text,
-  );
+  const isNormalized = ({ normalized, special }: AddedToken) => normalized ?? !special;
+  const normalContent = ({ content }: AddedToken) => normalize(aligned(content)).text;
+  const sections = addedTokenSplitter(added.filter((token) => !isNormalized(token)));
+  const normalizedSections = addedTokenSplitter(added.filter(isNormalized), normalContent);
   const vocabulary = new Map(model.vocabulary);
-  for (const { content, id } of added) vocabulary.set(content, id);
+  const texts: string[] = [];
+  for (const [token, id] of model.vocabulary) texts[id] = token;
+  for (const token of added) {
+    vocabulary.set(token.content, token.id);
+    texts[token.id] = isNormalized(token) ? normalContent(token) : token.content;
+  }
 
   const tokenize = (text: string): TokenSpans => {
     const ids: number[] = [];
@@ -84,5 +89,9 @@ export function pipeline(definition: TokenizerDefinition): Pipeline {
     }
     return { ids, starts, ends, unknown };
   };
-  return { vocabulary, tokenize, decode: (tokens) => decode(tokens).join("") };
+  return {
+    vocabulary,
+    tokenize,
+    decode: (ids) => decode(ids.map((id) => texts[id]).filter((text) => text !== undefined)).join(""),
+  };
 }

@@ -12,7 +12,11 @@ export type PostProcessorDefinition =
       readonly single: readonly SpecialPiece[];
       readonly special_tokens: Readonly<Record<string, { readonly ids: readonly number[] }>>;
     }
-  | { readonly type: "BertProcessing" | "RobertaProcessing"; readonly cls: [string, number]; readonly sep: [string, number] };
+  | {
+      readonly type: "BertProcessing" | "RobertaProcessing";
+      readonly cls: [string, number];
+      readonly sep: [string, number];
+    };
 
 /** The special tokens that a tokenizer puts around a text. */
 export interface Surrounding {

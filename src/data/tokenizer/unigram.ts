@@ -1,6 +1,6 @@
-import { Unigram } from "@huggingface/tokenizers";
 import { characterLength } from "./aligned.ts";
 import { bytesOf } from "./byte-fallback.ts";
+import { Unigram } from "./library.ts";
 import type { TakeToken, TokenModel } from "./model.ts";
 
 export interface UnigramDefinition {
@@ -21,8 +21,9 @@ export function unigram(definition: UnigramDefinition): TokenModel {
   const { vocab, byte_fallback = false } = definition;
   const vocabulary = new Map(vocab.map(([piece], id) => [piece, id]));
   const scores = Float64Array.from(vocab, ([, score]) => score);
-  const unknownScore = scores.reduce((least, score) => Math.min(least, score), Number.POSITIVE_INFINITY) - UNKNOWN_PENALTY;
-  const { trie } = new Unigram(definition as unknown as ConstructorParameters<typeof Unigram>[0], "");
+  const unknownScore =
+    scores.reduce((least, score) => Math.min(least, score), Number.POSITIVE_INFINITY) - UNKNOWN_PENALTY;
+  const { trie } = new Unigram(definition, "");
 
   /** For each place of the word where a token can end: where the best last token begins, and its id (-1: none has it). */
   const bestPath = (word: string) => {

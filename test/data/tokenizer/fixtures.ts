@@ -34,5 +34,8 @@ export function rightOf(kind: string): Right[] {
 
 function lines<Line>(name: string): Line[] {
   const text = gunzipSync(readFileSync(join(FIXTURES, name))).toString("utf8");
-  return text.trimEnd().split("\n").map((line) => JSON.parse(line) as Line);
+  return text
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Line);
 }
