@@ -1,7 +1,7 @@
 import { type AddedToken, addedTokenSplitter } from "./added-tokens.ts";
 import { type Aligned, aligned, cut } from "./aligned.ts";
 import { type DecoderDefinition, decoder } from "./decoder.ts";
-import { type ModelDefinition, tokenModel } from "./model.ts";
+import { type ModelDefinition, tokenModel } from "./models.ts";
 import { type NormalizerDefinition, normalizer } from "./normalizer.ts";
 import { type PreTokenizerDefinition, preTokenizer } from "./pre-tokenizer.ts";
 import type { PostProcessorDefinition } from "./surrounding.ts";
