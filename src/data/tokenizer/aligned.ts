@@ -12,11 +12,14 @@ export interface Aligned {
 export function aligned(text: string): Aligned {
   const starts = new Int32Array(text.length);
   const ends = new Int32Array(text.length);
-  for (let i = 0; i < text.length; ) {
-    const next = i + characterLength(text, i);
-    starts.fill(i, i, next);
-    ends.fill(next, i, next);
-    i = next;
+  for (let i = 0; i < text.length; i++) {
+    starts[i] = i;
+    ends[i] = i + 1;
+    if (characterLength(text, i) === 1) continue;
+    ends[i] = i + 2;
+    i++;
+    starts[i] = i - 1;
+    ends[i] = i + 1;
   }
   return { text, starts, ends };
 }
@@ -35,36 +38,61 @@ export function characterLength(text: string, at: number): 1 | 2 {
 /** Writes an aligned text from left to right. */
 export class AlignedWriter {
   readonly #parts: string[] = [];
-  readonly #starts: number[] = [];
-  readonly #ends: number[] = [];
+  #starts: Int32Array;
+  #ends: Int32Array;
+  #length = 0;
+
+  /** @param length how long the result will about be. */
+  constructor(length: number) {
+    this.#starts = new Int32Array(length);
+    this.#ends = new Int32Array(length);
+  }
 
   /** `text`, all of it standing for the original's characters from `start` to before `end`. */
   write(text: string, start: number, end: number): void {
     this.#parts.push(text);
-    for (let i = 0; i < text.length; i++) {
-      this.#starts.push(start);
-      this.#ends.push(end);
-    }
+    const to = this.#grow(text.length);
+    this.#starts.fill(start, to - text.length, to);
+    this.#ends.fill(end, to - text.length, to);
   }
 
   /** The units of `source` from `from` to before `to`, as they are. */
-  copy(source: Aligned, from: number, to: number): void {
-    this.#parts.push(source.text.slice(from, to));
-    for (let i = from; i < to; i++) {
-      this.#starts.push(source.starts[i]!);
-      this.#ends.push(source.ends[i]!);
-    }
+  copy({ text, starts, ends }: Aligned, from: number, to: number): void {
+    if (from === to) return;
+    this.#parts.push(text.slice(from, to));
+    const begin = this.#grow(to - from) - (to - from);
+    this.#starts.set(starts.subarray(from, to), begin);
+    this.#ends.set(ends.subarray(from, to), begin);
   }
 
   result(): Aligned {
-    return { text: this.#parts.join(""), starts: Int32Array.from(this.#starts), ends: Int32Array.from(this.#ends) };
+    const length = this.#length;
+    return {
+      text: this.#parts.join(""),
+      starts: this.#starts.subarray(0, length),
+      ends: this.#ends.subarray(0, length),
+    };
+  }
+
+  #grow(by: number): number {
+    this.#length += by;
+    if (this.#length > this.#starts.length) {
+      const grown = (old: Int32Array) => {
+        const wide = new Int32Array(2 * this.#length);
+        wide.set(old);
+        return wide;
+      };
+      this.#starts = grown(this.#starts);
+      this.#ends = grown(this.#ends);
+    }
+    return this.#length;
   }
 }
 
 /** `text` before `source`; it stands for what the first character of `source` stands for. Nothing goes before nothing. */
 export function prepend(text: string, source: Aligned): Aligned {
   if (source.text === "") return source;
-  const writer = new AlignedWriter();
+  const writer = new AlignedWriter(text.length + source.text.length);
   writer.write(text, source.starts[0]!, source.ends[0]!);
   writer.copy(source, 0, source.text.length);
   return writer.result();
@@ -72,7 +100,7 @@ export function prepend(text: string, source: Aligned): Aligned {
 
 /** Every match of `pattern` (global) replaced by `content`, which stands for all that the match stood for. */
 export function replaceAll(source: Aligned, pattern: RegExp, content: string): Aligned {
-  const writer = new AlignedWriter();
+  const writer = new AlignedWriter(source.text.length);
   let done = 0;
   for (const { 0: match, index } of source.text.matchAll(pattern)) {
     if (match === "") continue;

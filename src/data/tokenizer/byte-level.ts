@@ -1,4 +1,4 @@
-import { type Aligned, AlignedWriter, characterLength } from "./aligned.ts";
+import type { Aligned } from "./aligned.ts";
 
 /** GPT-2's alphabet: a printable character for each byte, the bytes that are printable in Latin-1 as they are. */
 const CHARACTERS = alphabet();
@@ -7,16 +7,22 @@ const encoder = new TextEncoder();
 
 /** Each byte of the text in UTF-8 as a character, which stands for what the byte's character stands for. */
 export function toByteCharacters(source: Aligned): Aligned {
-  const { text, starts, ends } = source;
-  const writer = new AlignedWriter();
-  for (let i = 0; i < text.length; ) {
-    const next = i + characterLength(text, i);
-    let bytes = "";
-    for (const byte of encoder.encode(text.slice(i, next))) bytes += CHARACTERS[byte]!;
-    writer.write(bytes, starts[i]!, ends[i]!);
-    i = next;
+  const { text } = source;
+  // A stretch of printable ASCII is itself.
+  if (/^[!-~]*$/.test(text)) return source;
+  const bytes = encoder.encode(text);
+  const starts = new Int32Array(bytes.length);
+  const ends = new Int32Array(bytes.length);
+  let characters = "";
+  let unit = -1;
+  for (const [i, byte] of bytes.entries()) {
+    characters += CHARACTERS[byte]!;
+    // A character of four bytes is a pair of units, which have one alignment.
+    if (byte < 0x80 || byte >= 0xc0) unit += i > 0 && text.codePointAt(unit)! > 0xffff ? 2 : 1;
+    starts[i] = source.starts[unit]!;
+    ends[i] = source.ends[unit]!;
   }
-  return writer.result();
+  return { text: characters, starts, ends };
 }
 
 /** The bytes that a token of such characters stands for; null for one that holds another character. */
