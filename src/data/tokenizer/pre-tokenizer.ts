@@ -30,6 +30,11 @@ const SUPPORTED = ["Sequence", "Split", "ByteLevel", "Metaspace", "Digits"];
 /** GPT-2's words, which ByteLevel splits into unless told not to. */
 const GPT2 = String.raw`'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`;
 
+/** This one step knows the numbers of Unicode 17, in any Node: it is Rust's, not Oniguruma's. */
+const DIGIT = /[\p{N}\u{11de0}-\u{11de9}\u{16ff4}-\u{16ff6}]/gu;
+const digits: FindMatches = (text) =>
+  Array.from(text.matchAll(DIGIT), ({ 0: digit, index }) => [index, index + digit.length] as const);
+
 /** What splits a text before the model sees it. */
 export function preTokenizer(definition: PreTokenizerDefinition | null | undefined): PreTokenize {
   if (definition == null) return (text) => [text];
@@ -41,7 +46,7 @@ export function preTokenizer(definition: PreTokenizerDefinition | null | undefin
     case "Split":
       return at(compilePattern(definition.pattern), definition.behavior, definition.invert);
     case "Digits":
-      return at(compilePattern({ Regex: "\\p{N}" }), definition.individual_digits ? "Isolated" : "Contiguous");
+      return at(digits, definition.individual_digits ? "Isolated" : "Contiguous");
     case "ByteLevel": {
       const words = definition.use_regex === false ? null : at(compilePattern({ Regex: GPT2 }), "Isolated");
       return (text) => {
