@@ -53,7 +53,7 @@ export function answerEnd({ named, template, textOf }: EndSources): AnswerEnd {
         ? "no file names an EOS"
         : `${files.map(([file]) => file).join(", ")} ${files.length === 1 ? "names" : "name"} ${list(declared)}`;
     notices.push(
-      `the chat template ends an answer with ${name(template.id)}, but ${said}: klamp trains ${name(template.id)}, and an answer ends at any of ${list(stop)}; a server that follows these files would not stop there, so add ${template.id} to eos_token_id in generation_config.json`,
+      `the chat template ends an answer with ${name(template.id)}, but ${said}: in chats klamp trains ${name(template.id)}, and an answer ends at any of ${list(stop)}; a server that follows these files would not stop there, so add ${template.id} to eos_token_id in generation_config.json`,
     );
   }
   if (template.kind === "nothing") {

@@ -1,6 +1,9 @@
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { checkTokenizer, loadTokenizer } from "../../src/data/tokenizer.ts";
-import { complaint, MODEL, readJson, templateProcessing, tokenizerFolder } from "./folders.ts";
+import { tokenizeWith } from "../../src/data/weighted-tokens.ts";
+import { complaint, type Json, MODEL, readJson, templateProcessing, tokenizerFolder } from "./folders.ts";
+import { definitionOf, FIXTURES } from "./tokenizer/fixtures.ts";
 
 describe("the fixture's tokenizer", () => {
   const tokenizer = loadTokenizer(MODEL);
@@ -29,6 +32,72 @@ test("special tokens around a text come on request", () => {
   );
   const plain = [...tokenizer.encode("the cat")];
   expect([...tokenizer.encode("the cat", { specialTokens: true })]).toEqual([0, ...plain]);
+});
+
+test("a special token that the text begins or ends with is not added again", () => {
+  const tokenizer = loadTokenizer(
+    tokenizerFolder({ "tokenizer.json": { ...readJson("tokenizer.json"), post_processor: templateProcessing(true) } }),
+  );
+  const plain = [...tokenizer.encode("the cat")];
+  for (const text of ["the cat", "<|bos|>the cat", "the cat<|eos|>", "<|bos|>the cat<|eos|>"]) {
+    expect([...tokenizer.encode(text, { specialTokens: true })]).toEqual([0, ...plain, 1]);
+  }
+  expect([...tokenizer.encode("<|eos|>the cat<|bos|>", { specialTokens: true })]).toEqual([0, 1, ...plain, 0, 1]);
+  expect([...tokenizer.encode("", { specialTokens: true })]).toEqual([0, 1]);
+});
+
+test("added special tokens hold none of the text", () => {
+  const tokenizer = loadTokenizer(
+    tokenizerFolder({ "tokenizer.json": { ...readJson("tokenizer.json"), post_processor: templateProcessing(true) } }),
+  );
+  const { ids, starts, ends } = tokenizer.encodeSpans("a", { specialTokens: true });
+  expect([[...ids], [...starts], [...ends]]).toEqual([
+    [0, ...tokenizer.encode("a"), 1],
+    [0, 0, 1],
+    [0, 1, 1],
+  ]);
+});
+
+test("decoding changes nothing, whatever tokenizer_config.json says of cleaning up", () => {
+  const settings = { ...readJson("tokenizer_config.json"), clean_up_tokenization_spaces: true };
+  const tokenizer = loadTokenizer(tokenizerFolder({ "tokenizer_config.json": settings }));
+  for (const text of ["x != y , it 's n't . ?", "\ufeffa", "a\ufeff", " 've  \r\n"]) {
+    expect(tokenizer.decode(tokenizer.encode(text))).toBe(text);
+  }
+  const bytes = loadTokenizer(join(FIXTURES, "gemma"));
+  expect(bytes.decode(bytes.encode("\ufeffx != y , \u{1f600} 's"))).toBe("\ufeffx != y , \u{1f600} 's");
+});
+
+test("texts of more tokens than a call has room for are no different from short ones", () => {
+  const tokenizer = loadTokenizer(MODEL);
+  const long = "the cat ".repeat(130_000);
+  const { tokens, weights } = tokenizeWith(tokenizer)({ format: "text", text: long });
+  expect(tokens.length).toBeGreaterThan(130_000);
+  expect(weights.length).toBe(tokens.length);
+  expect(tokenizer.decode(tokens)).toBe(long);
+});
+
+test("a character that the vocabulary has no token for is named, unless the text itself writes the unknown token", async () => {
+  const { model, added_tokens, ...rest } = definitionOf("unigram");
+  const folder = tokenizerFolder({
+    "tokenizer.json": { ...rest, added_tokens, model: { ...model, byte_fallback: false } } as Json,
+    "tokenizer_config.json": { eos_token: "</s>" },
+    "config.json": null,
+    "generation_config.json": null,
+  });
+  const tokenizer = loadTokenizer(folder);
+  expect(await complaint(() => tokenizer.encode("be \u{1f600} or"))).toBe(
+    `the tokenizer in ${folder} has no token for "\u{1f600}" (U+1F600), and the model would see its unknown token in its place: take such characters out, or use a model whose tokenizer has tokens for all bytes`,
+  );
+  expect(tokenizer.encode("<unk>")).toEqual(Int32Array.of(0));
+});
+
+test("half a surrogate pair is refused, a whole one is not", async () => {
+  const tokenizer = loadTokenizer(MODEL);
+  expect(await complaint(() => tokenizer.encode("ab\ud800c"))).toBe(
+    "the text has \\ud800, half of a surrogate pair, at character 2: no such character can be tokenized; write the pair, or take it out",
+  );
+  expect(tokenizer.decode(tokenizer.encode("\u{10ffff}"))).toBe("\u{10ffff}");
 });
 
 test("the vocabulary counts added tokens with ids beyond the model's own", () => {
@@ -64,6 +133,35 @@ describe("special token ids", () => {
   });
 });
 
+describe("where an answer ends", () => {
+  const folder = (chat_template: string, eos_token = "<|eos|>") =>
+    tokenizerFolder({
+      "tokenizer_config.json": { bos_token: "<|bos|>", eos_token, chat_template },
+      "config.json": { eos_token_id: 1 },
+      "generation_config.json": null,
+    });
+
+  test("is told by the template too, and a folder that disagrees with itself is told so", () => {
+    const turn = "{% for m in messages %}{{ m.content }}<|bos|>{% endfor %}";
+    const { eos, stop, notices } = loadTokenizer(folder(turn));
+    expect({ eos, stop }).toEqual({ eos: 1, stop: [1, 0] });
+    expect(notices).toHaveLength(1);
+    expect(notices[0]).toMatch(/^the chat template ends an answer with <\|bos\|> \(0\), but tokenizer_config\.json, /);
+  });
+
+  test("of a folder that agrees there is nothing to say", () => {
+    const turn = "{% for m in messages %}{{ m.content }}{{ eos_token }}\n{% endfor %}";
+    expect(loadTokenizer(folder(turn))).toMatchObject({ eos: 1, stop: [1], notices: [] });
+    expect(loadTokenizer(folder("{% if %}"))).toMatchObject({ stop: [1], notices: [] });
+  });
+
+  test("is that of a template of one's own, where one is given", () => {
+    const chatTemplate = "{% for m in messages %}{{ m.content }}<|bos|>{% endfor %}";
+    const tokenizer = loadTokenizer(folder("{{ messages[1].content }}{{ eos_token }}"), { chatTemplate });
+    expect(tokenizer).toMatchObject({ chatTemplate, stop: [1, 0] });
+  });
+});
+
 describe("the chat template", () => {
   test("is tokenizer_config.json's, the `default` one of several, or chat_template.jinja before both", () => {
     const named = [
@@ -93,6 +191,22 @@ describe("is refused", () => {
   ])("%j", async (changes, expected) => {
     const folder = tokenizerFolder(changes);
     expect(await complaint(() => loadTokenizer(folder), folder)).toBe(expected);
+  });
+
+  test.each<[Json, string]>([
+    [{ normalizer: { type: "Lowercase" } }, "the normalizer Lowercase"],
+    [{ pre_tokenizer: { type: "Punctuation" } }, "the pre-tokenizer Punctuation"],
+    [{ decoder: { type: "WordPiece" } }, "the decoder WordPiece"],
+    [{ post_processor: { type: "Other" } }, "the post-processor Other"],
+    [{ model: { type: "WordPiece", vocab: {} } }, "a model of type WordPiece"],
+    [{ model: { type: "BPE", vocab: {}, merges: [], end_of_word_suffix: "</w>" } }, "BPE with end_of_word_suffix"],
+    [
+      { pre_tokenizer: { type: "Split", pattern: { Regex: "(?<x>a)\\g<x>" }, behavior: "Isolated" } },
+      "the regular expression (?<x>a)\\g<x>",
+    ],
+  ])("%j: this tokenizer needs …", async (changes, expected) => {
+    const folder = tokenizerFolder({ "tokenizer.json": { ...readJson("tokenizer.json"), ...changes } });
+    expect(await complaint(() => loadTokenizer(folder), folder)).toContain(`this tokenizer needs ${expected}`);
   });
 
   test("when a file is cut off", async () => {
