@@ -18,7 +18,7 @@ import { createRunFolder, type RunFolder, refuseOutput } from "./run-folder.ts";
 
 /** Who follows a run, and what can end it early. */
 export interface RunOptions {
-  /** Called with each phase of the run. */
+  /** Called with each phase of the run, and with what a user should know before the first step. */
   readonly note?: (text: string) => void;
   /** Called with each step, of so many. */
   readonly onStep?: (row: StepMetrics, steps: number) => void;
@@ -66,7 +66,7 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
     const { adapter } = asked.train;
     const starting = adapter === null ? undefined : await engine.trainingClient({ adapter });
     const config = withLora(asked, starting?.lora);
-    const input = await readInput(config, engine.model);
+    const input = await readInput(config, engine.model, note);
     client = starting ?? (await engine.trainingClient({ ...known(config.lora), seed: config.train.seed }));
     const { tokenizer } = input;
     stores = await Stores.of(engine, tokenizer, adapter);

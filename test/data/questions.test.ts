@@ -66,10 +66,12 @@ describe("where the tokens of the whole have one that holds characters of prompt
   });
 
   test("a prompt that ends within a word is given whole", async () => {
-    const { prompt, answer, notices } = await asked("to be re", "mi");
-    expect(prompt).toEqual([open, ...tokenizer.encode("to be re")]);
-    expect(answer.at(-1)).toBe(close);
-    expect(notices).toEqual(trained("to be re", "mi").weights.includes(1) ? notices : []);
+    const { prompt, answer, notices } = await asked("to be st", "aru");
+    expect(prompt).toEqual([open, ...tokenizer.encode("to be st")]);
+    expect(answer).toEqual([...tokenizer.encode("aru"), close]);
+    expect(notices).toEqual([BORDER_IN_TOKEN]);
+    const { tokens, weights } = trained("to be st", "aru");
+    expect(tokenizer.decode([tokens[weights.indexOf(1)]!])).toBe("star");
   });
 
   test("BOS that the prompt writes is not doubled", async () => {
