@@ -36,7 +36,7 @@ export function answerEnd({ named, template, textOf }: EndSources): AnswerEnd {
   const declared = new Set(files.flatMap(([, ids]) => ids));
   const eos = files[0]?.[1][0] ?? null;
   const stop = [...new Set([...declared, ...(template.kind === "token" ? [template.id] : [])])];
-  const name = (id: number) => `${textOf(id)} (${id})`;
+  const name = (id: number) => (textOf(id) === "" ? `token ${id}, which the tokenizer lacks` : `${textOf(id)} (${id})`);
   const list = (ids: Iterable<number>) => [...ids].map(name).join(", ");
   const notices: string[] = [];
 

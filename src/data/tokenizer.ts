@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { UserError } from "../common/errors.ts";
 import { answerEnd, templateEnd } from "./answer-end.ts";
 import { chatRenderer } from "./chat.ts";
-import { readChatTemplate, readFolderJson, readSpecialTokens, tokenIds } from "./tokenizer/model-folder.ts";
+import { declaredTokens } from "./tokenizer/declared-tokens.ts";
+import { type Json, readChatTemplate, readFolderJson, readSpecialTokens, tokenIds } from "./tokenizer/model-folder.ts";
 import { type Pipeline, pipeline, type TokenizerDefinition } from "./tokenizer/pipeline.ts";
 import { surrounding } from "./tokenizer/surrounding.ts";
 import { type TextCoder, textCoder } from "./tokenizer/text-coder.ts";
@@ -56,7 +57,7 @@ export interface TokenizerOptions {
 export function loadTokenizer(folder: string, options: TokenizerOptions = {}): Tokenizer {
   const settings = readFolderJson(folder, "tokenizer_config.json");
   const definition = readFolderJson(folder, "tokenizer.json") as unknown as TokenizerDefinition;
-  const stages = construct(join(folder, "tokenizer.json"), definition);
+  const stages = construct(join(folder, "tokenizer.json"), definition, settings);
   const configs = ["config.json", "generation_config.json"].flatMap((name) =>
     existsSync(join(folder, name)) ? [[name, readFolderJson(folder, name)] as const] : [],
   );
@@ -66,15 +67,14 @@ export function loadTokenizer(folder: string, options: TokenizerOptions = {}): T
     ...configs.map(([name, config]): [string, number[]] => [name, tokenIds(config[`${key}_token_id`])]),
   ];
 
-  const added = definition.added_tokens ?? [];
-  const special = new Set(added.filter((token) => token.special).map(({ id }) => id));
+  const special = new Set(stages.added.filter((token) => token.special).map(({ id }) => id));
   for (const text of Object.values(specialTokens)) {
     const id = stages.vocabulary.get(text);
     if (id !== undefined) special.add(id);
   }
   const chatTemplate = options.chatTemplate ?? readChatTemplate(folder, settings);
   const ends = new Map(named("eos"));
-  const mayEnd = new Set([...special, ...added.map(({ id }) => id), ...[...ends.values()].flat()]);
+  const mayEnd = new Set([...special, ...stages.added.map(({ id }) => id), ...[...ends.values()].flat()]);
   const template = templateEnd(
     chatTemplate === null ? null : () => chatRenderer({ chatTemplate, specialTokens, folder }),
     (text) => stages.tokenize(text).ids,
@@ -105,12 +105,12 @@ function idsOf(token: string | undefined, { vocabulary }: Pipeline, path: string
   );
 }
 
-function construct(path: string, definition: TokenizerDefinition): Pipeline {
+function construct(path: string, definition: TokenizerDefinition, settings: Json): Pipeline {
   const broken = (reason: string, cause?: unknown) =>
     new UserError(`${path} is not a tokenizer that klamp can read: ${reason}`, { cause });
   if (typeof definition.model !== "object" || definition.model === null) throw broken("it has no `model`");
   try {
-    return pipeline(definition);
+    return pipeline(definition, (added, vocabulary) => declaredTokens(added, settings, vocabulary));
   } catch (cause) {
     throw broken((cause as Error).message, cause);
   }

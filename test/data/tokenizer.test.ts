@@ -109,6 +109,25 @@ test("the vocabulary counts added tokens with ids beyond the model's own", () =>
   expect([...tokenizer.encode("<|im_end|>")]).toEqual([333]);
 });
 
+test("tokenizer_config.json has the last word on added tokens, and may add some, as in transformers 5.18", () => {
+  const flags = { lstrip: false, rstrip: false, single_word: false, normalized: false, special: true };
+  const tokenizer = loadTokenizer(
+    tokenizerFolder({
+      "tokenizer.json": definitionOf("byte-level") as unknown as Json,
+      "tokenizer_config.json": {
+        added_tokens_decoder: {
+          0: { ...flags, content: "<|end|>", rstrip: true },
+          1300: { ...flags, content: "<|fresh|>" },
+        },
+      },
+    }),
+  );
+  const word = (id: number) => tokenizer.decode([id], { specialTokens: true });
+  const tokens = [...tokenizer.encode("a <|end|> \n b <|fresh|>")];
+  expect(tokens.map(word)).toEqual(["a", " ", "<|end|>", "b", " ", "<|fresh|>"]);
+  expect([tokens.at(-1), tokenizer.vocabularySize]).toEqual([1205, 1206]);
+});
+
 describe("special token ids", () => {
   test("may be written as objects", () => {
     const folder = tokenizerFolder({

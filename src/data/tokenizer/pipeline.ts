@@ -29,6 +29,7 @@ export interface TokenSpans {
 export interface Pipeline {
   /** Every token and its id, the added ones included. */
   readonly vocabulary: ReadonlyMap<string, number>;
+  readonly added: readonly AddedToken[];
   tokenize(text: string): TokenSpans;
   /** The text of tokens; ids that no token has say nothing. */
   decode(ids: readonly number[]): string;
@@ -38,13 +39,19 @@ export interface Pipeline {
  * The stages of Python's `tokenizers` on text that knows where it came from: added tokens, normalizer, added tokens of
  * normalized text, pre-tokenizer, model. The library gives patterns, merges and tries; its own pipeline gives no
  * offsets, and has other ids for runs of spaces, byte fallback and added tokens.
+ *
+ * @param declare the added tokens in force, of those in `definition` and the model's vocabulary.
  */
-export function pipeline(definition: TokenizerDefinition): Pipeline {
+export function pipeline(
+  definition: TokenizerDefinition,
+  declare: (added: readonly AddedToken[], vocabulary: ReadonlyMap<string, number>) => readonly AddedToken[] = (added) =>
+    added,
+): Pipeline {
   const normalize = normalizer(definition.normalizer);
   const words = preTokenizer(definition.pre_tokenizer);
   const model = tokenModel(definition.model);
   const decode = decoder(definition.decoder);
-  const added = definition.added_tokens ?? [];
+  const added = declare(definition.added_tokens ?? [], model.vocabulary);
   const isNormalized = ({ normalized, special }: AddedToken) => normalized ?? !special;
   const normalContent = ({ content }: AddedToken) => normalize(aligned(content)).text;
   const sections = addedTokenSplitter(added.filter((token) => !isNormalized(token)));
@@ -91,6 +98,7 @@ export function pipeline(definition: TokenizerDefinition): Pipeline {
   };
   return {
     vocabulary,
+    added,
     tokenize,
     decode: (ids) => decode(ids.map((id) => texts[id]).filter((text) => text !== undefined)).join(""),
   };
