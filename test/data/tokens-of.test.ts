@@ -29,7 +29,7 @@ describe("a border within a token", () => {
     const { words } = learned(
       [
         { text: "a", weight: 0 },
-        { text: "😀", weight: 0.5 },
+        { text: "𐀀", weight: 0.5 },
         { text: "b", weight: 0 },
       ],
       "llama-2",

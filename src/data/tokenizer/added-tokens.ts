@@ -1,3 +1,5 @@
+import { asSeenByOniguruma } from "./oniguruma.ts";
+
 /** A token that is found in a text before anything else is done to it, or, `normalized`, after normalization. */
 export interface AddedToken {
   readonly id: number;
@@ -23,6 +25,7 @@ interface Node {
   token: AddedToken | null;
 }
 
+const isWord = (character: string) => WORD.test(asSeenByOniguruma(character));
 const WORD = /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]/u;
 const SPACE = /\p{White_Space}/u;
 
@@ -68,7 +71,7 @@ export function addedTokenSplitter(
       const { token } = found;
       let [from, to] = [at, found.to];
       at = to;
-      if (token.single_word && (WORD.test(characterBefore(text, from)) || WORD.test(characterAt(text, to)))) continue;
+      if (token.single_word && (isWord(characterBefore(text, from)) || isWord(characterAt(text, to)))) continue;
       if (token.lstrip) while (from > done && SPACE.test(text[from - 1]!)) from--;
       if (token.rstrip) while (to < text.length && SPACE.test(text[to]!)) to++;
       from = Math.max(from, done);
