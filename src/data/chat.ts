@@ -1,10 +1,17 @@
 import { Template } from "@huggingface/jinja";
 import { UserError } from "../common/errors.ts";
 import type { Message } from "./example.ts";
-import type { Tokenizer } from "./tokenizer.ts";
 
 /** Writes a conversation as the model is used to seeing it. */
 export type RenderChat = (messages: readonly Message[], options: { readonly generationPrompt: boolean }) => string;
+
+/** What a tokenizer knows of chats. */
+export interface ChatSource {
+  /** Where it was read from, for messages. */
+  readonly folder: string;
+  readonly chatTemplate: string | null;
+  readonly specialTokens: Readonly<Record<string, string>>;
+}
 
 /** A stretch of a rendered conversation: what the model is given, or what it is to say. */
 export interface ChatSegment {
@@ -17,7 +24,7 @@ export interface ChatSegment {
  *
  * @throws UserError when there is none or it cannot be parsed; rendering throws one when the template refuses a conversation.
  */
-export function chatRenderer({ chatTemplate, specialTokens, folder }: Tokenizer): RenderChat {
+export function chatRenderer({ chatTemplate, specialTokens, folder }: ChatSource): RenderChat {
   if (chatTemplate === null) {
     throw new UserError(
       `messages need a chat template, and ${folder} has none: add one to its tokenizer_config.json, or give the data as {"prompt", "completion"}`,

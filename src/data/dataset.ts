@@ -13,6 +13,8 @@ export interface DatasetOptions {
   readonly vocabSize?: number | undefined;
   /** Keys of each line that become loss inputs: arrays [tokens − 1, V], entry i about the prediction of token i + 1. Default none. */
   readonly fields?: readonly string[];
+  /** Is told, once, what a user should know of prompts that end within a token. */
+  readonly notice?: (sentence: string) => void;
 }
 
 /**
@@ -32,7 +34,7 @@ export async function loadDataset(path: string, tokenizer: Tokenizer, options: D
   if (taken !== undefined)
     throw new UserError(`a field cannot be called \`${taken}\`, which has a meaning of its own: rename it in the data`);
 
-  const tokenize = tokenizeWith(tokenizer);
+  const tokenize = tokenizeWith(tokenizer, options.notice);
   const data: Datum[] = [];
   for await (const line of readJsonLines(path)) {
     const example = parseExample(line, fields);

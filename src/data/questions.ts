@@ -1,9 +1,10 @@
 import { UserError } from "../common/errors.ts";
+import { askedTokens } from "./asked-tokens.ts";
 import { chatRenderer, type RenderChat, splitChat } from "./chat.ts";
 import { type Example, parseExample } from "./example.ts";
 import { readJsonLines } from "./json-lines.ts";
 import type { Tokenizer } from "./tokenizer.ts";
-import { encodePrompt, endWithEos } from "./weighted-tokens.ts";
+import { BORDER_IN_TOKEN } from "./weighted-tokens.ts";
 
 /** One question of an evaluation set and its right answer. */
 export interface Question {
@@ -21,17 +22,32 @@ export interface Question {
  * Reads a JSON Lines file as an evaluation set: lines of `{"prompt", "completion"}`, or of `{"messages"}` that end with
  * an assistant turn, the answer. Other keys are ignored. Tokens are those that `loadDataset` would train on.
  *
+ * @param notice is told, once, what a user should know of prompts that end within a token.
  * @throws UserError naming file and line.
  * @example await loadQuestions("test.jsonl", loadTokenizer("./models/base"))
  */
-export async function loadQuestions(path: string, tokenizer: Tokenizer): Promise<Question[]> {
+export async function loadQuestions(
+  path: string,
+  tokenizer: Tokenizer,
+  notice: (sentence: string) => void = () => {},
+): Promise<Question[]> {
   let render: RenderChat | undefined;
-  const toRow = (example: Example): Omit<Question, "source"> => {
-    if (example.format === "prompt") {
-      const { prompt, completion } = example;
-      const completionTokens = endWithEos(tokenizer.encode(completion), tokenizer);
-      return { prompt: encodePrompt(prompt, tokenizer), completion, completionTokens };
+  let noticed = false;
+  const ask = (
+    prompt: string,
+    answer: string,
+    completion: string,
+    specialTokens: boolean,
+  ): Omit<Question, "source"> => {
+    const { shared, ...tokens } = askedTokens(prompt, answer, tokenizer, specialTokens);
+    if (shared && !noticed) {
+      noticed = true;
+      notice(BORDER_IN_TOKEN);
     }
+    return { completion, ...tokens };
+  };
+  const toRow = (example: Example): Omit<Question, "source"> => {
+    if (example.format === "prompt") return ask(example.prompt, example.completion, example.completion, true);
     if (example.format !== "messages") {
       throw new UserError(
         'an evaluation asks a question: give {"prompt", "completion"}, or {"messages"} that end with an assistant turn',
@@ -44,12 +60,8 @@ export async function loadQuestions(path: string, tokenizer: Tokenizer): Promise
         `the last message is of role \`${answer.role}\`, expected \`assistant\`: its answer is what is scored`,
       );
     render ??= chatRenderer(tokenizer);
-    const tokens = splitChat(messages, render).map(({ text }) => tokenizer.encode(text));
-    return {
-      prompt: Int32Array.from(tokens.slice(0, -1).flatMap((part) => [...part])),
-      completion: answer.content,
-      completionTokens: endAtStop(tokens.at(-1)!, tokenizer),
-    };
+    const texts = splitChat(messages, render).map(({ text }) => text);
+    return ask(texts.slice(0, -1).join(""), texts.at(-1)!, answer.content, false);
   };
 
   const rows: Question[] = [];
@@ -65,10 +77,4 @@ export async function loadQuestions(path: string, tokenizer: Tokenizer): Promise
     }
   }
   return rows;
-}
-
-/** A template may write a newline after the token that ends a turn; generation ends before it. */
-function endAtStop(tokens: Int32Array, tokenizer: Tokenizer): Int32Array {
-  const end = tokens.findIndex((id) => tokenizer.stop.includes(id));
-  return end === -1 ? endWithEos(tokens, tokenizer) : tokens.slice(0, end + 1);
 }

@@ -1,7 +1,15 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
 import { UserError } from "../common/errors.ts";
+import { answerEnd, templateEnd } from "./answer-end.ts";
+import { chatRenderer } from "./chat.ts";
+import { declaredTokens } from "./tokenizer/declared-tokens.ts";
+import { type Json, readChatTemplate, readFolderJson, readSpecialTokens, tokenIds } from "./tokenizer/model-folder.ts";
+import { type Pipeline, pipeline, type TokenizerDefinition } from "./tokenizer/pipeline.ts";
+import { surrounding } from "./tokenizer/surrounding.ts";
+import { type TextCoder, textCoder } from "./tokenizer/text-coder.ts";
+
+export type { EncodedSpans, EncodeOptions } from "./tokenizer/text-coder.ts";
 
 /** Text to token ids and back, with what a model folder says about its special tokens. */
 export interface Tokenizer {
@@ -12,74 +20,100 @@ export interface Tokenizer {
   /** Ids of the tokens that begin and end a text; null where the folder names none. */
   readonly bos: number | null;
   readonly eos: number | null;
-  /** Every id that ends generation: `eos`, and those that generation_config.json or config.json add. */
+  /** Every id that ends an answer: `eos`, those of generation_config.json and config.json, and the chat template's own. */
   readonly stop: readonly number[];
+  /** What a user should read before training: where the folder's files disagree, and what klamp does. */
+  readonly notices: readonly string[];
   /** The Jinja source of the chat template; null where the folder has none. */
   readonly chatTemplate: string | null;
   /** The texts of the special tokens, named as templates name them: `bos_token`, `eos_token`, … */
   readonly specialTokens: Readonly<Record<string, string>>;
   /**
-   * The token ids of a text. Special tokens that are written in the text are recognized; `specialTokens` (default false)
-   * adds those that the tokenizer itself puts around a text.
+   * The token ids of a text, those of Python's `tokenizers`. Special tokens that are written in the text are
+   * recognized; `specialTokens` (default false) adds those that the tokenizer itself puts around a text and that it
+   * does not begin or end with already.
    *
-   * @throws UserError when the tokenizer writes a token that its vocabulary lacks.
+   * @throws UserError for a character that the vocabulary has no token for, and for half a surrogate pair.
    */
-  encode(text: string, options?: { readonly specialTokens?: boolean }): Int32Array;
-  /** The text of token ids. `specialTokens` (default false) keeps the special ones in it. */
-  decode(tokens: ArrayLike<number>, options?: { readonly specialTokens?: boolean }): string;
+  encode: TextCoder["encode"];
+  /** The same, with the characters of the text that each token holds something of. */
+  encodeSpans: TextCoder["encodeSpans"];
+  /** The text of token ids, as it is: nothing is cleaned up. `specialTokens` (default false) keeps the special ones in it. */
+  decode: TextCoder["decode"];
 }
 
-type Json = Readonly<Record<string, unknown>>;
+export interface TokenizerOptions {
+  /** The Jinja source of a chat template in place of the folder's own. */
+  readonly chatTemplate?: string | undefined;
+}
 
 /**
  * Reads the tokenizer of a Hugging Face model folder: tokenizer.json and tokenizer_config.json. Special token ids that
  * the latter does not name come from config.json and generation_config.json.
  *
- * @throws UserError for a file that is missing or is not what its name says.
+ * @throws UserError for a file that is missing or is not what its name says, and for a kind that klamp cannot do exactly.
  * @example loadTokenizer("./models/base").encode("Hello") // Int32Array
  */
-export function loadTokenizer(folder: string): Tokenizer {
-  const settings = readJson(folder, "tokenizer_config.json");
-  const tokenizer = construct(folder, settings);
+export function loadTokenizer(folder: string, options: TokenizerOptions = {}): Tokenizer {
+  const settings = readFolderJson(folder, "tokenizer_config.json");
+  const definition = readFolderJson(folder, "tokenizer.json") as unknown as TokenizerDefinition;
+  const stages = construct(join(folder, "tokenizer.json"), definition, settings);
   const configs = ["config.json", "generation_config.json"].flatMap((name) =>
-    existsSync(join(folder, name)) ? [readJson(folder, name)] : [],
+    existsSync(join(folder, name)) ? [[name, readFolderJson(folder, name)] as const] : [],
   );
   const specialTokens = readSpecialTokens(settings);
+  const named = (key: "bos" | "eos"): [file: string, ids: number[]][] => [
+    [SETTINGS, idsOf(specialTokens[`${key}_token`], stages, join(folder, SETTINGS), `${key}_token`)],
+    ...configs.map(([name, config]): [string, number[]] => [name, tokenIds(config[`${key}_token_id`])]),
+  ];
 
-  const idOf = (name: "bos" | "eos"): number | null => {
-    const written = specialTokens[`${name}_token`];
-    if (written === undefined) return configs.flatMap((config) => ids(config[`${name}_token_id`]))[0] ?? null;
-    const id = tokenizer.token_to_id(written);
-    if (id !== undefined) return id;
-    throw new UserError(
-      `${join(folder, "tokenizer_config.json")} names ${written} as ${name}_token, but tokenizer.json has no such token: the two files must belong together`,
-    );
-  };
-  const eos = idOf("eos");
-
+  const special = new Set(stages.added.filter((token) => token.special).map(({ id }) => id));
+  for (const text of Object.values(specialTokens)) {
+    const id = stages.vocabulary.get(text);
+    if (id !== undefined) special.add(id);
+  }
+  const chatTemplate = options.chatTemplate ?? readChatTemplate(folder, settings);
+  const ends = new Map(named("eos"));
+  const mayEnd = new Set([...special, ...stages.added.map(({ id }) => id), ...[...ends.values()].flat()]);
+  const template = templateEnd(
+    chatTemplate === null ? null : () => chatRenderer({ chatTemplate, specialTokens, folder }),
+    (text) => stages.tokenize(text).ids,
+    (id) => mayEnd.has(id),
+  );
   let highest = -1;
-  for (const id of tokenizer.get_vocab(true).values()) highest = Math.max(highest, id);
-  for (const id of tokenizer.get_added_tokens_decoder().keys()) highest = Math.max(highest, id);
+  for (const id of stages.vocabulary.values()) highest = Math.max(highest, id);
 
   return {
     folder,
     vocabularySize: highest + 1,
-    bos: idOf("bos"),
-    eos,
-    stop: [...new Set([...(eos === null ? [] : [eos]), ...configs.flatMap((config) => ids(config.eos_token_id))])],
-    chatTemplate: readChatTemplate(folder, settings),
+    bos: named("bos").flatMap(([, ids]) => ids)[0] ?? null,
+    ...answerEnd({ named: ends, template, textOf: (id) => stages.decode([id]) }),
+    chatTemplate,
     specialTokens,
-    encode(text, { specialTokens = false } = {}) {
-      const { ids, tokens } = tokenizer.encode(text, { add_special_tokens: specialTokens });
-      const unknown = ids.indexOf(undefined);
-      if (unknown === -1) return Int32Array.from(ids);
-      throw new UserError(`the tokenizer in ${folder} has no token for ${JSON.stringify(tokens[unknown])}`);
-    },
-    decode(tokens, { specialTokens = false } = {}) {
-      if (tokens.length === 0) return "";
-      return tokenizer.decode(Array.from(tokens), { skip_special_tokens: !specialTokens });
-    },
+    ...textCoder(folder, stages, surrounding(definition.post_processor, folder), special),
   };
+}
+
+const SETTINGS = "tokenizer_config.json";
+
+function idsOf(token: string | undefined, { vocabulary }: Pipeline, path: string, key: string): number[] {
+  if (token === undefined) return [];
+  const id = vocabulary.get(token);
+  if (id !== undefined) return [id];
+  throw new UserError(
+    `${path} names ${token} as ${key}, but tokenizer.json has no such token: the two files must belong together`,
+  );
+}
+
+function construct(path: string, definition: TokenizerDefinition, settings: Json): Pipeline {
+  const broken = (reason: string, cause?: unknown) =>
+    new UserError(`${path} is not a tokenizer that klamp can read: ${reason}`, { cause });
+  if (typeof definition.model !== "object" || definition.model === null) throw broken("it has no `model`");
+  try {
+    return pipeline(definition, (added, vocabulary) => declaredTokens(added, settings, vocabulary));
+  } catch (cause) {
+    throw broken((cause as Error).message, cause);
+  }
 }
 
 /**
@@ -95,63 +129,4 @@ export function checkTokenizer(
   throw new UserError(
     `the tokenizer in ${folder} uses ${vocabularySize} token ids, the model's vocabulary has ${vocabSize}: use the tokenizer that belongs to the model`,
   );
-}
-
-function construct(folder: string, settings: Json): HuggingFaceTokenizer {
-  const definition = readJson(folder, "tokenizer.json");
-  try {
-    const tokenizer = new HuggingFaceTokenizer(definition, settings);
-    tokenizer.encode("a");
-    return tokenizer;
-  } catch (cause) {
-    throw new UserError(
-      `${join(folder, "tokenizer.json")} is not a tokenizer that klamp can read: ${(cause as Error).message}`,
-      { cause },
-    );
-  }
-}
-
-function readJson(folder: string, name: string): Json {
-  const path = join(folder, name);
-  let source: string;
-  try {
-    source = readFileSync(path, "utf8");
-  } catch (cause) {
-    const missing = (cause as NodeJS.ErrnoException).code === "ENOENT";
-    const reason = missing ? "there is no such file in the model folder" : (cause as Error).message;
-    throw new UserError(`cannot read ${path}: ${reason}`, { cause });
-  }
-  try {
-    const json: unknown = JSON.parse(source);
-    if (typeof json === "object" && json !== null && !Array.isArray(json)) return json as Json;
-  } catch (cause) {
-    throw new UserError(`${path} is not valid JSON: ${(cause as Error).message}`, { cause });
-  }
-  throw new UserError(`${path} must hold one JSON object`);
-}
-
-/** `"<s>"` or `{ "content": "<s>", … }`, under every key that ends in `_token`. */
-function readSpecialTokens(settings: Json): Record<string, string> {
-  const named: Record<string, string> = {};
-  for (const [key, value] of Object.entries(settings)) {
-    if (!key.endsWith("_token")) continue;
-    const text = typeof value === "object" && value !== null ? (value as Json).content : value;
-    if (typeof text === "string") named[key] = text;
-  }
-  return named;
-}
-
-/** A template's own file wins over tokenizer_config.json; of several named ones, `default` is taken. */
-function readChatTemplate(folder: string, settings: Json): string | null {
-  const file = join(folder, "chat_template.jinja");
-  if (existsSync(file)) return readFileSync(file, "utf8");
-  const written = settings.chat_template;
-  if (!Array.isArray(written)) return typeof written === "string" ? written : null;
-  const named = (written as Json[]).find(({ name }) => name === "default")?.template;
-  return typeof named === "string" ? named : null;
-}
-
-/** `7` or `[7, 8]`, as config.json writes token ids. */
-function ids(value: unknown): number[] {
-  return [value].flat().filter((id): id is number => Number.isInteger(id));
 }

@@ -28,17 +28,25 @@ export function engineSettings({ engine: { threads } }: Config, { model }: Sourc
 /**
  * Reads all that a configuration names but its references and anchors.
  *
+ * @param note is told, once each, what a user should know before the first step.
  * @throws UserError for whatever is missing, malformed, or more than the model can read.
  */
 export async function readInput(
   config: Config,
   { model }: Sources,
   { vocabSize, maxPositions }: ModelFacts,
+  note: (sentence: string) => void,
 ): Promise<Input> {
   const tokenizer = loadTokenizer(model.folder);
   checkTokenizer(tokenizer, vocabSize);
+  const told = new Set<string>();
+  const notice = (sentence: string) => {
+    if (!told.has(sentence)) note(sentence);
+    told.add(sentence);
+  };
+  for (const sentence of tokenizer.notices) notice(sentence);
   const { train, validation, max_length } = config.data;
-  const limits = { maxLength: Math.min(max_length ?? maxPositions, maxPositions), vocabSize };
+  const limits = { maxLength: Math.min(max_length ?? maxPositions, maxPositions), vocabSize, notice };
   const { max_tokens, drift_samples } = config.evaluate;
   if (drift_samples > 0 && tokenizer.bos === null) {
     throw new UserError(
@@ -46,7 +54,7 @@ export async function readInput(
     );
   }
   const questions = async (path: string) => {
-    const rows = await loadQuestions(path, tokenizer);
+    const rows = await loadQuestions(path, tokenizer, notice);
     for (const row of rows) checkRoom(row, path, max_tokens, maxPositions);
     return rows;
   };

@@ -22,7 +22,7 @@ import { createRunFolder, type RunFolder, refuseOutput } from "./run-folder.ts";
 
 /** Who follows a run, and what can end it early. */
 export interface RunOptions {
-  /** Called with each phase of the run. */
+  /** Called with each phase of the run, and with what a user should know before the first step. */
   readonly note?: (text: string) => void;
   /** Called while a model or an adapter is downloaded from the hub. */
   readonly onDownload?: (progress: DownloadProgress) => void;
@@ -76,7 +76,7 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
     const dropout = asked.lora.dropout ?? undefined;
     const starting = adapter === null ? undefined : await engine.trainingClient({ adapter, dropout, seed });
     const config = withLora(asked, starting?.lora);
-    const input = await readInput(config, sources, engine.model);
+    const input = await readInput(config, sources, engine.model, note);
     client = starting ?? (await engine.trainingClient({ ...known(config.lora), seed }));
     for (const notice of engine.model.notices ?? []) note(notice);
     const { tokenizer } = input;

@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { type DatasetOptions, loadDataset } from "../../src/data/dataset.ts";
 import type { Datum } from "../../src/data/datum.ts";
 import { loadTokenizer, type Tokenizer } from "../../src/data/tokenizer.ts";
+import { BORDER_IN_TOKEN } from "../../src/data/weighted-tokens.ts";
 import { complaint, MODEL, readJson, templateProcessing, temporaryFolder, tokenizerFolder } from "./folders.ts";
 
 const folder = temporaryFolder();
@@ -119,6 +120,52 @@ describe("what is predicted", () => {
   });
 });
 
+describe("tokens are those of the whole", () => {
+  test("BOS that is written already is not doubled", async () => {
+    const tokenizer = beginning();
+    const once = ["<|bos|>", ...words("to be"), ...marked(" or"), "[<|eos|>]"];
+    expect(await masks({ prompt: "<|bos|>to be", completion: " or" }, tokenizer)).toEqual(once);
+    expect(await masks({ text: "<|bos|>to be" }, tokenizer)).toEqual(["<|bos|>", ...marked("to be"), "[<|eos|>]"]);
+    expect((await masks({ text: "<|bos|>to be" }))[0]).toBe("<|bos|>");
+  });
+
+  test("a completion that goes on within a token of the prompt is learned from that token, and told of once", async () => {
+    const notices: string[] = [];
+    const [whole, within] = await load(
+      [
+        { prompt: "to be", completion: " the cat" },
+        { prompt: "to be ", completion: "the cat" },
+        { prompt: "to be ", completion: "the" },
+      ],
+      fixture,
+      { notice: (sentence) => notices.push(sentence) },
+    );
+    expect(words(" the cat")[0]).toBe(" the");
+    expect({ ...within!, source: "" }).toEqual({ ...whole!, source: "" });
+    expect(notices).toEqual([BORDER_IN_TOKEN]);
+  });
+
+  test("a text of 130,000 words is refused by its length alone, whichever form it has", async () => {
+    const long = "the ".repeat(130_000);
+    const count = fixture.encode(long).length + 1;
+    const expected = `train.jsonl:1: the sequence has ${count} tokens, the limit is 2048: shorten it, or split it into several lines`;
+    expect(await complaint(() => load([{ text: long }]), folder)).toBe(expected);
+    expect(await complaint(() => load([{ prompt: "", completion: long }]), folder)).toBe(expected);
+    const [datum] = await load([{ text: long }], fixture, { maxLength: count });
+    expect(datum!.modelInput).toHaveLength(count - 1);
+  });
+
+  test("a character without a token is refused by file and line", async () => {
+    const json = readJson("tokenizer.json");
+    const { model } = json as { model: { vocab: Record<string, number>; merges: unknown[] } };
+    const { ð: byte, ...vocab } = model.vocab;
+    expect(byte).toBeDefined();
+    const tokenizer = loadTokenizer(tokenizerFolder({ "tokenizer.json": { ...json, model: { ...model, vocab } } }));
+    const said = await complaint(() => load([{ text: "to be" }, { text: "or 🙂" }], tokenizer), folder);
+    expect(said).toMatch(/^train\.jsonl:2: the tokenizer in .* has no token for "🙂" \(U\+1F642\)/);
+  });
+});
+
 describe("of a conversation the assistant's turns are predicted, as the chat template writes them", () => {
   const tokenizer = withTemplate(chatMl);
   const user = { role: "user", content: "to be?" };
@@ -152,6 +199,18 @@ describe("of a conversation the assistant's turns are predicted, as the chat tem
       ...marked("b:or not"),
       "[<|eos|>]",
     ]);
+  });
+
+  test("a template that ends no turn: EOS ends the last answer, and no other", async () => {
+    const plain =
+      "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}";
+    const turn = [...words("user: to be?\nassistant: "), ...marked("or not\n")];
+    const found = await masks({ messages: [user, assistant, user, assistant] }, withTemplate(plain));
+    expect(found.filter((word) => word === "[<|eos|>]")).toHaveLength(1);
+    expect(found.at(-1)).toBe("[<|eos|>]");
+    expect(found.join("").replaceAll(/[[\]]/g, "")).toBe(
+      `${[...turn, ...turn].join("").replaceAll(/[[\]]/g, "")}<|eos|>`,
+    );
   });
 
   test("a template that rewrites earlier turns is refused", async () => {

@@ -1,9 +1,11 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { loadQuestions } from "../../src/data/questions.ts";
 import { loadTokenizer } from "../../src/data/tokenizer.ts";
+import { BORDER_IN_TOKEN, tokenizeWith } from "../../src/data/weighted-tokens.ts";
 import { complaint, MODEL, readJson, templateProcessing, temporaryFolder, tokenizerFolder } from "./folders.ts";
+import { FIXTURES } from "./tokenizer/fixtures.ts";
 
 const folder = temporaryFolder();
 const path = join(folder, "test.jsonl");
@@ -38,6 +40,43 @@ test("the prompt begins as in training", async () => {
   const [row] = await load({ prompt: "to be", completion: "" }, tokenizer);
   expect([...row!.prompt]).toEqual([0, ...tokenizer.encode("to be")]);
   expect([...row!.completionTokens]).toEqual([1]);
+});
+
+describe("where the tokens of the whole have one that holds characters of prompt and answer", () => {
+  const tokenizer = loadTokenizer(join(FIXTURES, "llama-2"));
+  const [open, close] = [1, 2];
+  const asked = async (prompt: string, completion: string) => {
+    const notices: string[] = [];
+    writeFileSync(path, JSON.stringify({ prompt, completion }));
+    const [row] = await loadQuestions(path, tokenizer, (sentence) => notices.push(sentence));
+    return { prompt: [...row!.prompt], answer: [...row!.completionTokens], notices };
+  };
+  const trained = (prompt: string, completion: string) =>
+    tokenizeWith(tokenizer)({ format: "prompt", prompt, completion });
+
+  test("a prompt that ends in a space is asked without it, as training has it", async () => {
+    const [with_, without] = [await asked("to: ", "remi"), await asked("to:", " remi")];
+    expect(with_.prompt).toEqual(without.prompt);
+    expect(with_.answer).toEqual(without.answer);
+    expect(with_.notices).toEqual([BORDER_IN_TOKEN]);
+    expect(without.notices).toEqual([]);
+    const { tokens, weights } = trained("to: ", "remi");
+    expect([...with_.prompt, ...with_.answer]).toEqual(tokens);
+    expect(weights.indexOf(1)).toBe(with_.prompt.length);
+  });
+
+  test("a prompt that ends within a word is given whole", async () => {
+    const { prompt, answer, notices } = await asked("to be st", "aru");
+    expect(prompt).toEqual([open, ...tokenizer.encode("to be st")]);
+    expect(answer).toEqual([...tokenizer.encode("aru"), close]);
+    expect(notices).toEqual([BORDER_IN_TOKEN]);
+    const { tokens, weights } = trained("to be st", "aru");
+    expect(tokenizer.decode([tokens[weights.indexOf(1)]!])).toBe("star");
+  });
+
+  test("BOS that the prompt writes is not doubled", async () => {
+    expect((await asked("<s>to:", " remi")).prompt.filter((id) => id === open)).toHaveLength(1);
+  });
 });
 
 test("of messages the last answer is scored, without what the template writes after it", async () => {

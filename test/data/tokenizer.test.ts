@@ -1,6 +1,9 @@
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { checkTokenizer, loadTokenizer } from "../../src/data/tokenizer.ts";
-import { complaint, MODEL, readJson, templateProcessing, tokenizerFolder } from "./folders.ts";
+import { tokenizeWith } from "../../src/data/weighted-tokens.ts";
+import { complaint, type Json, MODEL, readJson, templateProcessing, tokenizerFolder } from "./folders.ts";
+import { definitionOf, FIXTURES } from "./tokenizer/fixtures.ts";
 
 describe("the fixture's tokenizer", () => {
   const tokenizer = loadTokenizer(MODEL);
@@ -31,6 +34,72 @@ test("special tokens around a text come on request", () => {
   expect([...tokenizer.encode("the cat", { specialTokens: true })]).toEqual([0, ...plain]);
 });
 
+test("a special token that the text begins or ends with is not added again", () => {
+  const tokenizer = loadTokenizer(
+    tokenizerFolder({ "tokenizer.json": { ...readJson("tokenizer.json"), post_processor: templateProcessing(true) } }),
+  );
+  const plain = [...tokenizer.encode("the cat")];
+  for (const text of ["the cat", "<|bos|>the cat", "the cat<|eos|>", "<|bos|>the cat<|eos|>"]) {
+    expect([...tokenizer.encode(text, { specialTokens: true })]).toEqual([0, ...plain, 1]);
+  }
+  expect([...tokenizer.encode("<|eos|>the cat<|bos|>", { specialTokens: true })]).toEqual([0, 1, ...plain, 0, 1]);
+  expect([...tokenizer.encode("", { specialTokens: true })]).toEqual([0, 1]);
+});
+
+test("added special tokens hold none of the text", () => {
+  const tokenizer = loadTokenizer(
+    tokenizerFolder({ "tokenizer.json": { ...readJson("tokenizer.json"), post_processor: templateProcessing(true) } }),
+  );
+  const { ids, starts, ends } = tokenizer.encodeSpans("a", { specialTokens: true });
+  expect([[...ids], [...starts], [...ends]]).toEqual([
+    [0, ...tokenizer.encode("a"), 1],
+    [0, 0, 1],
+    [0, 1, 1],
+  ]);
+});
+
+test("decoding changes nothing, whatever tokenizer_config.json says of cleaning up", () => {
+  const settings = { ...readJson("tokenizer_config.json"), clean_up_tokenization_spaces: true };
+  const tokenizer = loadTokenizer(tokenizerFolder({ "tokenizer_config.json": settings }));
+  for (const text of ["x != y , it 's n't . ?", "\ufeffa", "a\ufeff", " 've  \r\n"]) {
+    expect(tokenizer.decode(tokenizer.encode(text))).toBe(text);
+  }
+  const bytes = loadTokenizer(join(FIXTURES, "gemma"));
+  expect(bytes.decode(bytes.encode("\ufeffx != y , \u{1f600} 's"))).toBe("\ufeffx != y , \u{1f600} 's");
+});
+
+test("texts of more tokens than a call has room for are no different from short ones", () => {
+  const tokenizer = loadTokenizer(MODEL);
+  const long = "the cat ".repeat(130_000);
+  const { tokens, weights } = tokenizeWith(tokenizer)({ format: "text", text: long });
+  expect(tokens.length).toBeGreaterThan(130_000);
+  expect(weights.length).toBe(tokens.length);
+  expect(tokenizer.decode(tokens)).toBe(long);
+});
+
+test("a character that the vocabulary has no token for is named, unless the text itself writes the unknown token", async () => {
+  const { model, added_tokens, ...rest } = definitionOf("unigram");
+  const folder = tokenizerFolder({
+    "tokenizer.json": { ...rest, added_tokens, model: { ...model, byte_fallback: false } } as Json,
+    "tokenizer_config.json": { eos_token: "</s>" },
+    "config.json": null,
+    "generation_config.json": null,
+  });
+  const tokenizer = loadTokenizer(folder);
+  expect(await complaint(() => tokenizer.encode("be \u{10000} or"))).toBe(
+    `the tokenizer in ${folder} has no token for "\u{10000}" (U+10000), and the model would see its unknown token in its place: take such characters out, or use a model whose tokenizer has tokens for all bytes`,
+  );
+  expect(tokenizer.encode("<unk>")).toEqual(Int32Array.of(0));
+});
+
+test("half a surrogate pair is refused, a whole one is not", async () => {
+  const tokenizer = loadTokenizer(MODEL);
+  expect(await complaint(() => tokenizer.encode("ab\ud800c"))).toBe(
+    "the text has \\ud800, half of a surrogate pair, at character 2: no such character can be tokenized; write the pair, or take it out",
+  );
+  expect(tokenizer.decode(tokenizer.encode("\u{10ffff}"))).toBe("\u{10ffff}");
+});
+
 test("the vocabulary counts added tokens with ids beyond the model's own", () => {
   const json = readJson("tokenizer.json");
   const flags = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };
@@ -38,6 +107,25 @@ test("the vocabulary counts added tokens with ids beyond the model's own", () =>
   const tokenizer = loadTokenizer(tokenizerFolder({ "tokenizer.json": { ...json, added_tokens } }));
   expect(tokenizer.vocabularySize).toBe(334);
   expect([...tokenizer.encode("<|im_end|>")]).toEqual([333]);
+});
+
+test("tokenizer_config.json has the last word on added tokens, and may add some, as in transformers 5.18", () => {
+  const flags = { lstrip: false, rstrip: false, single_word: false, normalized: false, special: true };
+  const tokenizer = loadTokenizer(
+    tokenizerFolder({
+      "tokenizer.json": definitionOf("byte-level") as unknown as Json,
+      "tokenizer_config.json": {
+        added_tokens_decoder: {
+          0: { ...flags, content: "<|end|>", rstrip: true },
+          1300: { ...flags, content: "<|fresh|>" },
+        },
+      },
+    }),
+  );
+  const word = (id: number) => tokenizer.decode([id], { specialTokens: true });
+  const tokens = [...tokenizer.encode("a <|end|> \n b <|fresh|>")];
+  expect(tokens.map(word)).toEqual(["a", " ", "<|end|>", "b", " ", "<|fresh|>"]);
+  expect([tokens.at(-1), tokenizer.vocabularySize]).toEqual([1205, 1206]);
 });
 
 describe("special token ids", () => {
@@ -64,6 +152,35 @@ describe("special token ids", () => {
   });
 });
 
+describe("where an answer ends", () => {
+  const folder = (chat_template: string, eos_token = "<|eos|>") =>
+    tokenizerFolder({
+      "tokenizer_config.json": { bos_token: "<|bos|>", eos_token, chat_template },
+      "config.json": { eos_token_id: 1 },
+      "generation_config.json": null,
+    });
+
+  test("is told by the template too, and a folder that disagrees with itself is told so", () => {
+    const turn = "{% for m in messages %}{{ m.content }}<|bos|>{% endfor %}";
+    const { eos, stop, notices } = loadTokenizer(folder(turn));
+    expect({ eos, stop }).toEqual({ eos: 1, stop: [1, 0] });
+    expect(notices).toHaveLength(1);
+    expect(notices[0]).toMatch(/^the chat template ends an answer with <\|bos\|> \(0\), but tokenizer_config\.json, /);
+  });
+
+  test("of a folder that agrees there is nothing to say", () => {
+    const turn = "{% for m in messages %}{{ m.content }}{{ eos_token }}\n{% endfor %}";
+    expect(loadTokenizer(folder(turn))).toMatchObject({ eos: 1, stop: [1], notices: [] });
+    expect(loadTokenizer(folder("{% if %}"))).toMatchObject({ stop: [1], notices: [] });
+  });
+
+  test("is that of a template of one's own, where one is given", () => {
+    const chatTemplate = "{% for m in messages %}{{ m.content }}<|bos|>{% endfor %}";
+    const tokenizer = loadTokenizer(folder("{{ messages[1].content }}{{ eos_token }}"), { chatTemplate });
+    expect(tokenizer).toMatchObject({ chatTemplate, stop: [1, 0] });
+  });
+});
+
 describe("the chat template", () => {
   test("is tokenizer_config.json's, the `default` one of several, or chat_template.jinja before both", () => {
     const named = [
@@ -85,10 +202,7 @@ describe("is refused", () => {
     [{ "tokenizer.json": null }, "cannot read tokenizer.json: there is no such file in the model folder"],
     [{ "tokenizer_config.json": null }, "cannot read tokenizer_config.json: there is no such file in the model folder"],
     [{ "tokenizer.json": "[]" }, "tokenizer.json must hold one JSON object"],
-    [
-      { "tokenizer.json": "{}" },
-      'tokenizer.json is not a tokenizer that klamp can read: Tokenizer must contain a "model" property',
-    ],
+    [{ "tokenizer.json": "{}" }, "tokenizer.json is not a tokenizer that klamp can read: it has no `model`"],
     [
       { "tokenizer_config.json": { eos_token: "</s>" } },
       "tokenizer_config.json names </s> as eos_token, but tokenizer.json has no such token: the two files must belong together",
@@ -96,6 +210,22 @@ describe("is refused", () => {
   ])("%j", async (changes, expected) => {
     const folder = tokenizerFolder(changes);
     expect(await complaint(() => loadTokenizer(folder), folder)).toBe(expected);
+  });
+
+  test.each<[Json, string]>([
+    [{ normalizer: { type: "Lowercase" } }, "the normalizer Lowercase"],
+    [{ pre_tokenizer: { type: "Punctuation" } }, "the pre-tokenizer Punctuation"],
+    [{ decoder: { type: "WordPiece" } }, "the decoder WordPiece"],
+    [{ post_processor: { type: "Other" } }, "the post-processor Other"],
+    [{ model: { type: "WordPiece", vocab: {} } }, "a model of type WordPiece"],
+    [{ model: { type: "BPE", vocab: {}, merges: [], end_of_word_suffix: "</w>" } }, "BPE with end_of_word_suffix"],
+    [
+      { pre_tokenizer: { type: "Split", pattern: { Regex: "(?<x>a)\\g<x>" }, behavior: "Isolated" } },
+      "the regular expression (?<x>a)\\g<x>",
+    ],
+  ])("%j: this tokenizer needs …", async (changes, expected) => {
+    const folder = tokenizerFolder({ "tokenizer.json": { ...readJson("tokenizer.json"), ...changes } });
+    expect(await complaint(() => loadTokenizer(folder), folder)).toContain(`this tokenizer needs ${expected}`);
   });
 
   test("when a file is cut off", async () => {
