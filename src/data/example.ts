@@ -1,14 +1,10 @@
+import { UserError } from "../common/errors.ts";
+import { type Conversation, readConversation } from "./chat/index.ts";
 import type { JsonLine } from "./json-lines.ts";
-
-/** One turn of a conversation. Other keys than these are handed to the chat template as they are. */
-export interface Message {
-  readonly role: string;
-  readonly content: string;
-}
 
 /** What one line of data says, in one of the four formats. */
 export type Example =
-  | { readonly format: "messages"; readonly messages: readonly Message[] }
+  | ({ readonly format: "messages" } & Conversation)
   | { readonly format: "prompt"; readonly prompt: string; readonly completion: string }
   | { readonly format: "text"; readonly text: string }
   | { readonly format: "tokens"; readonly tokens: readonly number[]; readonly weights: readonly number[] };
@@ -57,7 +53,7 @@ export function parseExample({ value, fail }: JsonLine, fields: readonly string[
   };
   if (format === "text") return { format, text: string("text") };
   if (format === "prompt") return { format, prompt: string("prompt"), completion: string("completion") };
-  if (format === "messages") return { format, messages: parseMessages(value.messages, fail) };
+  if (format === "messages") return { format, ...parseConversation(value, fail) };
 
   const suspect = Object.keys(value).find(
     (key) => key !== "weights" && !fields.includes(key) && /weight|mask|label/i.test(key),
@@ -86,17 +82,12 @@ export function parseExample({ value, fail }: JsonLine, fields: readonly string[
   return { format, tokens, weights };
 }
 
-function parseMessages(value: unknown, fail: JsonLine["fail"]): readonly Message[] {
-  const expected = 'expected a list of {"role": "…", "content": "…"}';
-  if (!Array.isArray(value) || value.length === 0) throw fail(`\`messages\` is ${show(value)}, ${expected}`);
-  for (const [i, message] of (value as unknown[]).entries()) {
-    if (typeof message !== "object" || message === null) throw fail(`messages[${i}] is ${show(message)}, ${expected}`);
-    for (const key of ["role", "content"] as const) {
-      const found = (message as Partial<Record<string, unknown>>)[key];
-      if (typeof found !== "string") throw fail(`messages[${i}].${key} is ${show(found)}, expected text`);
-    }
+function parseConversation(value: JsonLine["value"], fail: JsonLine["fail"]): Conversation {
+  try {
+    return readConversation(value);
+  } catch (cause) {
+    throw cause instanceof UserError ? fail(cause.message, { cause }) : cause;
   }
-  return value as Message[];
 }
 
 function parseNumbers(

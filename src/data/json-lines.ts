@@ -1,6 +1,7 @@
 import { createReadStream } from "node:fs";
 import { basename } from "node:path";
 import { UserError } from "../common/errors.ts";
+import { parsePythonJson } from "./python-json.ts";
 
 /** One object of a JSON Lines file. */
 export interface JsonLine {
@@ -74,9 +75,18 @@ function parseObject(text: string, fail: JsonLine["fail"]): Readonly<Record<stri
       cause,
     });
   }
-  if (typeof value === "object" && value !== null && !Array.isArray(value))
-    return value as Readonly<Record<string, unknown>>;
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) {
+    return withExactChat(value as Readonly<Record<string, unknown>>, text);
+  }
   throw fail(
     `this line is ${Array.isArray(value) ? "a list" : JSON.stringify(value).slice(0, 40)}, expected one object such as {"prompt": "…", "completion": "…"}`,
   );
+}
+
+/** What a chat template is given is as the text has it: 1.0 is no 1, and an integer has all its digits. */
+function withExactChat(value: Readonly<Record<string, unknown>>, text: string): Readonly<Record<string, unknown>> {
+  if (!Object.hasOwn(value, "messages")) return value;
+  const exact = parsePythonJson(text) as Readonly<Record<string, unknown>>;
+  const keys = ["messages", "tools", "documents", "chat_template_kwargs", "template_kwargs"];
+  return { ...value, ...Object.fromEntries(keys.flatMap((key) => (key in exact ? [[key, exact[key]]] : []))) };
 }

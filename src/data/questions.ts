@@ -1,5 +1,5 @@
 import { UserError } from "../common/errors.ts";
-import { chatRenderer, type RenderChat, splitChat } from "./chat.ts";
+import { type ChatRenderer, chatRenderer, contentText, splitChat } from "./chat/index.ts";
 import { type Example, parseExample } from "./example.ts";
 import { readJsonLines } from "./json-lines.ts";
 import type { Tokenizer } from "./tokenizer.ts";
@@ -25,7 +25,7 @@ export interface Question {
  * @example await loadQuestions("test.jsonl", loadTokenizer("./models/base"))
  */
 export async function loadQuestions(path: string, tokenizer: Tokenizer): Promise<Question[]> {
-  let render: RenderChat | undefined;
+  let renderer: ChatRenderer | undefined;
   const toRow = (example: Example): Omit<Question, "source"> => {
     if (example.format === "prompt") {
       const { prompt, completion } = example;
@@ -43,11 +43,13 @@ export async function loadQuestions(path: string, tokenizer: Tokenizer): Promise
       throw new UserError(
         `the last message is of role \`${answer.role}\`, expected \`assistant\`: its answer is what is scored`,
       );
-    render ??= chatRenderer(tokenizer);
-    const tokens = splitChat(messages, render).map(({ text }) => tokenizer.encode(text));
+    renderer ??= chatRenderer(tokenizer);
+    const segments = splitChat(example, renderer);
+    const answered = segments.findLastIndex(({ weight }) => weight > 0);
+    const tokens = segments.slice(0, answered + 1).map(({ text }) => tokenizer.encode(text));
     return {
       prompt: Int32Array.from(tokens.slice(0, -1).flatMap((part) => [...part])),
-      completion: answer.content,
+      completion: contentText(answer),
       completionTokens: endAtStop(tokens.at(-1)!, tokenizer),
     };
   };

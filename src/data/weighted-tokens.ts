@@ -1,5 +1,5 @@
 import { UserError } from "../common/errors.ts";
-import { chatRenderer, type RenderChat, splitChat } from "./chat.ts";
+import { type ChatRenderer, chatRenderer, splitChat } from "./chat/index.ts";
 import type { Example } from "./example.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
@@ -17,7 +17,7 @@ export interface WeightedTokens {
  * apart, so that a prompt has the same tokens here as when the model is asked.
  */
 export function tokenizeWith(tokenizer: Tokenizer): (example: Example) => WeightedTokens {
-  let render: RenderChat | undefined;
+  let renderer: ChatRenderer | undefined;
   return (example) => {
     switch (example.format) {
       case "tokens":
@@ -30,9 +30,9 @@ export function tokenizeWith(tokenizer: Tokenizer): (example: Example) => Weight
           [endWithEos(tokenizer.encode(example.completion), tokenizer), 1],
         ]);
       case "messages": {
-        render ??= chatRenderer(tokenizer);
-        const segments = splitChat(example.messages, render);
-        return join(segments.map(({ text, isCompletion }) => [tokenizer.encode(text), isCompletion ? 1 : 0]));
+        renderer ??= chatRenderer(tokenizer);
+        const segments = splitChat(example, renderer);
+        return join(segments.map(({ text, weight }) => [tokenizer.encode(text), weight]));
       }
     }
   };
