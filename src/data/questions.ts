@@ -1,7 +1,8 @@
 import { UserError } from "../common/errors.ts";
 import { type ChatRenderer, chatRenderer, contentText, splitChat } from "./chat/index.ts";
-import { type Example, parseExample } from "./example.ts";
-import { readJsonLines } from "./json-lines.ts";
+import { type Example, lineWeight, parseExample } from "./example.ts";
+import { Faults } from "./faults.ts";
+import { type DataLine, readData } from "./files/index.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import { encodePrompt, endWithEos } from "./weighted-tokens.ts";
 
@@ -18,8 +19,8 @@ export interface Question {
 }
 
 /**
- * Reads a JSON Lines file as an evaluation set: lines of `{"prompt", "completion"}`, or of `{"messages"}` that end with
- * an assistant turn, the answer. Other keys are ignored. Tokens are those that `loadDataset` would train on.
+ * Reads a file of data as an evaluation set: lines of `{"prompt", "completion"}`, or of `{"messages"}` that end with
+ * an assistant turn, the answer, in any of the forms that `loadDataset` reads. Tokens are those that `loadDataset` would train on.
  *
  * @throws UserError naming file and line.
  * @example await loadQuestions("test.jsonl", loadTokenizer("./models/base"))
@@ -54,18 +55,27 @@ export async function loadQuestions(path: string, tokenizer: Tokenizer): Promise
     };
   };
 
-  const rows: Question[] = [];
-  for await (const line of readJsonLines(path)) {
+  const read = (line: DataLine): Question => {
     const example = parseExample(line);
+    if (lineWeight(line) !== 1)
+      throw line.fail("`weight` is given, and an evaluation counts each line once: take it out");
     try {
       const row = toRow(example);
       if (row.prompt.length === 0)
         throw new UserError("the prompt has no tokens, and the model needs one to go on from");
-      rows.push({ ...row, source: line.source });
+      return { ...row, source: line.source };
     } catch (cause) {
       throw cause instanceof UserError ? line.fail(cause.message, { cause }) : cause;
     }
+  };
+
+  const rows: Question[] = [];
+  const faults = new Faults();
+  for await (const line of readData(path)) {
+    const row = faults.attempt(() => read(line));
+    if (row) rows.push(row);
   }
+  faults.check();
   return rows;
 }
 
