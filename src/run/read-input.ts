@@ -10,11 +10,11 @@ import type { EngineSettings } from "../engine/open.ts";
 import type { ModelFacts } from "../model/contract.ts";
 import type { LoraSettings } from "../model/lora.ts";
 import { dataFields } from "./build-regularizers.ts";
+import { loadTrainingData, type TrainingData } from "./training-data.ts";
 
 /** What a run reads from files before it begins. */
-export interface Input {
+export interface Input extends TrainingData {
   readonly tokenizer: Tokenizer;
-  readonly data: readonly Datum[];
   readonly validation: readonly Datum[] | null;
   readonly task: readonly Question[] | null;
   readonly skills: ReadonlyMap<string, readonly Question[]>;
@@ -28,13 +28,18 @@ export function engineSettings({ model, engine: { threads } }: Config): EngineSe
 /**
  * Reads all that a configuration names but its references and anchors.
  *
+ * @param note is told what of the data was cut or left out.
  * @throws UserError for whatever is missing, malformed, or more than the model can read.
  */
-export async function readInput(config: Config, { vocabSize, maxPositions }: ModelFacts): Promise<Input> {
+export async function readInput(
+  config: Config,
+  { vocabSize, maxPositions }: ModelFacts,
+  note: (sentence: string) => void = () => {},
+): Promise<Input> {
   const tokenizer = loadTokenizer(config.model);
   checkTokenizer(tokenizer, vocabSize);
-  const { train, validation, max_length } = config.data;
-  const limits = { maxLength: Math.min(max_length ?? maxPositions, maxPositions), vocabSize };
+  const { validation, max_length, too_long: tooLong } = config.data;
+  const limits = { maxLength: Math.min(max_length ?? maxPositions, maxPositions), vocabSize, onNotice: note };
   const { max_tokens, drift_samples } = config.evaluate;
   if (drift_samples > 0 && tokenizer.bos === null) {
     throw new UserError(
@@ -54,8 +59,8 @@ export async function readInput(config: Config, { vocabSize, maxPositions }: Mod
   }
   return {
     tokenizer,
-    data: await loadDataset(train, tokenizer, { ...limits, fields: dataFields(config) }),
-    validation: validation === null ? null : await loadDataset(validation, tokenizer, limits),
+    ...(await loadTrainingData(config, tokenizer, { ...limits, fields: dataFields(config) })),
+    validation: validation === null ? null : await loadDataset(validation, tokenizer, { ...limits, tooLong }),
     task: config.evaluate.task === null ? null : await questions(config.evaluate.task),
     skills,
   };

@@ -1,7 +1,6 @@
 import { UserError } from "../common/errors.ts";
 import type { StoreConfig } from "../config/references/index.ts";
 import type { Config } from "../config/schema.ts";
-import { loadDataset } from "../data/dataset.ts";
 import type { Datum } from "../data/datum.ts";
 import { checkTokenizer, loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import { openEngine } from "../engine/open.ts";
@@ -12,6 +11,7 @@ import { openStoredReference, type StoredReference } from "../reference/store/st
 import { tokenizerDigest } from "../reference/store/tokenizer-digest.ts";
 import { buildTexts } from "./build-anchors.ts";
 import { checkStart, engineSettings } from "./read-input.ts";
+import { loadTrainingData } from "./training-data.ts";
 
 /** The stores of a model, opened and closed together. */
 export class Stores {
@@ -113,7 +113,8 @@ export async function fillStores(config: Config, { note, onProgress, signal }: F
     const onDrawn = () => {};
     const material = { base, tokenizer, vocabSize, maxLength: maxPositions, seed: config.train.seed, note, onDrawn };
     const maxLength = Math.min(config.data.max_length ?? maxPositions, maxPositions);
-    const training = await loadDataset(config.data.train, tokenizer, { maxLength, vocabSize });
+    const limits = { maxLength, vocabSize, onNotice: note };
+    const { data: training } = await loadTrainingData(config, tokenizer, limits);
     const texts = new Map<string, { settings: StoreConfig; data: Datum[] }>();
     for (const { text, store: settings } of wanted) {
       const { anchors = [], completions } = await buildTexts(text, "", [], material);

@@ -69,7 +69,7 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
     const dropout = asked.lora.dropout ?? undefined;
     const starting = adapter === null ? undefined : await engine.trainingClient({ adapter, dropout, seed });
     const config = withLora(asked, starting?.lora);
-    const input = await readInput(config, engine.model);
+    const input = await readInput(config, engine.model, note);
     client = starting ?? (await engine.trainingClient({ ...known(config.lora), seed }));
     const { tokenizer } = input;
     stores = await Stores.of(engine, tokenizer, adapter);
@@ -110,6 +110,7 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
     const { interrupted } = await train({
       client,
       data,
+      mixture: input.mixture,
       ...length,
       batchSize: batch_size,
       seed,
