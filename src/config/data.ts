@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { TOO_LONG } from "../data/too-long.ts";
+import { DATASET_DEFAULTS, TOO_LONG } from "../data/too-long.ts";
 import { group, numberThat, oneOf, path, refuse, unset, whole } from "./values.ts";
 
 /** @file The settings of `data`. */
@@ -51,6 +51,6 @@ export const data = group({
     .meta({ example: "./valid.jsonl" }),
   max_length: unset(whole(2)).describe("the most tokens a line may have (default: as many as the model reads)"),
   too_long: oneOf(TOO_LONG)
-    .default("error")
+    .default(DATASET_DEFAULTS.tooLong)
     .describe("what becomes of lines with more: refused (error), cut at the end (truncate), or left out (drop)"),
 }).describe("what to learn from");

@@ -6,7 +6,7 @@ import { lineWeight, parseExample, RESERVED_KEYS } from "./example.ts";
 import { Faults } from "./faults.ts";
 import { type DataLine, readData } from "./files/index.ts";
 import type { Tokenizer } from "./tokenizer.ts";
-import { LengthLimit, type TooLong } from "./too-long.ts";
+import { DATASET_DEFAULTS, LengthLimit, type TooLong } from "./too-long.ts";
 import { tokenizeWith, type WeightedTokens } from "./weighted-tokens.ts";
 
 export interface DatasetOptions {
@@ -41,7 +41,12 @@ export interface DatasetOptions {
  * @example await loadDataset("train.jsonl", loadTokenizer("./models/base"), { maxLength: 256 })
  */
 export async function loadDataset(path: string, tokenizer: Tokenizer, options: DatasetOptions = {}): Promise<Datum[]> {
-  const { fields = [], maxLength = Number.POSITIVE_INFINITY, tooLong = "error", onNotice = () => {} } = options;
+  const {
+    fields = [],
+    maxLength = Number.POSITIVE_INFINITY,
+    tooLong = DATASET_DEFAULTS.tooLong,
+    onNotice = () => {},
+  } = options;
   const { vocabSize = tokenizer.vocabularySize } = options;
   const taken = fields.find((field) => RESERVED_KEYS.includes(field));
   if (taken !== undefined)

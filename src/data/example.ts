@@ -45,6 +45,9 @@ export const RESERVED_KEYS: readonly string[] = [
 const EXPECTED =
   '{"messages"}, {"prompt", "completion"}, {"text"}, {"tokens", "weights"}, {"conversations"} or {"instruction", "input", "output"}';
 
+/** The most keys that a message lists. */
+const MOST_KEYS = 20;
+
 /**
  * Reads one line. Keys that mean something about what is learned (`loss_mask`, `train_on_input`, `tools`, …) are honoured
  * or refused; all others (`id`, `category`, …) are ignored.
@@ -81,7 +84,9 @@ function formatOf(line: Json): Format {
   const [format] = formats;
   if (format !== undefined && formats.length === 1) return format;
   if (format === undefined) {
-    const keys = Object.keys(line).map((key) => `\`${key}\``);
+    const all = Object.keys(line);
+    const keys = all.slice(0, MOST_KEYS).map((key) => `\`${key.length > 40 ? `${key.slice(0, 40)}…` : key}\``);
+    if (all.length > MOST_KEYS) keys.push(`and ${all.length - MOST_KEYS} more`);
     throw new UserError(
       `this line has ${keys.length > 0 ? `the keys ${keys.join(", ")}` : "no keys"}, expected one of ${EXPECTED}`,
     );

@@ -1,3 +1,4 @@
+import { endOfString } from "./files/end-of-string.ts";
 import { isFloatText, PythonFloat } from "./python/float.ts";
 
 /** The order of an object's keys as written, where JavaScript keeps another one: it puts keys such as "2" first. */
@@ -27,7 +28,14 @@ export function parsePythonJson(text: string, { onDoubledKey }: PythonJsonOption
   if (typeof plain !== "object" || plain === null) return typeof plain === "number" ? numberOf(text.trim()) : plain;
 
   const open: Container[] = [];
-  for (const [token] of text.matchAll(TOKEN)) {
+  const tokens = new RegExp(TOKEN, "g");
+  for (let found = tokens.exec(text); found; found = tokens.exec(text)) {
+    let [token] = found;
+    if (token === '"') {
+      const end = endOfString(text, found.index) + 1;
+      token = text.slice(found.index, end);
+      tokens.lastIndex = end;
+    }
     const top = open.at(-1);
     if (token === "{" || token === "[") open.push(token === "{" ? new ObjectReader(onDoubledKey) : new ListReader());
     else if (token === "}" || token === "]") {
@@ -41,7 +49,8 @@ export function parsePythonJson(text: string, { onDoubledKey }: PythonJsonOption
   throw new SyntaxError("the JSON text ends too early");
 }
 
-const TOKEN = /"(?:[^"\\]|\\.)*"|[{}[\]]|[^\s,:{}[\]"]+/g;
+/** A token, of a string its begin: an expression for all of it would overflow the stack of the matcher on a long one. */
+const TOKEN = /["{}[\]]|[^\s,:{}[\]"]+/;
 
 interface Container {
   add(value: unknown): void;

@@ -5,6 +5,8 @@ import type { WeightedTokens } from "./weighted-tokens.ts";
 export const TOO_LONG = ["error", "truncate", "drop"] as const;
 export type TooLong = (typeof TOO_LONG)[number];
 
+export const DATASET_DEFAULTS = { tooLong: "error" } as const;
+
 /** The most tokens of a line, held to each line of a file, and what that did. */
 export class LengthLimit {
   readonly #limit: number;
@@ -50,16 +52,12 @@ export class LengthLimit {
   /** What became of lines that were too long, of so many of a file; undefined where none was. */
   notice(file: string, lines: number): string | undefined {
     if (this.#over === 0 || this.#tooLong === "error") return undefined;
-    const longest =
-      this.#over === 1
-        ? `${this.#longestLine}, ${this.#longest}`
-        : `the longest, ${this.#longestLine}, ${this.#longest}`;
     const what = this.#tooLong === "drop" ? "left out" : "cut at the end";
     const emptied =
       this.#emptied === 0
         ? ""
         : `; ${this.#emptied} of them had nothing to learn after that and ${was(this.#emptied)} left out`;
-    return `${this.#over} of ${lines} lines of ${file} had more than ${this.#limit} tokens (${longest}) and ${was(this.#over)} ${what}${emptied}`;
+    return `${this.#over} of ${lines} lines of ${file} had more than ${this.#limit} tokens (the longest, ${this.#longestLine}, has ${this.#longest}) and ${was(this.#over)} ${what}${emptied}`;
   }
 }
 

@@ -31,7 +31,7 @@ describe("defaults", () => {
   test("are those of the documented configuration", () => {
     expect(load(REQUIRED)).toEqual({
       model: join(folder, "model"),
-      data: { train: join(folder, "train.jsonl"), validation: null, max_length: null },
+      data: { train: join(folder, "train.jsonl"), validation: null, max_length: null, too_long: "error" },
       lora: {
         rank: null,
         alpha: null,
@@ -334,7 +334,7 @@ describe("what is wrong is said in one sentence, with its place", () => {
     ],
     [
       "evaluate: { skills: { capitals: 7 } }\n",
-      "config.yaml:3: evaluate.skills.capitals is 7, expected the path of a JSON Lines file of prompts and completions",
+      "config.yaml:3: evaluate.skills.capitals is 7, expected the path of a file of prompts and completions",
     ],
     ["engine: { threads: 0 }\n", "config.yaml:3: engine.threads is 0, expected a whole number of at least 1"],
     [
@@ -378,7 +378,7 @@ describe("what is wrong is said in one sentence, with its place", () => {
       "config.yaml: `model` is missing: give the path of a Hugging Face model folder",
     );
     expect(complaint("model: a\ndata: {}")).toBe(
-      "config.yaml:2: `data.train` is missing: give the path of a JSON Lines file",
+      "config.yaml:2: `data.train` is missing: give the path of a file of data, or a list of paths and { file: PATH, share: NUMBER }",
     );
   });
 

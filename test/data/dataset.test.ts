@@ -92,10 +92,6 @@ describe("what is predicted", () => {
     expect(await masks({ text: "to be" }, beginning(true))).toEqual(["<|bos|>", ...marked("to be"), "[<|eos|>]"]);
   });
 
-  test("of an empty completion: that it ends", async () => {
-    expect(await masks({ prompt: "to be", completion: "" })).toEqual([...words("to be"), "[<|eos|>]"]);
-  });
-
   test("of a text: all but its first token, and EOS", async () => {
     const [first, ...rest] = words("to be or");
     expect(await masks({ text: "to be or" })).toEqual([first, ...rest.map((word) => `[${word}]`), "[<|eos|>]"]);
@@ -234,7 +230,10 @@ describe("fields", () => {
   });
 });
 
-const EXPECTED = '{"messages"}, {"prompt", "completion"}, {"text"} or {"tokens", "weights"}';
+const EXPECTED =
+  '{"messages"}, {"prompt", "completion"}, {"text"}, {"tokens", "weights"}, {"conversations"} or {"instruction", "input", "output"}';
+const WEIGHTS = "numbers from 0 to 3.4e38, the most that float32 holds";
+const SILENT = "is empty, and the model would learn to say nothing";
 
 describe("a line is refused, by its number", () => {
   const good = { prompt: "to", completion: " be" };
@@ -251,7 +250,10 @@ describe("a line is refused, by its number", () => {
       `this line mixes formats (\`prompt\`, \`completion\`, \`weights\`): expected exactly one of ${EXPECTED}`,
     ],
     [{ prompt: "to" }, "`completion` is missing: a line of prompt and completion needs both"],
-    [{ prompt: ["to"], completion: "" }, '`prompt` is ["to"], expected text'],
+    [
+      { prompt: ["to"], completion: "" },
+      '`prompt` is ["to"], expected text, or lists of messages for both `prompt` and `completion`',
+    ],
     [{ text: 7 }, "`text` is 7, expected text"],
     [{ messages: [] }, '`messages` is [], expected a list of {"role": "…", "content": "…"}'],
     [{ messages: ["hello"] }, 'messages[0] is "hello", expected a list of {"role": "…", "content": "…"}'],
@@ -265,8 +267,8 @@ describe("a line is refused, by its number", () => {
     [{ weights: [1] }, "`tokens` is missing, expected a list of token ids, whole numbers from 0"],
     [{ tokens: [1, 320] }, "token 1 has the id 320, the model's vocabulary has 320, ids 0 to 319"],
     [{ tokens: [1, 2], weights: [1] }, "there are 1 weights for 2 tokens, expected one for each"],
-    [{ tokens: [1, 2], weights: [1, -1] }, "weights[1] is -1, expected finite numbers of at least 0"],
-    [{ tokens: [1, 2], weights: [1, null] }, "weights[1] is null, expected finite numbers of at least 0"],
+    [{ tokens: [1, 2], weights: [1, -1] }, `weights[1] is -1, expected ${WEIGHTS}`],
+    [{ tokens: [1, 2], weights: [1, null] }, `weights[1] is null, expected ${WEIGHTS}`],
     [
       { tokens: [1, 2], labels: [-100, 2] },
       "klamp would ignore `labels`: give the loss weight of each token as `weights`, or take it out",
@@ -274,7 +276,9 @@ describe("a line is refused, by its number", () => {
     [{ tokens: [1, 2], weights: [1, 0] }, "there is nothing to predict: every token but the first has weight 0"],
     [{ tokens: [1] }, "there is nothing to predict: the line has 1 tokens, and the first is never predicted"],
     [{ tokens: [] }, "there is nothing to predict: the line has 0 tokens, and the first is never predicted"],
-    [{ text: "" }, "there is nothing to predict: the line has 1 tokens, and the first is never predicted"],
+    [{ tokens: [1, 2], weights: [1, 1e39] }, `weights[1] is 1e+39, expected ${WEIGHTS}`],
+    [{ text: "" }, `\`text\` ${SILENT}: take the line out`],
+    [{ prompt: "to", completion: "" }, `\`completion\` ${SILENT}: take the line out`],
   ])("%j", async (line, expected) => {
     expect(await complaint(() => load([good, line, good]), folder)).toBe(`train.jsonl:2: ${expected}`);
   });
@@ -283,13 +287,13 @@ describe("a line is refused, by its number", () => {
     const line = { tokens: [1, 2, 3, 4] };
     expect(await load([line], fixture, { maxLength: 4 })).toHaveLength(1);
     expect(await complaint(() => load([line], fixture, { maxLength: 3 }), folder)).toBe(
-      "train.jsonl:1: the sequence has 4 tokens, the limit is 3: shorten it, or split it into several lines",
+      "train.jsonl:1: the sequence has 4 tokens, the limit is 3; shorten or split what is too long, or set data.too_long to truncate or drop",
     );
   });
 
   test("an infinite weight, a NaN, and half an object", async () => {
     expect(await complaint(() => load('{"tokens":[1,2],"weights":[1,1e999]}'), folder)).toBe(
-      "train.jsonl:1: weights[1] is Infinity, expected finite numbers of at least 0",
+      `train.jsonl:1: weights[1] is Infinity, expected ${WEIGHTS}`,
     );
     expect(await complaint(() => load('{"tokens":[1,2],"weights":[1,NaN]}'), folder)).toMatch(
       /^train\.jsonl:1: this line is not valid JSON \(.*\): each line must hold one whole object$/,
@@ -320,7 +324,7 @@ describe("a file", () => {
     ]);
     expect(await load(line)).toHaveLength(1);
     expect(await load(`\uFEFF${line}\r\n${line}\r\n`)).toHaveLength(2);
-    expect(await load([{ id: 7, label: "x", text: "to be" }])).toHaveLength(1);
+    expect(await load([{ id: 7, source: "x", category: [1], text: "to be" }])).toHaveLength(1);
   });
 
   test("larger than one read keeps lines, and characters, whole", async () => {
@@ -343,7 +347,7 @@ describe("a file", () => {
     mkdirSync(join(folder, "sub"));
     writeFileSync(join(folder, "latin1.jsonl"), Buffer.from('{"text":"caf\xe9"}', "latin1"));
     expect(await read("none.jsonl")).toBe("cannot read none.jsonl: there is no such file");
-    expect(await read("sub")).toBe("cannot read sub: it is a folder, expected a JSON Lines file");
+    expect(await read("sub")).toBe("cannot read sub: it is a folder, expected a file of data");
     expect(await read("latin1.jsonl")).toBe("cannot read latin1.jsonl: it is not UTF-8 text");
   });
 });

@@ -1,4 +1,6 @@
-const [QUOTE, BACKSLASH, COMMA] = [0x22, 0x5c, 0x2c];
+import { endOfString } from "./end-of-string.ts";
+
+const [QUOTE, COMMA] = [0x22, 0x2c];
 const [OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET] = [0x7b, 0x7d, 0x5b, 0x5d];
 
 /** The first key that an object of valid JSON text, at any depth, has twice. Linear in the text, and flat. */
@@ -39,13 +41,4 @@ export function doubledKey(text: string): string | undefined {
     }
   }
   return undefined;
-}
-
-function endOfString(text: string, begin: number): number {
-  for (let i = begin + 1; i < text.length; i++) {
-    const unit = text.charCodeAt(i);
-    if (unit === BACKSLASH) i++;
-    else if (unit === QUOTE) return i;
-  }
-  return text.length;
 }
