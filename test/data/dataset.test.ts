@@ -314,6 +314,119 @@ describe("a line is refused, by its number", () => {
   });
 });
 
+describe("several bad lines are told in one message", () => {
+  test("each with its place, whatever is wrong with it", async () => {
+    const lines = ['{"prompt":"to"}', '{"text":"to be"}', '{"text":"to', '{"tokens":[1,2,3,4]}', '{"text":1}'];
+    expect(await complaint(() => load(lines.join("\n"), fixture, { maxLength: 3 }), folder)).toMatch(
+      new RegExp(
+        [
+          "^4 lines cannot be used:",
+          "  train.jsonl:1: `completion` is missing: .*",
+          "  train.jsonl:3: this line is not valid JSON .*",
+          "  train.jsonl:4: the sequence has 4 tokens, the limit is 3",
+          "  train.jsonl:5: `text` is 1, expected text",
+          "shorten or split what is too long, or set data.too_long to truncate or drop$",
+        ].join("\n"),
+      ),
+    );
+  });
+
+  test("ten at most, and how many more", async () => {
+    const message = await complaint(() => load(Array.from({ length: 13 }, () => ({ text: 1 }))), folder);
+    expect(message.split("\n")).toEqual([
+      "13 lines cannot be used:",
+      ...Array.from({ length: 10 }, (_, i) => `  train.jsonl:${i + 1}: \`text\` is 1, expected text`),
+      "  and 3 more",
+    ]);
+  });
+});
+
+describe("lines that are too long", () => {
+  const tokens = (length: number) => ({ tokens: Array.from({ length }, (_, i) => i + 2) });
+  const lines = [tokens(3), tokens(6), tokens(9), { tokens: [2, 3, 4, 5], weights: [1, 0, 0, 1] }];
+  const lengths = (data: readonly Datum[]) => data.map(({ modelInput }) => modelInput.length + 1);
+  const read = async (tooLong: "truncate" | "drop", maxLength: number) => {
+    const notices: string[] = [];
+    const data = await load(lines, fixture, { maxLength, tooLong, onNotice: (notice) => notices.push(notice) });
+    return { data, notices };
+  };
+
+  test("are refused, the longest named", async () => {
+    expect(await complaint(() => load(lines, fixture, { maxLength: 4 }), folder)).toBe(
+      [
+        "2 lines cannot be used:",
+        "  train.jsonl:2: the sequence has 6 tokens, the limit is 4",
+        "  train.jsonl:3: the sequence has 9 tokens, the limit is 4",
+        "of the 2 lines that are too long, the longest has 9 tokens: shorten or split what is too long, or set data.too_long to truncate or drop",
+      ].join("\n"),
+    );
+  });
+
+  test("are cut at their end, and left out where nothing to learn is left", async () => {
+    const { data, notices } = await read("truncate", 3);
+    expect(lengths(data)).toEqual([3, 3, 3]);
+    expect(data.map(({ source }) => source)).toEqual(["train.jsonl:1", "train.jsonl:2", "train.jsonl:3"]);
+    expect(masked(data[1]!)).toEqual(masked((await load([tokens(3)]))[0]!));
+    expect(notices).toEqual([
+      "3 of 4 lines of train.jsonl had more than 3 tokens (the longest, train.jsonl:3, has 9) and were cut at the end; 1 of them had nothing to learn after that and was left out",
+    ]);
+  });
+
+  test("are left out", async () => {
+    const { data, notices } = await read("drop", 4);
+    expect(lengths(data)).toEqual([3, 4]);
+    expect(notices).toEqual([
+      "2 of 4 lines of train.jsonl had more than 4 tokens (the longest, train.jsonl:3, has 9) and were left out",
+    ]);
+    expect((await read("drop", 9)).notices).toEqual([]);
+    expect(await complaint(() => read("drop", 2), folder)).toBe(
+      "train.jsonl: no line is left to learn from: 4 of 4 lines of train.jsonl had more than 2 tokens (the longest, train.jsonl:3, has 9) and were left out",
+    );
+  });
+
+  test("keep the vectors of the rows they keep", async () => {
+    const vector = (row: number) => Array.from({ length: 16 }, (_, v) => -(row * 16 + v));
+    const line = { ...tokens(5), q: [vector(0), vector(1), vector(2), vector(3)] };
+    const options = { maxLength: 3, tooLong: "truncate", fields: ["q"], vocabSize: 16 } as const;
+    const [datum] = await load([line], fixture, options);
+    expect(datum!.lossInputs.q).toEqual({ data: Float32Array.from([...vector(0), ...vector(1)]), shape: [2, 16] });
+  });
+
+  test("of a million tokens take no more than their time", async () => {
+    const started = performance.now();
+    expect(
+      await load([tokens(1_000_000)], fixture, { maxLength: 8, vocabSize: 2_000_000, tooLong: "truncate" }),
+    ).toHaveLength(1);
+    expect(performance.now() - started).toBeLessThan(5000);
+  });
+});
+
+describe("a line's weight", () => {
+  test("multiplies the weights of its tokens", async () => {
+    const [tokens, prompt] = await load([
+      { tokens: [5, 6, 7], weights: [1, 0.5, 2], weight: 3 },
+      { prompt: "to be", completion: " or", weight: 0.25 },
+    ]);
+    expect([...tokens!.lossInputs.weights.data]).toEqual([1.5, 6]);
+    expect(new Set(prompt!.lossInputs.weights.data)).toEqual(new Set([0.25]));
+  });
+
+  test("of 0 leaves it out, and that is told", async () => {
+    const notices: string[] = [];
+    const lines = [{ text: "to be", weight: 0 }, { text: "to be" }, { text: "to be", weight: 1e-60 }];
+    const data = await load(lines, fixture, { onNotice: (notice) => notices.push(notice) });
+    expect(data.map(({ source }) => source)).toEqual(["train.jsonl:2"]);
+    expect(notices).toEqual(["2 of 3 lines of train.jsonl have weight 0 and are left out"]);
+  });
+
+  test("that makes one beyond float32 is refused", async () => {
+    const line = { tokens: [1, 2], weights: [1, 1e30], weight: 1e30 };
+    expect(await complaint(() => load([line]), folder)).toBe(
+      "train.jsonl:1: `weight` times the weights of this line's tokens is more than 3.4e38, the most that float32 holds: lower it",
+    );
+  });
+});
+
 describe("a file", () => {
   const line = '{"text":"to be"}';
 

@@ -69,3 +69,21 @@ test.each<[unknown, string]>([
 ])("%j is refused", async (line, expected) => {
   expect(await complaint(() => load(line), folder)).toBe(expected);
 });
+
+test("all forms of data ask the same, and bad lines are told together", async () => {
+  const user = { role: "user", content: "a" };
+  const assistant = { role: "assistant", content: "b" };
+  const [[expected], ...others] = await Promise.all([
+    load({ messages: [user, assistant] }, chatting),
+    load({ prompt: [user], completion: [assistant] }, chatting),
+    load({ instruction: "a", output: "b" }, chatting),
+  ]);
+  for (const [row] of others) expect(row).toEqual(expected);
+});
+
+test("a weight is refused: each question counts once", async () => {
+  expect(await complaint(() => load({ prompt: "a", completion: "b", weight: 2 }), folder)).toBe(
+    "test.jsonl:1: `weight` is given, and an evaluation counts each line once: take it out",
+  );
+  expect(await load({ prompt: "a", completion: "b", weight: 1 })).toHaveLength(1);
+});
