@@ -5,7 +5,7 @@ import { str } from "../../python/print.ts";
 import { isTrue } from "../../python/sequence.ts";
 import { replace, stringMethods } from "../../python/string-methods.ts";
 import { capitalize, characters, codePointLength, splitLines, strip } from "../../python/text.ts";
-import { Dict, Markup, PythonError, Tuple, textOf, type Value } from "../../python/values.ts";
+import { Dict, Markup, PythonError, Tuple, textOf, typeName, type Value } from "../../python/values.ts";
 import type { Filter } from "./filter.ts";
 
 /** Filters that make text of text. */
