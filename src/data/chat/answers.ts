@@ -4,7 +4,7 @@ import type { Answer, RenderPrefix } from "./answer.ts";
 import { commonLength } from "./common.ts";
 import { type Conversation, contentText, weightOf } from "./conversation.ts";
 import { headerLength } from "./header.ts";
-import { lastingTurns, type TurnEnds } from "./lasting.ts";
+import { COMPARED, lastingTurns, type TurnEnds } from "./lasting.ts";
 import type { ChatRenderer, RenderedChat } from "./renderer.ts";
 
 /** What the assistant says in a rendering that ends with its turn, told by what the template writes for parts of it. */
@@ -76,7 +76,8 @@ function generationPrompts(
   const usual = at(last) ?? promptAtEnd(text, count, prefix);
   return (turn) => {
     const { start } = stretches.get(turn)!;
-    if (usual !== undefined && (turn === last || text.startsWith(usual, start))) return usual;
+    const isUsual = turn === last || stretches.size > COMPARED || text.startsWith(usual ?? "", start);
+    if (usual !== undefined && isUsual) return usual;
     const prompt = at(turn) ?? usual;
     if (prompt !== undefined) return prompt;
     throw new UserError(

@@ -141,7 +141,7 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
 function show(value: unknown): string {
   if (value === undefined) return "missing";
   if (typeof value === "bigint" || value instanceof PythonFloat) return String(value);
-  if (Array.isArray(value)) return `a list of ${value.length}`;
+  if (Array.isArray(value)) return value.length === 0 ? "[]" : `a list of ${value.length}`;
   if (typeof value === "object" && value !== null)
     return `an object of the keys ${Object.keys(value).slice(0, 5).join(", ")}`;
   const json = JSON.stringify(value);

@@ -10,9 +10,9 @@ export interface TurnEnds {
 }
 
 /** Up to so many turns are each compared with what is written when they are last. */
-const COMPARED = 64;
+export const COMPARED = 64;
 /** Of more turns, so many are, evenly spread, and as many of those that do not hold their content. */
-const SAMPLED = 12;
+const SAMPLED = 8;
 
 /**
  * The turns that are written as they are when they are last, with where each ends; the others, whose reasoning a

@@ -1,7 +1,6 @@
 import { UserError } from "../../common/errors.ts";
-import { RaisedByTemplate } from "../jinja/globals.ts";
 import type { Pass, Stretch } from "../jinja/run.ts";
-import { TemplateSyntaxError } from "../jinja/syntax-error.ts";
+import { TemplateSyntaxError, UnsupportedError } from "../jinja/syntax-error.ts";
 import { Template } from "../jinja/template.ts";
 import { toPython } from "../python/convert.ts";
 import { type Dict, PythonError, type Value } from "../python/values.ts";
@@ -113,7 +112,8 @@ function parseTemplate(source: string, what: string): Template {
     return new Template(source);
   } catch (cause) {
     if (!(cause instanceof TemplateSyntaxError)) throw cause;
-    throw new UserError(`${what} cannot be used: ${cause.message}`, { cause });
+    const why = cause instanceof UnsupportedError ? "uses what klamp does not support" : "cannot be parsed";
+    throw new UserError(`${what} ${why}: ${cause.message}`, { cause });
   }
 }
 
@@ -134,7 +134,6 @@ function run(
     return template.render(variables, now);
   } catch (cause) {
     if (!(cause instanceof PythonError)) throw cause;
-    const says = cause instanceof RaisedByTemplate ? "refuses this conversation" : "does not take this conversation";
-    throw new UserError(`the chat template ${says}: ${cause.message}`, { cause });
+    throw new UserError(`the chat template does not take this conversation: ${cause.message}`, { cause });
   }
 }

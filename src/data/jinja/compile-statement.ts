@@ -178,6 +178,6 @@ function assign(target: Target, value: Value, scope: Scope): void {
     if (items.length !== target.items.length) {
       throw new PythonError(`${items.length} values cannot be assigned to ${target.items.length} names`);
     }
-    target.items.forEach((name, i) => assign(name, items[i]!, scope));
+    for (const [i, name] of target.items.entries()) assign(name, items[i]!, scope);
   }
 }

@@ -1,5 +1,5 @@
 import { bind, toInt } from "../python/arguments.ts";
-import { str } from "../python/print.ts";
+import { repr, str } from "../python/print.ts";
 import { iterate, toList } from "../python/sequence.ts";
 import {
   type Arguments,
@@ -16,9 +16,6 @@ import { strftime } from "./strftime.ts";
 /** The most numbers that a range may have in Jinja2's sandbox. */
 const MAX_RANGE = 100_000n;
 
-/** What a template raised by `raise_exception`. */
-export class RaisedByTemplate extends PythonError {}
-
 /** The functions that every template may call. `now` is the time that `strftime_now` shows. */
 export function templateGlobals(now: Date): ReadonlyMap<string, Value> {
   const functions: Record<string, (args: Arguments) => Value> = {
@@ -28,7 +25,7 @@ export function templateGlobals(now: Date): ReadonlyMap<string, Value> {
     namespace: (args) => namespaceOf(dictOf(args)),
     range: rangeOf,
     raise_exception: (args) => {
-      throw new RaisedByTemplate(str(bind("raise_exception", args, ["message"])[0] ?? ""));
+      throw new PythonError(str(bind("raise_exception", args, ["message"])[0] ?? ""));
     },
     strftime_now: (args) => strftime(now, str(bind("strftime_now", args, ["format"])[0] ?? "")),
   };
@@ -36,7 +33,7 @@ export function templateGlobals(now: Date): ReadonlyMap<string, Value> {
 }
 
 /** Names that Jinja2 defines and klamp does not. */
-export const UNSUPPORTED_GLOBALS: readonly string[] = ["lipsum"];
+export const UNSUPPORTED_GLOBALS: readonly string[] = ["lipsum", "self", "super"];
 
 function rangeOf({ positional, named }: Arguments): Range {
   if (named.size > 0) throw new PythonError("range() takes no keyword arguments");
@@ -64,7 +61,10 @@ function dictOf({ positional: [entries], named }: Arguments): Dict {
 }
 
 function namespaceOf(names: Dict): Attributes {
-  return new Attributes("Namespace", (name) => names.get(name), { set: (name, value) => names.set(name, value) });
+  return new Attributes("Namespace", (name) => names.get(name), {
+    set: (name, value) => names.set(name, value),
+    show: () => `<Namespace ${repr(names)}>`,
+  });
 }
 
 function joiner(args: Arguments): Attributes {

@@ -1,5 +1,5 @@
 import { isSpace, rightStrip } from "../python/text.ts";
-import { unescape } from "./literals.ts";
+import { unescapeLiteral } from "./literals.ts";
 import { TemplateSyntaxError } from "./syntax-error.ts";
 
 export type Token =
@@ -121,7 +121,7 @@ class Lexer {
       this.#tokens.push({ type: "number", value: Number(value.replaceAll("_", "")), line: this.#line });
     else if (pattern === INTEGER)
       this.#tokens.push({ type: "number", value: BigInt(value.replaceAll("_", "")), line: this.#line });
-    else if (pattern === STRING) this.#add("string", unescape(value.slice(1, -1)));
+    else if (pattern === STRING) this.#add("string", unescapeLiteral(value.slice(1, -1)));
     else this.#add(pattern === NAME ? "name" : "operator", value);
   }
 

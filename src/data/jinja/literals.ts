@@ -1,7 +1,7 @@
 import { TemplateSyntaxError } from "./syntax-error.ts";
 
 /** The value of a string literal's inside, with the escapes of Python. */
-export function unescape(source: string): string {
+export function unescapeLiteral(source: string): string {
   return source.replace(ESCAPE, (whole, hex?: string, octal?: string, character?: string) => {
     if (hex !== undefined) {
       const point = Number.parseInt(hex.slice(1), 16);

@@ -1,6 +1,7 @@
 import { tokenize } from "./lexer.ts";
 import { parseExpression, parseFilter, parseTuple } from "./parse-expression.ts";
 import type { AppliedFilter, Expression, Signature, Statement, Target } from "./syntax.ts";
+import { UnsupportedError } from "./syntax-error.ts";
 import { TokenStream } from "./token-stream.ts";
 
 /**
@@ -81,7 +82,7 @@ function parseTag(stream: TokenStream): Statement[] {
     case "extends":
     case "block":
     case "autoescape":
-      throw stream.error(`the tag \`{% ${tag} %}\` is not supported: a chat template stands alone`);
+      throw new UnsupportedError(`the tag \`{% ${tag} %}\``);
     default:
       throw stream.error(`the tag \`{% ${tag} %}\` is not known`);
   }

@@ -26,6 +26,6 @@ export class Scope {
   }
   get(name: string): Value {
     const found = this.find(name);
-    return found === undefined ? new Undefined(`'${name}' is undefined`) : found;
+    return found === undefined ? new Undefined(() => `'${name}' is undefined`) : found;
   }
 }

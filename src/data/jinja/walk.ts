@@ -8,103 +8,98 @@ export interface Visitor {
   readonly filter?: (filter: AppliedFilter) => void;
 }
 
-/** Visits every statement and expression of a part of a template, each before what is in it. */
+/** Visits every statement and expression of a part of a template, in the order of its text, each before what is in it. */
 export function walk(statements: readonly Statement[], visitor: Visitor): void {
-  const expressions = (nodes: readonly (Expression | null)[]) => {
-    for (const node of nodes) if (node !== null) expression(node);
-  };
-  const args = ({ positional, named, spread, namedSpread }: ArgumentList) =>
-    expressions([...positional, ...named.map(([, value]) => value), spread, namedSpread]);
-  const applied = (filters: readonly AppliedFilter[]) => {
-    for (const filter of filters) {
-      visitor.filter?.(filter);
-      args(filter.args);
-    }
-  };
-  const defaults = ({ parameters }: Signature) => expressions(parameters.map(({ otherwise }) => otherwise));
-
-  const expression = (node: Expression): void => {
+  const visitExpression = (node: Expression): void => {
     visitor.expression?.(node);
-    switch (node.type) {
-      case "constant":
-      case "name":
-        return;
-      case "list":
-      case "tuple":
-        return expressions(node.items);
-      case "dict":
-        return expressions(node.entries.flat());
-      case "attribute":
-      case "unary":
-        return expression(node.of);
-      case "item":
-        return expressions([node.of, node.key]);
-      case "slice":
-        return expressions([node.start, node.stop, node.step]);
-      case "call":
-        expression(node.callee);
-        return args(node.args);
-      case "filter":
-        expression(node.of);
-        return applied([node]);
-      case "test":
-        expression(node.of);
-        return args(node.args);
-      case "arithmetic":
-      case "and":
-      case "or":
-        return expressions([node.left, node.right]);
-      case "compare":
-        return expressions([node.first, ...node.rest.map(([, operand]) => operand)]);
-      case "concat":
-        return expressions(node.parts);
-      case "condition":
-        return expressions([node.test, node.then, node.otherwise]);
-    }
+    if (node.type === "filter") visitor.filter?.(node);
+    for (const inner of inExpression(node)) visitExpression(inner);
   };
-
-  const statement = (node: Statement): void => {
+  const visitStatement = (node: Statement): void => {
     visitor.statement?.(node);
-    inside(node);
+    if (node.type === "set block" || node.type === "filter block") {
+      for (const filter of node.filters) visitor.filter?.(filter);
+    }
+    for (const part of inStatement(node)) {
+      if (Array.isArray(part)) for (const inner of part as readonly Statement[]) visitStatement(inner);
+      else visitExpression(part as Expression);
+    }
     visitor.left?.(node);
   };
+  for (const statement of statements) visitStatement(statement);
+}
 
-  const inside = (node: Statement): void => {
-    switch (node.type) {
-      case "text":
-      case "break":
-      case "continue":
-        return;
-      case "print":
-      case "set":
-        return expression(node.value);
-      case "if":
-        for (const { test, body } of node.branches) {
-          expression(test);
-          body.forEach(statement);
-        }
-        return node.otherwise.forEach(statement);
-      case "for":
-        expressions([node.over, node.test]);
-        node.body.forEach(statement);
-        return node.otherwise.forEach(statement);
-      case "set block":
-      case "filter block":
-        applied(node.filters);
-        return node.body.forEach(statement);
-      case "with":
-        expressions(node.values.map(([, value]) => value));
-        return node.body.forEach(statement);
-      case "macro":
-        defaults(node.signature);
-        return node.body.forEach(statement);
-      case "call block":
-        defaults(node.signature);
-        expression(node.call);
-        return node.body.forEach(statement);
-      case "generation":
-        return node.body.forEach(statement);
-    }
-  };
-  statements.forEach(statement);
+function present(nodes: readonly (Expression | null)[]): Expression[] {
+  return nodes.filter((node) => node !== null);
+}
+
+function inArguments({ positional, named, spread, namedSpread }: ArgumentList): Expression[] {
+  return present([...positional, ...named.map(([, value]) => value), spread, namedSpread]);
+}
+
+function inSignature({ parameters }: Signature): Expression[] {
+  return present(parameters.map(({ otherwise }) => otherwise));
+}
+
+function inExpression(node: Expression): readonly Expression[] {
+  switch (node.type) {
+    case "constant":
+    case "name":
+      return [];
+    case "list":
+    case "tuple":
+      return node.items;
+    case "dict":
+      return node.entries.flat();
+    case "attribute":
+    case "unary":
+      return [node.of];
+    case "item":
+      return [node.of, node.key];
+    case "slice":
+      return present([node.start, node.stop, node.step]);
+    case "call":
+      return [node.callee, ...inArguments(node.args)];
+    case "filter":
+    case "test":
+      return [node.of, ...inArguments(node.args)];
+    case "arithmetic":
+    case "and":
+    case "or":
+      return [node.left, node.right];
+    case "compare":
+      return [node.first, ...node.rest.map(([, operand]) => operand)];
+    case "concat":
+      return node.parts;
+    case "condition":
+      return present([node.test, node.then, node.otherwise]);
+  }
+}
+
+/** The expressions of a statement, and its bodies, which are lists. */
+function inStatement(node: Statement): readonly (Expression | readonly Statement[])[] {
+  switch (node.type) {
+    case "text":
+    case "break":
+    case "continue":
+      return [];
+    case "print":
+    case "set":
+      return [node.value];
+    case "if":
+      return [...node.branches.flatMap(({ test, body }) => [test, body]), node.otherwise];
+    case "for":
+      return [node.over, ...present([node.test]), node.body, node.otherwise];
+    case "set block":
+    case "filter block":
+      return [...node.filters.flatMap(({ args }) => inArguments(args)), node.body];
+    case "with":
+      return [...node.values.map(([, value]) => value), node.body];
+    case "macro":
+      return [...inSignature(node.signature), node.body];
+    case "call block":
+      return [...inSignature(node.signature), node.call, node.body];
+    case "generation":
+      return [node.body];
+  }
 }

@@ -143,8 +143,9 @@ function itemIfAny(value: Value, key: Value): Value | undefined {
 }
 
 function missing(value: Value, key: Value): Undefined {
-  const isIndex = typeof key === "bigint";
-  return new Undefined(`${describe(value)} has no ${isIndex ? "element" : "attribute"} ${repr(key)}`);
+  // Told only if it is used: templates ask for many keys that are not there.
+  const kind = typeof key === "bigint" ? "element" : "attribute";
+  return new Undefined(() => `${describe(value)} has no ${kind} ${repr(key)}`);
 }
 
 function describe(value: Value): string {

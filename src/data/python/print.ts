@@ -44,6 +44,7 @@ export function repr(value: Value): string {
   if (value instanceof Range) {
     return `range(${value.start}, ${value.stop}${value.step === 1n ? "" : `, ${value.step}`})`;
   }
+  if (value instanceof Attributes && value.show !== undefined) return value.show();
   if (value instanceof Callable || value instanceof Iterator || value instanceof Attributes) {
     throw new PythonError(`it prints a ${typeName(value)}, which Python shows with an address that changes`);
   }

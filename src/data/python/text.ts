@@ -4,7 +4,8 @@ const SPACE = "\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\
 const LEADING = new RegExp(`^[${SPACE}]+`);
 const ALL_SPACE = new RegExp(`^[${SPACE}]+$`);
 const SPACES = new RegExp(`[${SPACE}]+`, "g");
-const LINE_ENDS = /\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]/g;
+const LINE_END = "\\r\\n|[\\n-\\r\\x1c-\\x1e\\x85\\u2028\\u2029]";
+const LINE_ENDS = new RegExp(LINE_END, "g");
 const SPACE_CHARACTER = new RegExp(`[${SPACE}]`);
 
 const isAstral = (text: string) => /[\ud800-\udfff]/.test(text);

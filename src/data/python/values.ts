@@ -115,12 +115,12 @@ export class Markup {
 
 /** What a name, key or attribute stands for that is not there: empty when printed, refused in most other uses. */
 export class Undefined {
-  readonly reason: string;
-  constructor(reason: string) {
-    this.reason = reason;
+  readonly #reason: () => string;
+  constructor(reason: string | (() => string)) {
+    this.#reason = typeof reason === "string" ? () => reason : reason;
   }
   fail(): never {
-    throw new PythonError(this.reason);
+    throw new PythonError(this.#reason());
   }
 }
 
@@ -147,15 +147,18 @@ export class Attributes {
   readonly get: (name: string) => Value | undefined;
   readonly set: ((name: string, value: Value) => void) | undefined;
   readonly call: ((args: Arguments) => Value) | undefined;
+  /** What is printed of it, where that does not change from run to run. */
+  readonly show: (() => string) | undefined;
   constructor(
     kind: string,
     get: (name: string) => Value | undefined,
-    { set, call }: { set?: Attributes["set"]; call?: Attributes["call"] } = {},
+    { set, call, show }: { set?: Attributes["set"]; call?: Attributes["call"]; show?: Attributes["show"] } = {},
   ) {
     this.kind = kind;
     this.get = get;
     this.set = set;
     this.call = call;
+    this.show = show;
   }
 }
 

@@ -65,7 +65,7 @@ function toWhole(value: Value, base: number): bigint | undefined {
     return typeof number === "bigint" ? number : BigInt(Math.trunc(number));
   }
   const prefix = { 2: "0b", 8: "0o", 16: "0x" }[base] ?? "";
-  const match = /^([+-]?)(0[box])?([\da-z]+(?:_[\da-z]+)*)$/.exec(strip(text).toLowerCase());
+  const match = /^([+-]?)(0[box])?([\da-z]+(?:_[\da-z]+)*)$/.exec(asciiDigits(strip(text)).toLowerCase());
   if (match === null || (match[2] !== undefined && match[2] !== prefix)) return undefined;
   let whole = 0n;
   for (const digit of match[3]!.replaceAll("_", "")) {
@@ -81,11 +81,22 @@ function toFloat(value: Value): number | undefined {
   if (number !== undefined) return Number(number);
   const text = textOf(value);
   if (text === undefined) return undefined;
-  const written = strip(text)
+  const written = asciiDigits(strip(text))
     .toLowerCase()
     .replace(/(?<=\d)_(?=\d)/g, "");
   if (/^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/.test(written)) return Number(written);
   const special = /^([+-]?)(?:(inf(?:inity)?)|nan)$/.exec(written);
   if (special === null) return undefined;
   return special[2] === undefined ? Number.NaN : special[1] === "-" ? -Infinity : Infinity;
+}
+
+/** Decimal digits of all scripts as 0 to 9. */
+function asciiDigits(text: string): string {
+  return text.replace(/(?![0-9])\p{Nd}/gu, (digit) => {
+    const point = digit.codePointAt(0)!;
+    // The digits of a script stand in one run, which begins with its zero.
+    let zero = point;
+    while (zero > point - 9 && /\p{Nd}/u.test(String.fromCodePoint(zero - 1))) zero--;
+    return String((point - zero) % 10);
+  });
 }

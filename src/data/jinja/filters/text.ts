@@ -5,7 +5,7 @@ import { str } from "../../python/print.ts";
 import { isTrue } from "../../python/sequence.ts";
 import { replace, stringMethods } from "../../python/string-methods.ts";
 import { capitalize, characters, codePointLength, splitLines, strip } from "../../python/text.ts";
-import { Dict, Markup, PythonError, Tuple, textOf, type Value } from "../../python/values.ts";
+import { Dict, Markup, PythonError, Tuple, textOf, typeName, type Value } from "../../python/values.ts";
 import type { Filter } from "./filter.ts";
 
 /** Filters that make text of text. */
@@ -15,8 +15,8 @@ export const textFilters: Readonly<Record<string, Filter>> = {
     const [width = 80n] = bind("center", args, ["width"]);
     return stringMethods.center!(str(value), { positional: [width], named: new Map() });
   },
-  e: escape,
-  escape,
+  e: escaped,
+  escape: escaped,
   forceescape: (value) => new Markup(escapeHtml(str(value))),
   format: (value, { positional, named }) => {
     if (positional.length > 0 && named.size > 0) {
@@ -26,7 +26,12 @@ export const textFilters: Readonly<Record<string, Filter>> = {
   },
   indent: (value, args) => {
     const [width = 4n, first = false, blank = false] = bind("indent", args, ["width", "first", "blank"]);
-    return indent(str(value), textOf(width) ?? " ".repeat(toInt(width, 4)), isTrue(first), isTrue(blank));
+    return indent(
+      textOnly("indent", value),
+      textOf(width) ?? " ".repeat(toInt(width, 4)),
+      isTrue(first),
+      isTrue(blank),
+    );
   },
   lower: (value) => str(value).toLowerCase(),
   replace: (value, args) => {
@@ -46,13 +51,23 @@ export const textFilters: Readonly<Record<string, Filter>> = {
     const [chars = null] = bind("trim", args, ["chars"]);
     return strip(str(value), chars === null ? null : str(chars));
   },
-  truncate: (value, args) => truncate(str(value), bind("truncate", args, ["length", "killwords", "end", "leeway"])),
+  truncate: (value, args) => {
+    const options = bind("truncate", args, ["length", "killwords", "end", "leeway"]);
+    return truncate(textOnly("truncate", value), options);
+  },
   upper: (value) => str(value).toUpperCase(),
   wordcount: (value) => BigInt(str(value).match(/[\p{L}\p{N}_]+/gu)?.length ?? 0),
 };
 
-function escape(value: Value): Markup {
+function escaped(value: Value): Markup {
   return value instanceof Markup ? value : new Markup(escapeHtml(str(value)));
+}
+
+/** The text of a value that must be one: these filters do not make text of other values. */
+function textOnly(name: string, value: Value): string {
+  const text = textOf(value);
+  if (text === undefined) throw new PythonError(`the filter ${name} takes text, not ${typeName(value)}`);
+  return text;
 }
 
 function indent(text: string, by: string, first: boolean, blank: boolean): string {
