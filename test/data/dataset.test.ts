@@ -297,7 +297,7 @@ describe("a line is refused, by its number", () => {
     expect(await complaint(() => load('{"tokens":[1,2],"weights":[1,NaN]}'), folder)).toMatch(
       /^train\.jsonl:1: this line is not valid JSON \(.*\): each line must hold one whole object$/,
     );
-    expect(await complaint(() => load('{"text":"a"}\n{"text":\n"b"}\n'), folder)).toMatch(
+    expect(await complaint(() => load('{"text":"a"}\n{"text":\n'), folder)).toMatch(
       /^train\.jsonl:2: this line is not valid JSON \(.*\): each line must hold one whole object$/,
     );
   });
@@ -315,7 +315,7 @@ describe("a line is refused, by its number", () => {
 
 describe("several bad lines are told in one message", () => {
   test("each with its place, whatever is wrong with it", async () => {
-    const lines = ['{"prompt":"to"}', '{"text":"to be"}', '{"text":"to', '{"tokens":[1,2,3,4]}', '{"text":1}'];
+    const lines = ['{"prompt":"to"}', '{"tokens":[1,2,3]}', '{"text":"to', '{"tokens":[1,2,3,4]}', '{"text":1}'];
     expect(await complaint(() => load(lines.join("\n"), fixture, { maxLength: 3 }), folder)).toMatch(
       new RegExp(
         [
@@ -384,7 +384,7 @@ describe("lines that are too long", () => {
   });
 
   test("keep the vectors of the rows they keep", async () => {
-    const vector = (row: number) => Array.from({ length: 16 }, (_, v) => -(row * 16 + v));
+    const vector = (row: number) => Array.from({ length: 16 }, (_, v) => -(row * 16 + v + 1));
     const line = { ...tokens(5), q: [vector(0), vector(1), vector(2), vector(3)] };
     const options = { maxLength: 3, tooLong: "truncate", fields: ["q"], vocabSize: 16 } as const;
     const [datum] = await load([line], fixture, options);
