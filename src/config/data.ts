@@ -7,9 +7,11 @@ import { group, numberThat, oneOf, path, refuse, unset, whole } from "./values.t
 const FILE = "a file of data";
 const EXPECTED = "the path of a file of data, or a list of paths and { file: PATH, share: NUMBER }";
 
+const isShare = (value: number) => value > 0 && value <= 1;
+
 const shared = group({
   file: path(FILE),
-  share: numberThat((value) => value > 0 && value <= 1, "a number above 0, at most 1"),
+  share: numberThat(isShare, "a number above 0, at most 1"),
 });
 
 const files = z
@@ -21,17 +23,14 @@ const train = z
   .superRefine((train, context) => {
     if (typeof train === "string") return;
     const shares = train.flatMap((entry) => (typeof entry === "string" ? [] : [entry.share]));
-    if (shares.length === 0) return;
+    // A share that is none is told at its place.
+    if (shares.length === 0 || !shares.every(isShare)) return;
     const sum = shares.reduce((sum, share) => sum + share, 0);
     const shown = Number(sum.toPrecision(6));
     if (shares.length === train.length && Math.abs(sum - 1) > 1e-6) {
-      refuse(context, [], `the shares of data.train add up to ${shown}, expected 1: change one, or leave one out`);
+      refuse(context, [], `the shares add up to ${shown}, expected 1: change one, or leave one out`);
     } else if (shares.length < train.length && sum > 1 - 1e-6) {
-      refuse(
-        context,
-        [],
-        `the shares of data.train add up to ${shown}, which leaves nothing for the files without one`,
-      );
+      refuse(context, [], `the shares add up to ${shown}, which leaves nothing for the files without one`);
     }
   })
   .describe("the training data: JSON Lines, a JSON list, CSV, these in gzip, or Parquet")

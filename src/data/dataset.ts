@@ -1,5 +1,5 @@
-import { basename } from "node:path";
 import { UserError } from "../common/errors.ts";
+import { shownPath } from "../common/shown-path.ts";
 import { formatShape, type Tensor } from "../divergence/tensor.ts";
 import type { Datum } from "./datum.ts";
 import { lineWeight, parseExample, RESERVED_KEYS } from "./example.ts";
@@ -81,7 +81,7 @@ export async function loadDataset(path: string, tokenizer: Tokenizer, options: D
     if (datum) data.push(datum);
   }
   faults.check(limit.advice);
-  const name = basename(path);
+  const name = shownPath(path);
   const left =
     weightless === 0 ? undefined : `${weightless} of ${lines} lines of ${name} have weight 0 and are left out`;
   const notices = [limit.notice(name, lines), left].filter((notice) => notice !== undefined);

@@ -68,6 +68,15 @@ describe("defaults", () => {
     });
   });
 
+  test("null is as if left out", () => {
+    expect(load(`${REQUIRED}evaluate: { task: null, skills: null }`)).toEqual(load(REQUIRED));
+  });
+
+  test("files of training data: their paths count from the configuration's folder, patterns too", () => {
+    const { train } = load("model: m\ndata: { train: ['./a/*.jsonl', { file: b.csv, share: 0.25 }] }").data;
+    expect(train).toEqual([join(folder, "a/*.jsonl"), { file: join(folder, "b.csv"), share: 0.25 }]);
+  });
+
   test("of a regularizer: KL(reference‖model) to the base on samples of it", () => {
     expect(load(`${REQUIRED}regularizers: [{ type: kl_divergence }]`).regularizers).toEqual([
       {
@@ -365,6 +374,27 @@ describe("what is wrong is said in one sentence, with its place", () => {
     ["model: other\n", "config.yaml:3: this is not valid YAML: Map keys must be unique"],
   ])("%j", (yaml, expected) => {
     expect(complaint(REQUIRED + yaml)).toBe(expected);
+  });
+
+  test.each([
+    [
+      "[]",
+      "data.train is [], expected the path of a file of data, or a list of paths and { file: PATH, share: NUMBER }",
+    ],
+    ["[a, 7]", "data.train.1 is 7, expected a path, or { file: PATH, share: NUMBER }"],
+    ["[a, { file: b, share: 0 }]", "data.train.1.share is 0, expected a number above 0, at most 1"],
+    ["[a, { file: b, share: 1.5 }]", "data.train.1.share is 1.5, expected a number above 0, at most 1"],
+    ["[a, { file: b }]", 'data.train.1 is {"file":"b"}, expected a path, or { file: PATH, share: NUMBER }'],
+    [
+      "[{ file: a, share: 0.5 }, { file: b, share: 0.4 }]",
+      "data.train: the shares add up to 0.9, expected 1: change one, or leave one out",
+    ],
+    [
+      "[{ file: a, share: 0.5 }, { file: b, share: 0.5 }, c]",
+      "data.train: the shares add up to 1, which leaves nothing for the files without one",
+    ],
+  ])("data.train: %s", (train, expected) => {
+    expect(complaint(`model: m\ndata: { train: ${train} }`)).toBe(`config.yaml:2: ${expected}`);
   });
 
   test("a key of another kind of regularizer", () => {

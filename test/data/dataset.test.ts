@@ -346,7 +346,11 @@ describe("lines that are too long", () => {
   const lengths = (data: readonly Datum[]) => data.map(({ modelInput }) => modelInput.length + 1);
   const read = async (tooLong: "truncate" | "drop", maxLength: number) => {
     const notices: string[] = [];
-    const data = await load(lines, fixture, { maxLength, tooLong, onNotice: (notice) => notices.push(notice) });
+    const data = await load(lines, fixture, {
+      maxLength,
+      tooLong,
+      onNotice: (notice) => notices.push(notice.replaceAll(`${folder}/`, "")),
+    });
     return { data, notices };
   };
 
@@ -413,7 +417,9 @@ describe("a line's weight", () => {
   test("of 0 leaves it out, and that is told", async () => {
     const notices: string[] = [];
     const lines = [{ text: "to be", weight: 0 }, { text: "to be" }, { text: "to be", weight: 1e-60 }];
-    const data = await load(lines, fixture, { onNotice: (notice) => notices.push(notice) });
+    const data = await load(lines, fixture, {
+      onNotice: (notice) => notices.push(notice.replaceAll(`${folder}/`, "")),
+    });
     expect(data.map(({ source }) => source)).toEqual(["train.jsonl:2"]);
     expect(notices).toEqual(["2 of 3 lines of train.jsonl have weight 0 and are left out"]);
   });
