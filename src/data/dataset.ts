@@ -1,9 +1,10 @@
 import { UserError } from "../common/errors.ts";
 import { shownPath } from "../common/shown-path.ts";
-import { formatShape, type Tensor } from "../divergence/tensor.ts";
+import type { Tensor } from "../divergence/tensor.ts";
 import type { Datum } from "./datum.ts";
 import { lineWeight, parseExample, RESERVED_KEYS } from "./example.ts";
 import { Faults } from "./faults.ts";
+import { fieldRows } from "./field-rows.ts";
 import { type DataLine, readData } from "./files/index.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import { DATASET_DEFAULTS, LengthLimit, type TooLong } from "./too-long.ts";
@@ -139,34 +140,4 @@ function nothingToPredict({ tokens }: WeightedTokens): string {
   if (tokens.length < 2)
     return `there is nothing to predict: the line has ${tokens.length} tokens, and the first is never predicted`;
   return "there is nothing to predict: every token but the first has weight 0";
-}
-
-/** A field's vectors of the kept rows, [M, V]. */
-function fieldRows(
-  field: string,
-  { value, fail }: DataLine,
-  rows: number,
-  kept: Int32Array,
-  vocabSize: number,
-): Tensor {
-  const found = value[field];
-  const expected = `expected ${formatShape([rows, vocabSize])}, a vector for each token but the first`;
-  if (found === undefined) throw fail(`the field \`${field}\` is missing, ${expected}`);
-  if (!Array.isArray(found) || !(found as unknown[]).every(Array.isArray))
-    throw fail(`the field \`${field}\` is not a list of vectors, ${expected}`);
-  const vectors = found as unknown[][];
-  const odd = vectors.find(({ length }) => length !== vocabSize);
-  if (vectors.length !== rows || odd) {
-    throw fail(
-      `the field \`${field}\` has shape ${formatShape([vectors.length, odd?.length ?? vocabSize])}, ${expected}`,
-    );
-  }
-  const data = new Float32Array(kept.length * vocabSize);
-  kept.forEach((row, i) => {
-    const vector = vectors[row]!;
-    const wrong = vector.findIndex((number) => typeof number !== "number");
-    if (wrong !== -1) throw fail(`${field}[${row}][${wrong}] is ${JSON.stringify(vector[wrong])}, expected a number`);
-    data.set(vector as number[], i * vocabSize);
-  });
-  return { data, shape: [kept.length, vocabSize] };
 }

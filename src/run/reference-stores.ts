@@ -111,7 +111,9 @@ export async function fillStores(config: Config, { note, onProgress, signal }: F
     const stores = await Stores.of(engine, tokenizer, config.train.adapter);
     const base = await engine.sampler();
     const onDrawn = () => {};
-    const material = { base, tokenizer, vocabSize, maxLength: maxPositions, seed: config.train.seed, note, onDrawn };
+    const { seed } = config.train;
+    const tooLong = config.data.too_long;
+    const material = { base, tokenizer, vocabSize, maxLength: maxPositions, tooLong, seed, note, onDrawn };
     const maxLength = Math.min(config.data.max_length ?? maxPositions, maxPositions);
     const limits = { maxLength, vocabSize, onNotice: note };
     const { data: training } = await loadTrainingData(config, tokenizer, limits);

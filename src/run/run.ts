@@ -85,6 +85,7 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
       tokenizer,
       vocabSize,
       maxLength: maxPositions,
+      tooLong: config.data.too_long,
       note,
       signal,
       onDrawn: kept.add,

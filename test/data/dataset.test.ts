@@ -213,6 +213,10 @@ describe("fields", () => {
       [vector(0), vector(1), [...vector(2).slice(1), null]],
       "train.jsonl:1: base_logprobs[2][7] is null, expected a number",
     ],
+    [
+      [vector(0), vector(1), [-1e39, ...vector(2).slice(1)]],
+      "train.jsonl:1: base_logprobs[2][0] is -1e+39, expected a number that float32 holds",
+    ],
   ])("%j is refused", async (field, expected) => {
     expect(await complaint(() => load([line(field)], fixture, options), folder)).toBe(expected);
   });

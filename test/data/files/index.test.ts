@@ -46,6 +46,8 @@ describe("files that Python wrote hold what it wrote", () => {
     ["lines-snappy.parquet", [" (row 1)", " (row 2)", " (row 3)"]],
     ["lines-gzip.parquet", [" (row 1)", " (row 2)", " (row 3)"]],
     ["lines-zstd.parquet", [" (row 1)", " (row 2)", " (row 3)"]],
+    ["lines-brotli.parquet", [" (row 1)", " (row 2)", " (row 3)"]],
+    ["lines-lz4.parquet", [" (row 1)", " (row 2)", " (row 3)"]],
   ])("%s", async (name, places) => {
     const found = await read(join(FIXTURES, name));
     expect(found).toEqual(LINES.map((value, i) => ({ source: `${name}${places[i]}`, value })));
