@@ -3,8 +3,9 @@
 export { UserError } from "./common/errors.ts";
 export { loadConfig } from "./config/file.ts";
 export type { Config } from "./config/schema.ts";
-export { loadDataset } from "./data/dataset.ts";
+export { type DatasetOptions, loadDataset } from "./data/dataset.ts";
 export { type Datum, everyToken, type LossInputs, totalWeight } from "./data/datum.ts";
+export type { MixturePart } from "./data/mixture.ts";
 export { loadQuestions } from "./data/questions.ts";
 export { loadTokenizer, type Tokenizer } from "./data/tokenizer.ts";
 export { type IntTensor, type Tensor, tensor } from "./divergence/tensor.ts";

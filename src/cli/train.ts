@@ -17,11 +17,14 @@ A configuration needs a model and data; klamp help config shows every other sett
     - { type: kl_divergence }         # hold the model to its base
   output: ./runs/first
 
-Data is JSON Lines, each line one of
+Data is JSON Lines, a JSON list, CSV, one of these in gzip, or Parquet, each line one of
   {"prompt": "…", "completion": "…"}                 the loss counts the completion
   {"messages": [{"role": "…", "content": "…"}, …]}   the loss counts the assistant's turns
   {"text": "…"}                                      the loss counts every token
   {"tokens": [1, 2, …], "weights": [0, 1, …]}        tokenized, with the weight of each prediction
+  {"conversations": [{"from", "value"}, …]}          ShareGPT, as messages
+  {"instruction", "input", "output"}                 Alpaca, as messages
+A "weight" beside these multiplies the line's loss. docs/data.md has the details.
 
 The run folder gets config.yaml, metrics.jsonl (klamp help metrics), adapter/ (PEFT's layout),
 summary.json and report.html; worst-tokens.jsonl if train.worst_tokens is set; anchors.jsonl with

@@ -3,6 +3,7 @@ import { UserError } from "../common/errors.ts";
 import { ADAMW_DEFAULTS } from "../model/adamw.ts";
 import { LORA_DEFAULTS, type LoraSettings, PROJECTIONS, type Projection } from "../model/lora.ts";
 import { EVALUATION_DEFAULTS, TRAIN_DEFAULTS } from "../model/training.ts";
+import { data } from "./data.ts";
 import { isStart } from "./references/index.ts";
 import { namesOf, type RegularizerConfig, regularizer, type TextRegularizerConfig } from "./regularizers/index.ts";
 import {
@@ -24,16 +25,6 @@ import {
  * @file The schema of a training configuration, from which types, help and the annotated example derive. Defaults are those of
  * the functions that take the settings. A schema's `error` is what is expected, its description what the setting is for.
  */
-
-const data = group({
-  train: path("a JSON Lines file")
-    .describe("the training data: JSON Lines of messages, of prompt and completion, of text, or of tokens")
-    .meta({ example: "./train.jsonl" }),
-  validation: unset(path("a JSON Lines file"))
-    .describe("data that is measured and never trained on (default: none)")
-    .meta({ example: "./valid.jsonl" }),
-  max_length: unset(whole(2)).describe("the most tokens a line may have (default: as many as the model reads)"),
-}).describe("what to learn from");
 
 const projectionList = `all-linear, or a list of ${PROJECTIONS.join(", ")}`;
 const moduleName = z
@@ -129,13 +120,15 @@ const optimizer = group({
 }).describe("AdamW");
 
 const evaluate = group({
-  task: unset(path("a JSON Lines file of prompts and completions"))
+  task: unset(path("a file of prompts and completions"))
     .describe("prompts and completions of the new task, scored by exact match (default: none)")
     .meta({ example: "./test.jsonl" }),
   skills: z
-    .record(z.string(), path("a JSON Lines file of prompts and completions"), {
+    .record(z.string(), path("a file of prompts and completions"), {
       error: "named files, such as { capitals: ./capitals.jsonl }",
     })
+    .nullable()
+    .transform((skills) => skills ?? {})
     .default({})
     .describe("what the base can do and should still do, as { NAME: FILE }, scored alike")
     .meta({ example: { capitals: "./capitals.jsonl" } }),

@@ -1,4 +1,4 @@
-import type { RenderChat } from "./chat.ts";
+import type { ChatRenderer } from "./chat/index.ts";
 
 /** Where a model folder says that an answer ends. */
 export interface EndSources {
@@ -74,7 +74,7 @@ const WORDS = "klamp asks where this answer ends";
  * @param tokenize the tokens of a text, special ones that are written in it included.
  */
 export function templateEnd(
-  renderer: (() => RenderChat) | null,
+  renderer: (() => Pick<ChatRenderer, "render">) | null,
   tokenize: (text: string) => ArrayLike<number>,
   isEnd: (id: number) => boolean,
 ): TemplateEnd {
@@ -85,7 +85,7 @@ export function templateEnd(
   ];
   let written: string;
   try {
-    written = renderer()(messages, { generationPrompt: false });
+    written = renderer().render({ messages }).text;
   } catch {
     return { kind: "unknown" };
   }

@@ -1,54 +1,104 @@
 import { UserError } from "../common/errors.ts";
-import { formatShape, type Tensor } from "../divergence/tensor.ts";
+import { shownPath } from "../common/shown-path.ts";
+import type { Tensor } from "../divergence/tensor.ts";
 import type { Datum } from "./datum.ts";
-import { parseExample, RESERVED_KEYS } from "./example.ts";
-import { type JsonLine, readJsonLines } from "./json-lines.ts";
+import { lineWeight, parseExample, RESERVED_KEYS } from "./example.ts";
+import { Faults } from "./faults.ts";
+import { fieldRows } from "./field-rows.ts";
+import { type DataLine, readData } from "./files/index.ts";
 import type { Tokenizer } from "./tokenizer.ts";
+import { DATASET_DEFAULTS, LengthLimit, type TooLong } from "./too-long.ts";
 import { tokenizeWith, type WeightedTokens } from "./weighted-tokens.ts";
 
 export interface DatasetOptions {
   /** The most tokens a line may have, its special tokens included. Default: no limit. */
   readonly maxLength?: number | undefined;
+  /** What becomes of a line with more: it is refused, cut at its end, or left out. Default `error`. */
+  readonly tooLong?: TooLong | undefined;
   /** V: token ids must be below it, and a vector of a field has as many numbers. Default: as many as the tokenizer knows. */
   readonly vocabSize?: number | undefined;
   /** Keys of each line that become loss inputs: arrays [tokens − 1, V], entry i about the prediction of token i + 1. Default none. */
   readonly fields?: readonly string[];
-  /** Is told, once, what a user should know of prompts that end within a token. */
-  readonly notice?: (sentence: string) => void;
+  /** Told, once each, what was cut or left out and how much of it, and of prompts that end within a token. */
+  readonly onNotice?: ((sentence: string) => void) | undefined;
 }
 
 /**
- * Reads a JSON Lines file as training data. Each line is one of `{"messages": [{role, content}…]}` (the loss counts
- * assistant turns), `{"prompt", "completion"}` (it counts the completion), `{"text"}` (every token), or
- * `{"tokens": […], "weights": […]}` (already tokenized, the loss weight of predicting each token, default 1; the first
- * is never predicted). Other keys are ignored.
+ * Reads training data: a file of JSON Lines, of one JSON list, CSV (these also in gzip) or Parquet, or all files that fit
+ * a pattern such as `data/*.jsonl`. Each line is one of
+ * - `{"messages": [{role, content}…]}`, with `tools` and `documents` if need be: the loss counts assistant turns;
+ * - `{"prompt", "completion"}`, two texts or two lists of messages: it counts the completion;
+ * - `{"text"}`: every token;
+ * - `{"tokens": […], "weights": […]}`: already tokenized, the loss weight of predicting each token, default 1; the first
+ *   is never predicted;
+ * - `{"conversations": [{from, value}…]}` (ShareGPT), `{"instruction", "input", "output"}` (Alpaca): as messages.
+ *
+ * A line's `weight` multiplies the loss weight of each of its tokens; a line of weight 0 is left out. Other keys that mean
+ * something about what is learned are refused, all others ignored.
  *
  * A datum has a row for each predicted token of weight above 0, and no others.
  *
- * @throws UserError naming file and line, for whatever is not so.
+ * @throws UserError naming file and line, for whatever is not so: of all lines that are wrong the first ten.
  * @example await loadDataset("train.jsonl", loadTokenizer("./models/base"), { maxLength: 256 })
  */
 export async function loadDataset(path: string, tokenizer: Tokenizer, options: DatasetOptions = {}): Promise<Datum[]> {
-  const { fields = [], maxLength = Number.POSITIVE_INFINITY, vocabSize = tokenizer.vocabularySize } = options;
+  const {
+    fields = [],
+    maxLength = Number.POSITIVE_INFINITY,
+    tooLong = DATASET_DEFAULTS.tooLong,
+    onNotice = () => {},
+  } = options;
+  const { vocabSize = tokenizer.vocabularySize } = options;
   const taken = fields.find((field) => RESERVED_KEYS.includes(field));
   if (taken !== undefined)
     throw new UserError(`a field cannot be called \`${taken}\`, which has a meaning of its own: rename it in the data`);
 
-  const tokenize = tokenizeWith(tokenizer, options.notice);
+  const tokenize = tokenizeWith(tokenizer, onNotice);
+  const limit = new LengthLimit(maxLength, tooLong);
+  const faults = new Faults();
   const data: Datum[] = [];
-  for await (const line of readJsonLines(path)) {
+  let [lines, weightless] = [0, 0];
+  const toDatum = (line: DataLine): Datum | null => {
     const example = parseExample(line, fields);
-    const tokens = naming(line, () => tokenize(example));
-    check(tokens, line, maxLength, vocabSize);
+    const weight = lineWeight(line);
+    const whole = naming(line, () => tokenize(example));
+    checkIds(whole, line, vocabSize);
+    if (Math.fround(weight) === 0) {
+      weightless++;
+      return null;
+    }
+    const tokens = limit.apply(weighted(whole, weight, line), line);
+    if (tokens === null) return null;
     const datum = weightedDatum(tokens, line.source);
     if (datum.lossInputs.target_tokens.data.length === 0) throw line.fail(nothingToPredict(tokens));
+    if (fields.length === 0) return datum;
     const kept = datum.lossInputs.positions!.data;
-    const extra = fields.map((field) => [field, fieldRows(field, line, tokens.tokens.length - 1, kept, vocabSize)]);
-    data.push(
-      extra.length === 0 ? datum : { ...datum, lossInputs: { ...datum.lossInputs, ...Object.fromEntries(extra) } },
-    );
+    const extra = fields.map((field) => [field, fieldRows(field, line, whole.tokens.length - 1, kept, vocabSize)]);
+    return { ...datum, lossInputs: { ...datum.lossInputs, ...(Object.fromEntries(extra) as Record<string, Tensor>) } };
+  };
+  for await (const line of readData(path)) {
+    lines++;
+    const datum = faults.attempt(() => toDatum(line));
+    if (datum) data.push(datum);
   }
+  faults.check(limit.advice);
+  const name = shownPath(path);
+  const left =
+    weightless === 0 ? undefined : `${weightless} of ${lines} lines of ${name} have weight 0 and are left out`;
+  const notices = [limit.notice(name, lines), left].filter((notice) => notice !== undefined);
+  if (data.length === 0) throw new UserError(`${path}: no line is left to learn from: ${notices.join("; ")}`);
+  for (const notice of notices) onNotice(notice);
   return data;
+}
+
+/** Tokens whose weights are multiplied by that of their line. */
+function weighted({ tokens, weights }: WeightedTokens, weight: number, { fail }: DataLine): WeightedTokens {
+  if (weight === 1) return { tokens, weights };
+  const products = weights.map((each) => each * weight);
+  if (products.every((product) => Number.isFinite(Math.fround(product)))) return { tokens, weights: products };
+  throw fail(
+    "`weight` times the weights of this line's tokens is more than 3.4e38, the most that float32 holds: lower it",
+  );
 }
 
 /** The datum of a sequence: the model reads all tokens but the last, and each token of weight above 0 but the first is a row. */
@@ -69,7 +119,7 @@ export function weightedDatum({ tokens, weights }: WeightedTokens, source?: stri
 }
 
 /** Runs `work` on a line; a mistake found there gets the line's name. */
-function naming<Result>(line: JsonLine, work: () => Result): Result {
+function naming<Result>(line: DataLine, work: () => Result): Result {
   try {
     return work();
   } catch (cause) {
@@ -78,12 +128,7 @@ function naming<Result>(line: JsonLine, work: () => Result): Result {
   }
 }
 
-function check({ tokens }: WeightedTokens, { fail }: JsonLine, maxLength: number, vocabSize: number): void {
-  if (tokens.length > maxLength) {
-    throw fail(
-      `the sequence has ${tokens.length} tokens, the limit is ${maxLength}: shorten it, or split it into several lines`,
-    );
-  }
+function checkIds({ tokens }: WeightedTokens, { fail }: DataLine, vocabSize: number): void {
   const outside = tokens.findIndex((id) => id >= vocabSize);
   if (outside === -1) return;
   throw fail(
@@ -95,34 +140,4 @@ function nothingToPredict({ tokens }: WeightedTokens): string {
   if (tokens.length < 2)
     return `there is nothing to predict: the line has ${tokens.length} tokens, and the first is never predicted`;
   return "there is nothing to predict: every token but the first has weight 0";
-}
-
-/** A field's vectors of the kept rows, [M, V]. */
-function fieldRows(
-  field: string,
-  { value, fail }: JsonLine,
-  rows: number,
-  kept: Int32Array,
-  vocabSize: number,
-): Tensor {
-  const found = value[field];
-  const expected = `expected ${formatShape([rows, vocabSize])}, a vector for each token but the first`;
-  if (found === undefined) throw fail(`the field \`${field}\` is missing, ${expected}`);
-  if (!Array.isArray(found) || !(found as unknown[]).every(Array.isArray))
-    throw fail(`the field \`${field}\` is not a list of vectors, ${expected}`);
-  const vectors = found as unknown[][];
-  const odd = vectors.find(({ length }) => length !== vocabSize);
-  if (vectors.length !== rows || odd) {
-    throw fail(
-      `the field \`${field}\` has shape ${formatShape([vectors.length, odd?.length ?? vocabSize])}, ${expected}`,
-    );
-  }
-  const data = new Float32Array(kept.length * vocabSize);
-  kept.forEach((row, i) => {
-    const vector = vectors[row]!;
-    const wrong = vector.findIndex((number) => typeof number !== "number");
-    if (wrong !== -1) throw fail(`${field}[${row}][${wrong}] is ${JSON.stringify(vector[wrong])}, expected a number`);
-    data.set(vector as number[], i * vocabSize);
-  });
-  return { data, shape: [kept.length, vocabSize] };
 }

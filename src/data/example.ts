@@ -1,14 +1,18 @@
-import type { JsonLine } from "./json-lines.ts";
+import { UserError } from "../common/errors.ts";
+import { type Conversation, type Message, readConversation } from "./chat/index.ts";
+import type { DataLine } from "./files/index.ts";
+import { readAlpaca } from "./formats/alpaca.ts";
+import { readConversationalPrompt } from "./formats/conversational-prompt.ts";
+import { isGiven, refuseOtherKeys, refusePair } from "./formats/other-keys.ts";
+import { readShareGpt } from "./formats/share-gpt.ts";
+import { checkSoundText } from "./formats/sound-text.ts";
+import { isWeight, readTokens, WEIGHTS } from "./formats/tokens.ts";
+import { readTurns, refuseEmptyAnswers } from "./formats/turns.ts";
+import { shortJson } from "./short-json.ts";
 
-/** One turn of a conversation. Other keys than these are handed to the chat template as they are. */
-export interface Message {
-  readonly role: string;
-  readonly content: string;
-}
-
-/** What one line of data says, in one of the four formats. */
+/** What one line of data says, whatever its format: those of chats are conversations. */
 export type Example =
-  | { readonly format: "messages"; readonly messages: readonly Message[] }
+  | ({ readonly format: "messages" } & Conversation)
   | { readonly format: "prompt"; readonly prompt: string; readonly completion: string }
   | { readonly format: "text"; readonly text: string }
   | { readonly format: "tokens"; readonly tokens: readonly number[]; readonly weights: readonly number[] };
@@ -19,103 +23,128 @@ const KEYS = {
   prompt: ["prompt", "completion"],
   text: ["text"],
   tokens: ["tokens", "weights"],
-} as const satisfies Record<Example["format"], readonly string[]>;
+  shareGpt: ["conversations"],
+  alpaca: ["instruction", "output"],
+} as const satisfies Record<string, readonly string[]>;
+
+type Format = keyof typeof KEYS;
+type Json = Readonly<Record<string, unknown>>;
+
+/** Keys that a format takes beside its own. */
+const CHAT = ["tools", "documents", "chat_template_kwargs", "template_kwargs"];
 
 /** Keys that no requested field may be called by: they have a meaning in a line, or in a datum. */
-export const RESERVED_KEYS: readonly string[] = [...Object.values(KEYS).flat(), "target_tokens", "positions"];
+export const RESERVED_KEYS: readonly string[] = [
+  ...Object.values(KEYS).flat(),
+  ...CHAT,
+  "weight",
+  "target_tokens",
+  "positions",
+];
 
-const EXPECTED = '{"messages"}, {"prompt", "completion"}, {"text"} or {"tokens", "weights"}';
+const EXPECTED =
+  '{"messages"}, {"prompt", "completion"}, {"text"}, {"tokens", "weights"}, {"conversations"} or {"instruction", "input", "output"}';
+
+/** The most keys that a message lists. */
+const MOST_KEYS = 20;
 
 /**
- * Reads one line. Other keys (`id`, `category`, …) are ignored, save those in a line of tokens that look as if they
- * weighted the loss (`labels`, `loss_mask`, …): there, ignoring would train on what was meant to be left out.
+ * Reads one line. Keys that mean something about what is learned (`loss_mask`, `train_on_input`, `tools`, …) are honoured
+ * or refused; all others (`id`, `category`, …) are ignored.
  *
+ * @param fields keys that the caller reads.
  * @throws UserError when the line is of no format or of several, or a value has the wrong type.
  */
-export function parseExample({ value, fail }: JsonLine, fields: readonly string[] = []): Example {
-  const formats = (Object.keys(KEYS) as Example["format"][]).filter((format) =>
-    KEYS[format].some((key) => Object.hasOwn(value, key)),
-  );
+export function parseExample(line: Pick<DataLine, "value" | "fail">, fields: readonly string[] = []): Example {
+  const { value, fail } = line;
+  try {
+    refusePair(value);
+    const format = formatOf(value);
+    const { example, taken } = READERS[format](value);
+    refuseOtherKeys(value, [...fields, ...KEYS[format], ...taken, "weight"]);
+    return example;
+  } catch (cause) {
+    throw cause instanceof UserError ? fail(cause.message, { cause }) : cause;
+  }
+}
+
+/** How much a line counts: its `weight`, which multiplies that of each of its tokens. @throws UserError for what is no weight. */
+export function lineWeight({ value: { weight }, fail }: Pick<DataLine, "value" | "fail">): number {
+  if (weight === undefined || weight === null) return 1;
+  if (isWeight(weight)) return weight;
+  throw fail(`\`weight\` is ${shortJson(weight)}, expected how much the line counts: ${WEIGHTS}`);
+}
+
+function formatOf(line: Json): Format {
+  const all = Object.keys(KEYS) as Format[];
+  const has = (holds: (key: string) => boolean) => all.filter((format) => KEYS[format].some(holds));
+  // A table has every column in every row: what is null is not there, unless nothing else is.
+  const given = has((key) => isGiven(line[key]));
+  const formats = given.length > 0 ? given : has((key) => Object.hasOwn(line, key));
   const [format] = formats;
+  if (format !== undefined && formats.length === 1) return format;
   if (format === undefined) {
-    const keys = Object.keys(value).map((key) => `\`${key}\``);
-    throw fail(
+    const all = Object.keys(line);
+    const keys = all.slice(0, MOST_KEYS).map((key) => `\`${key.length > 40 ? `${key.slice(0, 40)}…` : key}\``);
+    if (all.length > MOST_KEYS) keys.push(`and ${all.length - MOST_KEYS} more`);
+    throw new UserError(
       `this line has ${keys.length > 0 ? `the keys ${keys.join(", ")}` : "no keys"}, expected one of ${EXPECTED}`,
     );
   }
-  if (formats.length > 1) {
-    const keys = formats.flatMap((format) => KEYS[format].filter((key) => Object.hasOwn(value, key)));
-    throw fail(
-      `this line mixes formats (${keys.map((key) => `\`${key}\``).join(", ")}): expected exactly one of ${EXPECTED}`,
-    );
-  }
-  const string = (key: string): string => {
-    const found = value[key];
-    if (found === undefined) throw fail(`\`${key}\` is missing: a line of prompt and completion needs both`);
-    if (typeof found !== "string") throw fail(`\`${key}\` is ${show(found)}, expected text`);
-    return found;
-  };
-  if (format === "text") return { format, text: string("text") };
-  if (format === "prompt") return { format, prompt: string("prompt"), completion: string("completion") };
-  if (format === "messages") return { format, messages: parseMessages(value.messages, fail) };
-
-  const suspect = Object.keys(value).find(
-    (key) => key !== "weights" && !fields.includes(key) && /weight|mask|label/i.test(key),
+  const keys = formats.flatMap((format) => KEYS[format].filter((key) => Object.hasOwn(line, key)));
+  throw new UserError(
+    `this line mixes formats (${keys.map((key) => `\`${key}\``).join(", ")}): expected exactly one of ${EXPECTED}`,
   );
-  if (suspect !== undefined) {
-    throw fail(`klamp would ignore \`${suspect}\`: give the loss weight of each token as \`weights\`, or take it out`);
-  }
-  const tokens = parseNumbers(
-    value.tokens,
-    "tokens",
-    (id) => Number.isInteger(id) && id >= 0,
-    "token ids, whole numbers from 0",
-    fail,
-  );
-  if (value.weights === undefined) return { format, tokens, weights: tokens.map(() => 1) };
-  const weights = parseNumbers(
-    value.weights,
-    "weights",
-    (weight) => weight >= 0 && Number.isFinite(weight),
-    "finite numbers of at least 0",
-    fail,
-  );
-  if (weights.length !== tokens.length) {
-    throw fail(`there are ${weights.length} weights for ${tokens.length} tokens, expected one for each`);
-  }
-  return { format, tokens, weights };
 }
 
-function parseMessages(value: unknown, fail: JsonLine["fail"]): readonly Message[] {
-  const expected = 'expected a list of {"role": "…", "content": "…"}';
-  if (!Array.isArray(value) || value.length === 0) throw fail(`\`messages\` is ${show(value)}, ${expected}`);
-  for (const [i, message] of (value as unknown[]).entries()) {
-    if (typeof message !== "object" || message === null) throw fail(`messages[${i}] is ${show(message)}, ${expected}`);
-    for (const key of ["role", "content"] as const) {
-      const found = (message as Partial<Record<string, unknown>>)[key];
-      if (typeof found !== "string") throw fail(`messages[${i}].${key} is ${show(found)}, expected text`);
+/** An example, and what of the line it took beside the keys of its format. */
+interface Read {
+  readonly example: Example;
+  readonly taken: readonly string[];
+}
+
+const READERS: Readonly<Record<Format, (line: Json) => Read>> = {
+  text: (line) => ({ example: { format: "text", text: readText(line, "text") }, taken: [] }),
+  tokens: (line) => ({ example: { format: "tokens", ...readTokens(line) }, taken: [] }),
+  prompt: (line) => {
+    const { prompt, completion } = line;
+    if (Array.isArray(prompt) && Array.isArray(completion)) {
+      return conversation(line, readConversationalPrompt(prompt, completion));
     }
+    return {
+      example: { format: "prompt", prompt: readText(line, "prompt"), completion: readText(line, "completion") },
+      taken: [],
+    };
+  },
+  messages: (line) => {
+    const messages = readTurns(line.messages, "messages");
+    refuseEmptyAnswers(messages, "messages");
+    return conversation(line, messages);
+  },
+  shareGpt: (line) => {
+    const messages = readShareGpt(line);
+    refuseEmptyAnswers(messages, "conversations");
+    return conversation(line, messages, ["system"]);
+  },
+  alpaca: (line) => conversation(line, readAlpaca(line), ["input", "system", "history"]),
+};
+
+function conversation(line: Json, messages: readonly Message[], taken: readonly string[] = []): Read {
+  for (const key of CHAT) checkSoundText(line[key], key);
+  checkSoundText(messages, "messages");
+  return { example: { format: "messages", ...readConversation({ ...line, messages }) }, taken: [...CHAT, ...taken] };
+}
+
+function readText(line: Json, key: string): string {
+  const found = line[key];
+  if (found === undefined) throw new UserError(`\`${key}\` is missing: a line of prompt and completion needs both`);
+  if (typeof found !== "string") {
+    const lists = key === "text" ? "" : ", or lists of messages for both `prompt` and `completion`";
+    throw new UserError(`\`${key}\` is ${shortJson(found)}, expected text${lists}`);
   }
-  return value as Message[];
-}
-
-function parseNumbers(
-  value: unknown,
-  key: string,
-  holds: (value: number) => boolean,
-  expected: string,
-  fail: JsonLine["fail"],
-): readonly number[] {
-  if (value === undefined) throw fail(`\`${key}\` is missing, expected a list of ${expected}`);
-  if (!Array.isArray(value)) throw fail(`\`${key}\` is ${show(value)}, expected a list of ${expected}`);
-  const wrong = (value as unknown[]).findIndex((item) => typeof item !== "number" || !holds(item));
-  if (wrong !== -1) throw fail(`${key}[${wrong}] is ${show(value[wrong])}, expected ${expected}`);
-  return value as number[];
-}
-
-function show(value: unknown): string {
-  if (value === undefined) return "missing";
-  if (typeof value === "number") return String(value);
-  const json = JSON.stringify(value);
-  return json.length > 40 ? `${json.slice(0, 37)}…` : json;
+  if (found === "" && key !== "prompt") {
+    throw new UserError(`\`${key}\` is empty, and the model would learn to say nothing: take the line out`);
+  }
+  checkSoundText(found, `\`${key}\``);
+  return found;
 }

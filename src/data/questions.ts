@@ -1,8 +1,9 @@
 import { UserError } from "../common/errors.ts";
 import { askedTokens } from "./asked-tokens.ts";
-import { chatRenderer, type RenderChat, splitChat } from "./chat.ts";
-import { type Example, parseExample } from "./example.ts";
-import { readJsonLines } from "./json-lines.ts";
+import { type ChatRenderer, chatRenderer, contentText, splitChat } from "./chat/index.ts";
+import { type Example, lineWeight, parseExample } from "./example.ts";
+import { Faults } from "./faults.ts";
+import { type DataLine, readData } from "./files/index.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import { BORDER_IN_TOKEN } from "./weighted-tokens.ts";
 
@@ -19,8 +20,8 @@ export interface Question {
 }
 
 /**
- * Reads a JSON Lines file as an evaluation set: lines of `{"prompt", "completion"}`, or of `{"messages"}` that end with
- * an assistant turn, the answer. Other keys are ignored. Tokens are those that `loadDataset` would train on.
+ * Reads a file of data as an evaluation set: lines of `{"prompt", "completion"}`, or of `{"messages"}` that end with
+ * an assistant turn, the answer, in any of the forms that `loadDataset` reads. Tokens are those that `loadDataset` would train on.
  *
  * @param notice is told, once, what a user should know of prompts that end within a token.
  * @throws UserError naming file and line.
@@ -31,7 +32,7 @@ export async function loadQuestions(
   tokenizer: Tokenizer,
   notice: (sentence: string) => void = () => {},
 ): Promise<Question[]> {
-  let render: RenderChat | undefined;
+  let renderer: ChatRenderer | undefined;
   let noticed = false;
   const ask = (
     prompt: string,
@@ -59,22 +60,33 @@ export async function loadQuestions(
       throw new UserError(
         `the last message is of role \`${answer.role}\`, expected \`assistant\`: its answer is what is scored`,
       );
-    render ??= chatRenderer(tokenizer);
-    const texts = splitChat(messages, render).map(({ text }) => text);
-    return ask(texts.slice(0, -1).join(""), texts.at(-1)!, answer.content, false);
+    renderer ??= chatRenderer(tokenizer);
+    const segments = splitChat(example, renderer);
+    const answered = segments.findLastIndex(({ weight }) => weight > 0);
+    const prompt = segments.slice(0, answered).map(({ text }) => text);
+    return ask(prompt.join(""), segments[answered]!.text, contentText(answer), false);
   };
 
-  const rows: Question[] = [];
-  for await (const line of readJsonLines(path)) {
+  const read = (line: DataLine): Question => {
     const example = parseExample(line);
+    if (lineWeight(line) !== 1)
+      throw line.fail("`weight` is given, and an evaluation counts each line once: take it out");
     try {
       const row = toRow(example);
       if (row.prompt.length === 0)
         throw new UserError("the prompt has no tokens, and the model needs one to go on from");
-      rows.push({ ...row, source: line.source });
+      return { ...row, source: line.source };
     } catch (cause) {
       throw cause instanceof UserError ? line.fail(cause.message, { cause }) : cause;
     }
+  };
+
+  const rows: Question[] = [];
+  const faults = new Faults();
+  for await (const line of readData(path)) {
+    const row = faults.attempt(() => read(line));
+    if (row) rows.push(row);
   }
+  faults.check();
   return rows;
 }

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../common/errors.ts";
 import { answerEnd, templateEnd } from "./answer-end.ts";
-import { chatRenderer } from "./chat.ts";
+import { chatRenderer } from "./chat/index.ts";
 import { declaredTokens } from "./tokenizer/declared-tokens.ts";
 import { type Json, readChatTemplate, readFolderJson, readSpecialTokens, tokenIds } from "./tokenizer/model-folder.ts";
 import { type Pipeline, pipeline, type TokenizerDefinition } from "./tokenizer/pipeline.ts";

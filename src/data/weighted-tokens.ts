@@ -1,5 +1,5 @@
 import { UserError } from "../common/errors.ts";
-import { chatRenderer, type RenderChat, splitChat } from "./chat.ts";
+import { type ChatRenderer, chatRenderer, splitChat } from "./chat/index.ts";
 import type { Example } from "./example.ts";
 import type { Segment } from "./segment.ts";
 import type { Tokenizer } from "./tokenizer.ts";
@@ -24,7 +24,7 @@ export function tokenizeWith(
   tokenizer: Tokenizer,
   notice: (sentence: string) => void = () => {},
 ): (example: Example) => WeightedTokens {
-  let render: RenderChat | undefined;
+  let renderer: ChatRenderer | undefined;
   let noticed = false;
   const whole = (segments: readonly Segment[], specialTokens: boolean): WeightedTokens => {
     const { shared, ...tokens } = tokensOf(segments, tokenizer, { specialTokens });
@@ -43,8 +43,8 @@ export function tokenizeWith(
       case "prompt":
         return endText(whole(promptSegments(example), true), tokenizer);
       case "messages": {
-        render ??= chatRenderer(tokenizer);
-        return endAnswer(whole(chatSegments(example.messages, render), false), tokenizer);
+        renderer ??= chatRenderer(tokenizer);
+        return endAnswer(whole(splitChat(example, renderer), false), tokenizer);
       }
     }
   };
@@ -62,11 +62,6 @@ export function promptSegments({
     { text: prompt, weight: 0 },
     { text: completion, weight: 1 },
   ];
-}
-
-/** What a conversation asks to be learned. */
-export function chatSegments(messages: Parameters<typeof splitChat>[0], render: RenderChat): Segment[] {
-  return splitChat(messages, render).map(({ text, isCompletion }) => ({ text, weight: isCompletion ? 1 : 0 }));
 }
 
 /** Said once where a prompt and its completion share a token. */

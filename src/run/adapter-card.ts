@@ -63,7 +63,7 @@ function cardOf({ config, model, steps, measured }: CardFacts): string {
     "learning rate": `${optimizer.learning_rate}, ${optimizer.schedule}`,
     regularizers: describeRegularizers(regularizers),
     seed: train.seed,
-    "training data": `${basename(data.train)}, ${fileDigest(data.train)}`,
+    "training data": [data.train].flat().map(describeFile).join("; "),
     klamp: version(),
   };
   const rows = Object.entries(settings).map(([key, value]) => `| ${key} | ${value} |`);
@@ -109,6 +109,9 @@ Exact matches in percent; drift is KL(reference‖model) in nats per token on sa
 `;
 }
 
-function fileDigest(path: string): string {
-  return `sha256:${createHash("sha256").update(readFileSync(path)).digest("hex").slice(0, 16)}`;
+/** The name of a file of training data, its share if it has one, and the beginning of its SHA-256. */
+function describeFile(entry: string | { readonly file: string; readonly share: number }): string {
+  const { file, share } = typeof entry === "string" ? { file: entry, share: undefined } : entry;
+  const digest = createHash("sha256").update(readFileSync(file)).digest("hex").slice(0, 16);
+  return `${basename(file)}${share === undefined ? "" : ` (share ${share})`}, sha256:${digest}`;
 }

@@ -3,6 +3,7 @@ import { type Source, sourcesOf, type Text } from "../config/text.ts";
 import { loadDataset } from "../data/dataset.ts";
 import type { Datum } from "../data/datum.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
+import type { TooLong } from "../data/too-long.ts";
 import { drawBaseSamples } from "../model/base-samples.ts";
 import type { SamplingClient } from "../model/contract.ts";
 import type { Anchor } from "../train/anchor.ts";
@@ -21,6 +22,8 @@ export interface AnchorMaterial {
   readonly tokenizer: Tokenizer;
   readonly vocabSize: number;
   readonly maxLength: number;
+  /** `data.too_long`, for texts of files. */
+  readonly tooLong: TooLong;
   /** `train.seed`. */
   readonly seed: number;
   /** Called with what takes a while. */
@@ -49,11 +52,12 @@ async function buildAnchor(
   index: number,
   regularizer: string,
   fields: readonly string[],
-  { base, tokenizer, vocabSize, maxLength, seed, note, onDrawn }: AnchorMaterial,
+  { base, tokenizer, vocabSize, maxLength, tooLong, seed, note, onDrawn }: AnchorMaterial,
 ): Promise<Anchor> {
   const { batch_size: batchSize } = source;
   if ("file" in source) {
-    return { data: await loadDataset(source.file, tokenizer, { maxLength, vocabSize, fields }), batchSize, seed };
+    const options = { maxLength, tooLong, vocabSize, fields, onNotice: note };
+    return { data: await loadDataset(source.file, tokenizer, options), batchSize, seed };
   }
   const { samples, max_tokens, temperature, refresh_every } = source;
   if (max_tokens > maxLength) {

@@ -10,11 +10,11 @@ import type { ModelFacts } from "../model/contract.ts";
 import type { LoraSettings } from "../model/lora.ts";
 import { dataFields } from "./build-regularizers.ts";
 import type { Sources } from "./locate.ts";
+import { loadTrainingData, type TrainingData } from "./training-data.ts";
 
 /** What a run reads from files before it begins. */
-export interface Input {
+export interface Input extends TrainingData {
   readonly tokenizer: Tokenizer;
-  readonly data: readonly Datum[];
   readonly validation: readonly Datum[] | null;
   readonly task: readonly Question[] | null;
   readonly skills: ReadonlyMap<string, readonly Question[]>;
@@ -35,7 +35,7 @@ export async function readInput(
   config: Config,
   { model }: Sources,
   { vocabSize, maxPositions }: ModelFacts,
-  note: (sentence: string) => void,
+  note: (sentence: string) => void = () => {},
 ): Promise<Input> {
   const tokenizer = loadTokenizer(model.folder);
   checkTokenizer(tokenizer, vocabSize);
@@ -45,8 +45,8 @@ export async function readInput(
     told.add(sentence);
   };
   for (const sentence of tokenizer.notices) notice(sentence);
-  const { train, validation, max_length } = config.data;
-  const limits = { maxLength: Math.min(max_length ?? maxPositions, maxPositions), vocabSize, notice };
+  const { validation, max_length, too_long: tooLong } = config.data;
+  const limits = { maxLength: Math.min(max_length ?? maxPositions, maxPositions), vocabSize, onNotice: notice };
   const { max_tokens, drift_samples } = config.evaluate;
   if (drift_samples > 0 && tokenizer.bos === null) {
     throw new UserError(
@@ -66,8 +66,8 @@ export async function readInput(
   }
   return {
     tokenizer,
-    data: await loadDataset(train, tokenizer, { ...limits, fields: dataFields(config) }),
-    validation: validation === null ? null : await loadDataset(validation, tokenizer, limits),
+    ...(await loadTrainingData(config, tokenizer, { ...limits, fields: dataFields(config) })),
+    validation: validation === null ? null : await loadDataset(validation, tokenizer, { ...limits, tooLong }),
     task: config.evaluate.task === null ? null : await questions(config.evaluate.task),
     skills,
   };

@@ -1,7 +1,6 @@
 import { UserError } from "../common/errors.ts";
 import type { StoreConfig } from "../config/references/index.ts";
 import type { Config } from "../config/schema.ts";
-import { loadDataset } from "../data/dataset.ts";
 import type { Datum } from "../data/datum.ts";
 import { checkTokenizer, loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import { openEngine } from "../engine/open.ts";
@@ -14,6 +13,7 @@ import { tokenizerDigest } from "../reference/store/tokenizer-digest.ts";
 import { buildTexts } from "./build-anchors.ts";
 import { locateSources } from "./locate.ts";
 import { engineSettings } from "./read-input.ts";
+import { loadTrainingData } from "./training-data.ts";
 
 /** The stores of a model, opened and closed together. */
 export class Stores {
@@ -119,9 +119,12 @@ export async function fillStores(
     const stores = await Stores.of(engine, tokenizer, start);
     const base = await engine.sampler();
     const onDrawn = () => {};
-    const material = { base, tokenizer, vocabSize, maxLength: maxPositions, seed: config.train.seed, note, onDrawn };
+    const { seed } = config.train;
+    const tooLong = config.data.too_long;
+    const material = { base, tokenizer, vocabSize, maxLength: maxPositions, tooLong, seed, note, onDrawn };
     const maxLength = Math.min(config.data.max_length ?? maxPositions, maxPositions);
-    const training = await loadDataset(config.data.train, tokenizer, { maxLength, vocabSize });
+    const limits = { maxLength, vocabSize, onNotice: note };
+    const { data: training } = await loadTrainingData(config, tokenizer, limits);
     const texts = new Map<string, { settings: StoreConfig; data: Datum[] }>();
     for (const { text, store: settings } of wanted) {
       const { anchors = [], completions } = await buildTexts(text, "", [], material);

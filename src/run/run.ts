@@ -93,6 +93,7 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
       tokenizer,
       vocabSize,
       maxLength: maxPositions,
+      tooLong: config.data.too_long,
       note,
       signal,
       onDrawn: kept.add,
@@ -118,6 +119,7 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
     const { interrupted } = await train({
       client,
       data,
+      mixture: input.mixture,
       ...length,
       batchSize: batch_size,
       seed,

@@ -2,6 +2,7 @@ import { withDefaults } from "../common/defaults.ts";
 import { UserError } from "../common/errors.ts";
 import { batchesOf } from "../data/batches.ts";
 import type { Datum } from "../data/datum.ts";
+import { type MixturePart, mixedBatches } from "../data/mixture.ts";
 import type { PositionValues, Step } from "../loss/contract.ts";
 import { ADAMW_DEFAULTS, type OptimizerOptions } from "../model/adamw.ts";
 import type { AdamParams, TrainingClient } from "../model/contract.ts";
@@ -22,6 +23,8 @@ export interface TrainOptions {
   /** The model under training; its weights change. */
   readonly client: TrainingClient;
   readonly data: readonly Datum[];
+  /** Parts of the data with fixed shares of what is drawn, in its order. Default: each datum is drawn as often as any other. */
+  readonly mixture?: readonly MixturePart[] | undefined;
   /** How many updates to make, each on `batchSize` data. Default 300. */
   readonly steps?: number | undefined;
   /** How often to go through the data instead, each datum once an epoch: the last batch of one may be smaller. May be a fraction. */
@@ -82,10 +85,11 @@ export interface TrainResult {
  * const { rows } = await train({ client, data, regularizers: [kl] });
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
-  const { client, data, optimizer = {}, adapterPenalties = [], state, signal } = options;
+  const { client, data, mixture, optimizer = {}, adapterPenalties = [], state, signal } = options;
   const { batchSize, seed, shuffle, reportEvery } = checked(options);
   const lastBatch = options.epochs === undefined ? "full" : "smaller";
-  const batches = batchesOf(data, { batchSize, seed, shuffle, lastBatch });
+  const order = { batchSize, seed, shuffle, lastBatch } as const;
+  const batches = mixture ? mixedBatches(data, mixture, order) : batchesOf(data, order);
   const steps = countSteps(options, batches.stepsPerEpoch);
   const now = options.now ?? (() => performance.now());
   const events = new StepEvents(steps);

@@ -148,7 +148,7 @@ describe("the data", () => {
     [
       "a line of no format",
       train('{"question": "1", "answer": "2"}\n'),
-      './train.jsonl:1: this line has the keys `question`, `answer`, expected one of {"messages"}, {"prompt", "completion"}, {"text"} or {"tokens", "weights"}',
+      './train.jsonl:1: this line has the keys `question`, `answer`, expected one of {"messages"}, {"prompt", "completion"}, {"text"}, {"tokens", "weights"}, {"conversations"} or {"instruction", "input", "output"}',
     ],
     [
       "conversations for a model without a chat template",
@@ -158,17 +158,30 @@ describe("the data", () => {
     [
       "a sequence longer than the model reads",
       train(jsonLines([{ text: "fine" }, { tokens: new Array(2049).fill(5) }])),
-      "./train.jsonl:2: the sequence has 2049 tokens, the limit is 2048: shorten it, or split it into several lines",
+      "./train.jsonl:2: the sequence has 2049 tokens, the limit is 2048; shorten or split what is too long, or set data.too_long to truncate or drop",
     ],
     [
       "a sequence longer than the configuration allows",
-      () => ({ data: { train: "./train.jsonl", max_length: 4 } }),
-      /^\.\/train\.jsonl:1: the sequence has \d+ tokens, the limit is 4: /,
+      (w) => {
+        train(jsonLines([{ tokens: [1, 2, 3, 4, 5] }, { tokens: [1, 2] }]))(w);
+        return { data: { train: "./train.jsonl", max_length: 4 } };
+      },
+      /^\.\/train\.jsonl:1: the sequence has 5 tokens, the limit is 4; /,
     ],
     [
       "a token outside the vocabulary",
       train(jsonLines([{ tokens: [1, 320] }])),
       "./train.jsonl:1: token 1 has the id 320, the model's vocabulary has 320, ids 0 to 319",
+    ],
+    [
+      "files whose pattern fits none",
+      () => ({ data: { train: "./parts/*.jsonl" } }),
+      "no file fits ./parts/*.jsonl: check the pattern, or name a file",
+    ],
+    [
+      "a pair of answers",
+      train(jsonLines([{ prompt: "1", chosen: "2", rejected: "3" }])),
+      /^\.\/train\.jsonl:1: this line is a preference pair \(`chosen`, `rejected`\), and klamp learns from answers alone: /,
     ],
     [
       "validation data that is wrong",
@@ -242,7 +255,10 @@ describe("what holds the model", () => {
     ],
     [
       "a reference field that is missing",
-      held({ reference: { field: "base" } }),
+      (w) => {
+        w.write("train.jsonl", jsonLines([{ prompt: "1", completion: "2" }]));
+        return held({ reference: { field: "base" } })(w);
+      },
       /^\.\/train\.jsonl:1: the field `base` is missing, expected \[\d+, 320\], a vector for each token but the first$/,
     ],
     [

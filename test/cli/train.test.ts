@@ -305,3 +305,22 @@ interface SummaryFile {
   readonly conclusion: string;
   readonly versions: Json;
 }
+
+test("files of several forms with shares: what is drawn, what is cut, and what is left out", async () => {
+  const workspace = new Workspace();
+  workspace.write("parts/a.jsonl", jsonLines([{ text: "to be" }, { text: "or not", weight: 0 }]));
+  workspace.write("parts/b.json", JSON.stringify([{ tokens: [1, 2, 3, 4, 5, 6] }, { tokens: [2, 3] }], null, 1));
+  workspace.write("c.csv", 'prompt,completion\n"a,",b\n');
+  const { code, err } = await workspace.train({
+    data: { train: ["./parts/*", { file: "./c.csv", share: 0.5 }], max_length: 5, too_long: "truncate" },
+    train: { steps: 2, batch_size: 2 },
+    evaluate: { skills: null, drift_samples: 0 },
+  });
+  expect([code, err.includes("klamp:")]).toEqual([0, false]);
+  const lines = err.replaceAll(`${workspace.folder}/`, "").split("\n");
+  expect(lines.slice(0, 3)).toEqual([
+    "2 of 4 lines of parts/* had more than 5 tokens (the longest, a.jsonl:1, has 6) and were cut at the end",
+    "1 of 4 lines of parts/* have weight 0 and are left out",
+    "training on 4 examples: 2 steps of 2",
+  ]);
+});

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { alternatives, entriesOf, type Node, toTree } from "../../src/config/json-schema.ts";
 import { KINDS, regularizer } from "../../src/config/regularizers/index.ts";
 import { configSchema, resolveLora } from "../../src/config/schema.ts";
+import { DATASET_DEFAULTS } from "../../src/data/too-long.ts";
 import { ADAMW_DEFAULTS } from "../../src/model/adamw.ts";
 import { BASE_SAMPLE_DEFAULTS } from "../../src/model/base-samples.ts";
 import { LORA_DEFAULTS, loraSettings, PROJECTIONS, TINKER_LORA_DEFAULTS } from "../../src/model/lora.ts";
@@ -24,6 +25,7 @@ import { KL_DIVERGENCE_DEFAULTS } from "../../src/regularizer/kl-divergence.ts";
 
 /** The constants that hold where no configuration is read, by the group or the type of the regularizer that they are of. */
 const CONSTANTS: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+  data: DATASET_DEFAULTS,
   train: TRAIN_DEFAULTS,
   optimizer: ADAMW_DEFAULTS,
   evaluate: EVALUATION_DEFAULTS,

@@ -31,7 +31,7 @@ describe("defaults", () => {
   test("are those of the documented configuration", () => {
     expect(load(REQUIRED)).toEqual({
       model: join(folder, "model"),
-      data: { train: join(folder, "train.jsonl"), validation: null, max_length: null },
+      data: { train: join(folder, "train.jsonl"), validation: null, max_length: null, too_long: "error" },
       lora: {
         rank: null,
         alpha: null,
@@ -66,6 +66,15 @@ describe("defaults", () => {
       engine: { type: "local", threads: "auto" },
       output: join(folder, "runs/first"),
     });
+  });
+
+  test("null is as if left out", () => {
+    expect(load(`${REQUIRED}evaluate: { task: null, skills: null }`)).toEqual(load(REQUIRED));
+  });
+
+  test("files of training data: their paths count from the configuration's folder, patterns too", () => {
+    const { train } = load("model: m\ndata: { train: ['./a/*.jsonl', { file: b.csv, share: 0.25 }] }").data;
+    expect(train).toEqual([join(folder, "a/*.jsonl"), { file: join(folder, "b.csv"), share: 0.25 }]);
   });
 
   test("of a regularizer: KL(reference‖model) to the base on samples of it", () => {
@@ -367,7 +376,7 @@ describe("what is wrong is said in one sentence, with its place", () => {
     ],
     [
       "evaluate: { skills: { capitals: 7 } }\n",
-      "config.yaml:3: evaluate.skills.capitals is 7, expected the path of a JSON Lines file of prompts and completions",
+      "config.yaml:3: evaluate.skills.capitals is 7, expected the path of a file of prompts and completions",
     ],
     ["engine: { threads: 0 }\n", "config.yaml:3: engine.threads is 0, expected a whole number of at least 1"],
     [
@@ -400,6 +409,27 @@ describe("what is wrong is said in one sentence, with its place", () => {
     expect(complaint(REQUIRED + yaml)).toBe(expected);
   });
 
+  test.each([
+    [
+      "[]",
+      "data.train is [], expected the path of a file of data, or a list of paths and { file: PATH, share: NUMBER }",
+    ],
+    ["[a, 7]", "data.train.1 is 7, expected a path, or { file: PATH, share: NUMBER }"],
+    ["[a, { file: b, share: 0 }]", "data.train.1.share is 0, expected a number above 0, at most 1"],
+    ["[a, { file: b, share: 1.5 }]", "data.train.1.share is 1.5, expected a number above 0, at most 1"],
+    ["[a, { file: b }]", 'data.train.1 is {"file":"b"}, expected a path, or { file: PATH, share: NUMBER }'],
+    [
+      "[{ file: a, share: 0.5 }, { file: b, share: 0.4 }]",
+      "data.train: the shares add up to 0.9, expected 1: change one, or leave one out",
+    ],
+    [
+      "[{ file: a, share: 0.5 }, { file: b, share: 0.5 }, c]",
+      "data.train: the shares add up to 1, which leaves nothing for the files without one",
+    ],
+  ])("data.train: %s", (train, expected) => {
+    expect(complaint(`model: m\ndata: { train: ${train} }`)).toBe(`config.yaml:2: ${expected}`);
+  });
+
   test("a key of another kind of regularizer", () => {
     expect(complaint(`${REQUIRED}regularizers: [{ type: l2, beta: 0.1 }]`)).toBe(
       "config.yaml:3: unknown key `beta` in regularizers.0; write `weight` (`beta` is a setting of jensen_shannon alone)",
@@ -411,7 +441,7 @@ describe("what is wrong is said in one sentence, with its place", () => {
       "config.yaml: `model` is missing: give the path of a Hugging Face model folder, or a name on the Hugging Face hub",
     );
     expect(complaint("model: a\ndata: {}")).toBe(
-      "config.yaml:2: `data.train` is missing: give the path of a JSON Lines file",
+      "config.yaml:2: `data.train` is missing: give the path of a file of data, or a list of paths and { file: PATH, share: NUMBER }",
     );
   });
 

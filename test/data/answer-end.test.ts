@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { type AnswerEnd, answerEnd, type TemplateEnd, templateEnd } from "../../src/data/answer-end.ts";
+import { contentText } from "../../src/data/chat/index.ts";
 
 const NAMES = ["<bos>", "<eos>", "<pad>", "<end>", "<other>"];
 const BOS = 0;
@@ -59,7 +60,7 @@ describe("what a template ends an answer with", () => {
   const tokenize = (text: string) => [...text.matchAll(/<\w+>|./gs)].map(([token]) => NAMES.indexOf(token));
   const found = (write: (answer: string) => string) =>
     templateEnd(
-      () => (messages) => write(messages.at(-1)!.content),
+      () => ({ render: ({ messages }) => ({ text: write(contentText(messages.at(-1)!)), marks: [], turns: [] }) }),
       tokenize,
       (id) => id !== -1,
     );
@@ -81,7 +82,7 @@ describe("what a template ends an answer with", () => {
     expect(templateEnd(refusing, tokenize, () => true)).toEqual(UNKNOWN);
     expect(
       templateEnd(
-        () => refusing,
+        () => ({ render: refusing }),
         tokenize,
         () => true,
       ),

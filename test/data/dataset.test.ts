@@ -93,10 +93,6 @@ describe("what is predicted", () => {
     expect(await masks({ text: "to be" }, beginning(true))).toEqual(["<|bos|>", ...marked("to be"), "[<|eos|>]"]);
   });
 
-  test("of an empty completion: that it ends", async () => {
-    expect(await masks({ prompt: "to be", completion: "" })).toEqual([...words("to be"), "[<|eos|>]"]);
-  });
-
   test("of a text: all but its first token, and EOS", async () => {
     const [first, ...rest] = words("to be or");
     expect(await masks({ text: "to be or" })).toEqual([first, ...rest.map((word) => `[${word}]`), "[<|eos|>]"]);
@@ -138,7 +134,7 @@ describe("tokens are those of the whole", () => {
         { prompt: "to be ", completion: "the" },
       ],
       fixture,
-      { notice: (sentence) => notices.push(sentence) },
+      { onNotice: (sentence) => notices.push(sentence) },
     );
     expect(words(" the cat")[0]).toBe(" the");
     expect({ ...within!, source: "" }).toEqual({ ...whole!, source: "" });
@@ -213,15 +209,11 @@ describe("of a conversation the assistant's turns are predicted, as the chat tem
     );
   });
 
-  test("a template that rewrites earlier turns is refused", async () => {
+  test("of turns that a template rewrites once later ones are there, the last alone is learned", async () => {
     const onlyLast =
       "{% for m in messages %}{% if loop.last or m.role == 'user' %}{{ m.content }}{% else %}(cut){% endif %}|{% endfor %}";
-    const one = { messages: [user, assistant] };
     const two = { messages: [user, assistant, user, assistant] };
-    expect(await load([one], withTemplate(onlyLast))).toHaveLength(1);
-    expect(await complaint(() => load([one, two], withTemplate(onlyLast)), folder)).toBe(
-      'train.jsonl:2: the chat template writes the turns before messages[3] differently once it is there, so its completion cannot be told from its prompt: keep one assistant turn a line, or give the data as {"prompt", "completion"}',
-    );
+    expect(await masks(two, withTemplate(onlyLast))).toEqual([...words("to be?|(cut)|to be?|"), ...marked("or not|")]);
   });
 
   test("a template that refuses the conversation says why", async () => {
@@ -280,6 +272,10 @@ describe("fields", () => {
       [vector(0), vector(1), [...vector(2).slice(1), null]],
       "train.jsonl:1: base_logprobs[2][7] is null, expected a number",
     ],
+    [
+      [vector(0), vector(1), [-1e39, ...vector(2).slice(1)]],
+      "train.jsonl:1: base_logprobs[2][0] is -1e+39, expected a number that float32 holds",
+    ],
   ])("%j is refused", async (field, expected) => {
     expect(await complaint(() => load([line(field)], fixture, options), folder)).toBe(expected);
   });
@@ -293,7 +289,10 @@ describe("fields", () => {
   });
 });
 
-const EXPECTED = '{"messages"}, {"prompt", "completion"}, {"text"} or {"tokens", "weights"}';
+const EXPECTED =
+  '{"messages"}, {"prompt", "completion"}, {"text"}, {"tokens", "weights"}, {"conversations"} or {"instruction", "input", "output"}';
+const WEIGHTS = "numbers from 0 to 3.4e38, the most that float32 holds";
+const SILENT = "is empty, and the model would learn to say nothing";
 
 describe("a line is refused, by its number", () => {
   const good = { prompt: "to", completion: " be" };
@@ -310,11 +309,17 @@ describe("a line is refused, by its number", () => {
       `this line mixes formats (\`prompt\`, \`completion\`, \`weights\`): expected exactly one of ${EXPECTED}`,
     ],
     [{ prompt: "to" }, "`completion` is missing: a line of prompt and completion needs both"],
-    [{ prompt: ["to"], completion: "" }, '`prompt` is ["to"], expected text'],
+    [
+      { prompt: ["to"], completion: "" },
+      '`prompt` is ["to"], expected text, or lists of messages for both `prompt` and `completion`',
+    ],
     [{ text: 7 }, "`text` is 7, expected text"],
     [{ messages: [] }, '`messages` is [], expected a list of {"role": "…", "content": "…"}'],
     [{ messages: ["hello"] }, 'messages[0] is "hello", expected a list of {"role": "…", "content": "…"}'],
-    [{ messages: [{ role: "user" }] }, "messages[0].content is missing, expected text"],
+    [
+      { messages: [{ role: "user" }] },
+      "messages[0].content is missing, expected text, a list of parts, or null beside tool calls",
+    ],
     [{ messages: [{ role: 1, content: "" }] }, "messages[0].role is 1, expected text"],
     [[good], 'this line is a list, expected one object such as {"prompt": "…", "completion": "…"}'],
     [7, 'this line is 7, expected one object such as {"prompt": "…", "completion": "…"}'],
@@ -324,8 +329,8 @@ describe("a line is refused, by its number", () => {
     [{ weights: [1] }, "`tokens` is missing, expected a list of token ids, whole numbers from 0"],
     [{ tokens: [1, 320] }, "token 1 has the id 320, the model's vocabulary has 320, ids 0 to 319"],
     [{ tokens: [1, 2], weights: [1] }, "there are 1 weights for 2 tokens, expected one for each"],
-    [{ tokens: [1, 2], weights: [1, -1] }, "weights[1] is -1, expected finite numbers of at least 0"],
-    [{ tokens: [1, 2], weights: [1, null] }, "weights[1] is null, expected finite numbers of at least 0"],
+    [{ tokens: [1, 2], weights: [1, -1] }, `weights[1] is -1, expected ${WEIGHTS}`],
+    [{ tokens: [1, 2], weights: [1, null] }, `weights[1] is null, expected ${WEIGHTS}`],
     [
       { tokens: [1, 2], labels: [-100, 2] },
       "klamp would ignore `labels`: give the loss weight of each token as `weights`, or take it out",
@@ -333,7 +338,9 @@ describe("a line is refused, by its number", () => {
     [{ tokens: [1, 2], weights: [1, 0] }, "there is nothing to predict: every token but the first has weight 0"],
     [{ tokens: [1] }, "there is nothing to predict: the line has 1 tokens, and the first is never predicted"],
     [{ tokens: [] }, "there is nothing to predict: the line has 0 tokens, and the first is never predicted"],
-    [{ text: "" }, "there is nothing to predict: the line has 1 tokens, and the first is never predicted"],
+    [{ tokens: [1, 2], weights: [1, 1e39] }, `weights[1] is 1e+39, expected ${WEIGHTS}`],
+    [{ text: "" }, `\`text\` ${SILENT}: take the line out`],
+    [{ prompt: "to", completion: "" }, `\`completion\` ${SILENT}: take the line out`],
   ])("%j", async (line, expected) => {
     expect(await complaint(() => load([good, line, good]), folder)).toBe(`train.jsonl:2: ${expected}`);
   });
@@ -342,18 +349,18 @@ describe("a line is refused, by its number", () => {
     const line = { tokens: [1, 2, 3, 4] };
     expect(await load([line], fixture, { maxLength: 4 })).toHaveLength(1);
     expect(await complaint(() => load([line], fixture, { maxLength: 3 }), folder)).toBe(
-      "train.jsonl:1: the sequence has 4 tokens, the limit is 3: shorten it, or split it into several lines",
+      "train.jsonl:1: the sequence has 4 tokens, the limit is 3; shorten or split what is too long, or set data.too_long to truncate or drop",
     );
   });
 
   test("an infinite weight, a NaN, and half an object", async () => {
     expect(await complaint(() => load('{"tokens":[1,2],"weights":[1,1e999]}'), folder)).toBe(
-      "train.jsonl:1: weights[1] is Infinity, expected finite numbers of at least 0",
+      `train.jsonl:1: weights[1] is Infinity, expected ${WEIGHTS}`,
     );
     expect(await complaint(() => load('{"tokens":[1,2],"weights":[1,NaN]}'), folder)).toMatch(
       /^train\.jsonl:1: this line is not valid JSON \(.*\): each line must hold one whole object$/,
     );
-    expect(await complaint(() => load('{"text":"a"}\n{"text":\n"b"}\n'), folder)).toMatch(
+    expect(await complaint(() => load('{"text":"a"}\n{"text":\n'), folder)).toMatch(
       /^train\.jsonl:2: this line is not valid JSON \(.*\): each line must hold one whole object$/,
     );
   });
@@ -369,6 +376,125 @@ describe("a line is refused, by its number", () => {
   });
 });
 
+describe("several bad lines are told in one message", () => {
+  test("each with its place, whatever is wrong with it", async () => {
+    const lines = ['{"prompt":"to"}', '{"tokens":[1,2,3]}', '{"text":"to', '{"tokens":[1,2,3,4]}', '{"text":1}'];
+    expect(await complaint(() => load(lines.join("\n"), fixture, { maxLength: 3 }), folder)).toMatch(
+      new RegExp(
+        [
+          "^4 lines cannot be used:",
+          "  train.jsonl:1: `completion` is missing: .*",
+          "  train.jsonl:3: this line is not valid JSON .*",
+          "  train.jsonl:4: the sequence has 4 tokens, the limit is 3",
+          "  train.jsonl:5: `text` is 1, expected text",
+          "shorten or split what is too long, or set data.too_long to truncate or drop$",
+        ].join("\n"),
+      ),
+    );
+  });
+
+  test("ten at most, and how many more", async () => {
+    const message = await complaint(() => load(Array.from({ length: 13 }, () => ({ text: 1 }))), folder);
+    expect(message.split("\n")).toEqual([
+      "13 lines cannot be used:",
+      ...Array.from({ length: 10 }, (_, i) => `  train.jsonl:${i + 1}: \`text\` is 1, expected text`),
+      "  and 3 more",
+    ]);
+  });
+});
+
+describe("lines that are too long", () => {
+  const tokens = (length: number) => ({ tokens: Array.from({ length }, (_, i) => i + 2) });
+  const lines = [tokens(3), tokens(6), tokens(9), { tokens: [2, 3, 4, 5], weights: [1, 0, 0, 1] }];
+  const lengths = (data: readonly Datum[]) => data.map(({ modelInput }) => modelInput.length + 1);
+  const read = async (tooLong: "truncate" | "drop", maxLength: number) => {
+    const notices: string[] = [];
+    const data = await load(lines, fixture, {
+      maxLength,
+      tooLong,
+      onNotice: (notice) => notices.push(notice.replaceAll(`${folder}/`, "")),
+    });
+    return { data, notices };
+  };
+
+  test("are refused, the longest named", async () => {
+    expect(await complaint(() => load(lines, fixture, { maxLength: 4 }), folder)).toBe(
+      [
+        "2 lines cannot be used:",
+        "  train.jsonl:2: the sequence has 6 tokens, the limit is 4",
+        "  train.jsonl:3: the sequence has 9 tokens, the limit is 4",
+        "of the 2 lines that are too long, the longest has 9 tokens: shorten or split what is too long, or set data.too_long to truncate or drop",
+      ].join("\n"),
+    );
+  });
+
+  test("are cut at their end, and left out where nothing to learn is left", async () => {
+    const { data, notices } = await read("truncate", 3);
+    expect(lengths(data)).toEqual([3, 3, 3]);
+    expect(data.map(({ source }) => source)).toEqual(["train.jsonl:1", "train.jsonl:2", "train.jsonl:3"]);
+    expect(masked(data[1]!)).toEqual(masked((await load([tokens(3)]))[0]!));
+    expect(notices).toEqual([
+      "3 of 4 lines of train.jsonl had more than 3 tokens (the longest, train.jsonl:3, has 9) and were cut at the end; 1 of them had nothing to learn after that and was left out",
+    ]);
+  });
+
+  test("are left out", async () => {
+    const { data, notices } = await read("drop", 4);
+    expect(lengths(data)).toEqual([3, 4]);
+    expect(notices).toEqual([
+      "2 of 4 lines of train.jsonl had more than 4 tokens (the longest, train.jsonl:3, has 9) and were left out",
+    ]);
+    expect((await read("drop", 9)).notices).toEqual([]);
+    expect(await complaint(() => read("drop", 2), folder)).toBe(
+      "train.jsonl: no line is left to learn from: 4 of 4 lines of train.jsonl had more than 2 tokens (the longest, train.jsonl:3, has 9) and were left out",
+    );
+  });
+
+  test("keep the vectors of the rows they keep", async () => {
+    const vector = (row: number) => Array.from({ length: 16 }, (_, v) => -(row * 16 + v + 1));
+    const line = { ...tokens(5), q: [vector(0), vector(1), vector(2), vector(3)] };
+    const options = { maxLength: 3, tooLong: "truncate", fields: ["q"], vocabSize: 16 } as const;
+    const [datum] = await load([line], fixture, options);
+    expect(datum!.lossInputs.q).toEqual({ data: Float32Array.from([...vector(0), ...vector(1)]), shape: [2, 16] });
+  });
+
+  test("of a million tokens take no more than their time", async () => {
+    const started = performance.now();
+    expect(
+      await load([tokens(1_000_000)], fixture, { maxLength: 8, vocabSize: 2_000_000, tooLong: "truncate" }),
+    ).toHaveLength(1);
+    expect(performance.now() - started).toBeLessThan(5000);
+  });
+});
+
+describe("a line's weight", () => {
+  test("multiplies the weights of its tokens", async () => {
+    const [tokens, prompt] = await load([
+      { tokens: [5, 6, 7], weights: [1, 0.5, 2], weight: 3 },
+      { prompt: "to be", completion: " or", weight: 0.25 },
+    ]);
+    expect([...tokens!.lossInputs.weights.data]).toEqual([1.5, 6]);
+    expect(new Set(prompt!.lossInputs.weights.data)).toEqual(new Set([0.25]));
+  });
+
+  test("of 0 leaves it out, and that is told", async () => {
+    const notices: string[] = [];
+    const lines = [{ text: "to be", weight: 0 }, { text: "to be" }, { text: "to be", weight: 1e-60 }];
+    const data = await load(lines, fixture, {
+      onNotice: (notice) => notices.push(notice.replaceAll(`${folder}/`, "")),
+    });
+    expect(data.map(({ source }) => source)).toEqual(["train.jsonl:2"]);
+    expect(notices).toEqual(["2 of 3 lines of train.jsonl have weight 0 and are left out"]);
+  });
+
+  test("that makes one beyond float32 is refused", async () => {
+    const line = { tokens: [1, 2], weights: [1, 1e30], weight: 1e30 };
+    expect(await complaint(() => load([line]), folder)).toBe(
+      "train.jsonl:1: `weight` times the weights of this line's tokens is more than 3.4e38, the most that float32 holds: lower it",
+    );
+  });
+});
+
 describe("a file", () => {
   const line = '{"text":"to be"}';
 
@@ -379,7 +505,7 @@ describe("a file", () => {
     ]);
     expect(await load(line)).toHaveLength(1);
     expect(await load(`\uFEFF${line}\r\n${line}\r\n`)).toHaveLength(2);
-    expect(await load([{ id: 7, label: "x", text: "to be" }])).toHaveLength(1);
+    expect(await load([{ id: 7, source: "x", category: [1], text: "to be" }])).toHaveLength(1);
   });
 
   test("larger than one read keeps lines, and characters, whole", async () => {
@@ -402,7 +528,7 @@ describe("a file", () => {
     mkdirSync(join(folder, "sub"));
     writeFileSync(join(folder, "latin1.jsonl"), Buffer.from('{"text":"caf\xe9"}', "latin1"));
     expect(await read("none.jsonl")).toBe("cannot read none.jsonl: there is no such file");
-    expect(await read("sub")).toBe("cannot read sub: it is a folder, expected a JSON Lines file");
+    expect(await read("sub")).toBe("cannot read sub: it is a folder, expected a file of data");
     expect(await read("latin1.jsonl")).toBe("cannot read latin1.jsonl: it is not UTF-8 text");
   });
 });

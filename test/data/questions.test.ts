@@ -37,9 +37,9 @@ test("the prompt begins as in training", async () => {
   const tokenizer = loadTokenizer(
     tokenizerFolder({ "tokenizer.json": { ...json, post_processor: templateProcessing(true) } }),
   );
-  const [row] = await load({ prompt: "to be", completion: "" }, tokenizer);
+  const [row] = await load({ prompt: "to be", completion: " or" }, tokenizer);
   expect([...row!.prompt]).toEqual([0, ...tokenizer.encode("to be")]);
-  expect([...row!.completionTokens]).toEqual([1]);
+  expect([...row!.completionTokens]).toEqual([...tokenizer.encode(" or"), 1]);
 });
 
 describe("where the tokens of the whole have one that holds characters of prompt and answer", () => {
@@ -107,4 +107,22 @@ test.each<[unknown, string]>([
   [{ prompt: "a" }, "test.jsonl:1: `completion` is missing: a line of prompt and completion needs both"],
 ])("%j is refused", async (line, expected) => {
   expect(await complaint(() => load(line), folder)).toBe(expected);
+});
+
+test("all forms of data ask the same, and bad lines are told together", async () => {
+  const user = { role: "user", content: "a" };
+  const assistant = { role: "assistant", content: "b" };
+  const [[expected], ...others] = await Promise.all([
+    load({ messages: [user, assistant] }, chatting),
+    load({ prompt: [user], completion: [assistant] }, chatting),
+    load({ instruction: "a", output: "b" }, chatting),
+  ]);
+  for (const [row] of others) expect(row).toEqual(expected);
+});
+
+test("a weight is refused: each question counts once", async () => {
+  expect(await complaint(() => load({ prompt: "a", completion: "b", weight: 2 }), folder)).toBe(
+    "test.jsonl:1: `weight` is given, and an evaluation counts each line once: take it out",
+  );
+  expect(await load({ prompt: "a", completion: "b", weight: 1 })).toHaveLength(1);
 });

@@ -34,8 +34,9 @@ function folderWith(line: object): string {
 async function read(line: object) {
   const notes: string[] = [];
   const config = loadConfig(join(folderWith(line), "config.yaml"));
-  const facts = { vocabSize: 1024, maxPositions: 256 } as Parameters<typeof readInput>[1];
-  const input = await readInput(config, facts, (sentence) => notes.push(sentence));
+  const facts = { name: "model", vocabSize: 1024, maxPositions: 256 };
+  const sources = { model: { folder: config.model }, adapter: null };
+  const input = await readInput(config, sources, facts, (sentence) => notes.push(sentence));
   return { ...input, notes };
 }
 

@@ -372,6 +372,21 @@ describe("the same seed gives the same run", () => {
   });
 });
 
+test("a mixture is what the steps are drawn from", async () => {
+  const engine = () => new TableModel({ vocabulary: VOCABULARY });
+  const options = { optimizer: { ...ADAMW, learningRate: 0 }, batchSize: 1, steps: 8 };
+  const losses = async (changes: Partial<TrainOptions>) =>
+    (await run(engine(), { ...options, ...changes })).rows.map(({ loss }) => loss);
+  const [first, second, third] = await losses({ steps: 3 });
+  const mixture = [
+    { count: 1, share: 0.75 },
+    { count: 2, share: 0.25 },
+  ];
+  const drawn = await losses({ mixture });
+  expect(drawn.filter((loss) => loss === first)).toHaveLength(6);
+  expect(drawn.filter((loss) => loss !== first)).toEqual([second, third]);
+});
+
 describe("stopping", () => {
   test("a loss that is no longer finite stops before the update and names step and datum", async () => {
     const engine = new TableModel({ vocabulary: VOCABULARY, atOnce: 1 });

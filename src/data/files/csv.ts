@@ -1,0 +1,77 @@
+import { pipeline, Readable } from "node:stream";
+import { type Info, parse } from "csv-parse";
+import { UserError } from "../../common/errors.ts";
+import { parsePythonJson } from "../python-json.ts";
+import { shortJson } from "../short-json.ts";
+import { type DataLine, dataLine } from "./line.ts";
+
+/** Columns whose cells are JSON, since they hold more than text. */
+const JSON_COLUMNS = [
+  "messages",
+  "conversations",
+  "tokens",
+  "weights",
+  "weight",
+  "tools",
+  "documents",
+  "chat_template_kwargs",
+  "template_kwargs",
+];
+
+interface Row {
+  readonly record: readonly string[];
+  readonly info: Info;
+}
+
+/**
+ * The rows of a table whose first row has the names of its columns. A cell is text, in a column of lists, objects or
+ * numbers (`messages`, `tokens`, `weight`, …) JSON; there an empty cell is none.
+ *
+ * @throws UserError for columns of one name, and quotes that do not close.
+ */
+export async function* readCsv(
+  path: string,
+  text: AsyncIterable<string>,
+  delimiter: "," | "\t",
+): AsyncGenerator<DataLine> {
+  const parser = parse({ delimiter, info: true, relax_column_count: true, skip_empty_lines: true });
+  const rows: AsyncIterable<unknown> = pipeline(Readable.from(text), parser, () => {});
+  let names: readonly string[] | undefined;
+  let line = 1;
+  try {
+    for await (const each of rows) {
+      const { record, info } = each as Row;
+      if (names === undefined) names = checkNames(record, path);
+      else yield rowOf(path, line, names, record);
+      line = info.lines + 1;
+    }
+  } catch (cause) {
+    if (cause instanceof UserError || !(cause as { code?: unknown }).code?.toString().startsWith("CSV_")) throw cause;
+    throw new UserError(`${path}:${line}: this is not valid CSV: ${(cause as Error).message}`, { cause });
+  }
+}
+
+function checkNames(names: readonly string[], path: string): readonly string[] {
+  const doubled = names.find((name, i) => names.indexOf(name) < i);
+  if (doubled === undefined) return names;
+  throw new UserError(`${path}:1: two columns are called ${shortJson(doubled)}, and only one can count: rename one`);
+}
+
+function rowOf(path: string, line: number, names: readonly string[], cells: readonly string[]): DataLine {
+  return dataLine(path, line, `:${line}`, (fail) => {
+    if (cells.length !== names.length) {
+      throw fail(`this row has ${cells.length} cells, expected ${names.length}, one for each name in the first row`);
+    }
+    const entries = names.map((name, i) => {
+      const cell = cells[i]!;
+      if (!JSON_COLUMNS.includes(name)) return [name, cell];
+      if (cell.trim() === "") return [name, null];
+      try {
+        return [name, name === "tokens" || name.startsWith("weight") ? JSON.parse(cell) : parsePythonJson(cell)];
+      } catch (cause) {
+        throw fail(`\`${name}\` is ${shortJson(cell)}, expected JSON in this column`, { cause });
+      }
+    });
+    return Object.fromEntries(entries) as Readonly<Record<string, unknown>>;
+  });
+}

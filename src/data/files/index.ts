@@ -1,0 +1,58 @@
+import { UserError } from "../../common/errors.ts";
+import { readCsv } from "./csv.ts";
+import { findFiles } from "./find.ts";
+import { readJsonLines } from "./json-lines.ts";
+import { readJsonList } from "./json-list.ts";
+import type { DataLine } from "./line.ts";
+import { PARQUET, readParquet } from "./parquet.ts";
+import { beginsWith, readHead, readText } from "./text.ts";
+
+export type { DataLine } from "./line.ts";
+
+/**
+ * The lines of a file of data, or of all files that fit a pattern: JSON Lines, one JSON list, CSV (`.csv`, or `.tsv` with
+ * tabs), each also in gzip, and Parquet. All but CSV are told by their content. Only what is read at a time is held in
+ * memory.
+ *
+ * @throws UserError for a file that cannot be read or has no lines; a single line that is wrong tells so when it is asked.
+ */
+export async function* readData(path: string): AsyncGenerator<DataLine> {
+  for (const file of await findFiles(path)) {
+    let isEmpty = true;
+    for await (const line of await readFile(file)) {
+      isEmpty = false;
+      yield line;
+    }
+    if (isEmpty) throw new UserError(`${file}: the file is empty: expected JSON Lines, one example a line`);
+  }
+}
+
+async function readFile(path: string): Promise<AsyncIterable<DataLine>> {
+  const head = await readHead(path);
+  if (beginsWith(head, PARQUET)) return readParquet(path);
+  const text = readText(path, head);
+  const [, table] = /\.(csv|tsv)(\.gz)?$/i.exec(path) ?? [];
+  if (table !== undefined) return readCsv(path, text, table.toLowerCase() === "tsv" ? "\t" : ",");
+  const { begin, whole } = await peek(text);
+  if (begin.startsWith("PAR1")) {
+    throw new UserError(`cannot read ${path}: it is Parquet within gzip: unpack it, Parquet is compressed by itself`);
+  }
+  return begin.startsWith("[") ? readJsonList(path, whole) : readJsonLines(path, whole);
+}
+
+/** The first text that is no white space, and all of it again. */
+async function peek(text: AsyncGenerator<string>): Promise<{ begin: string; whole: AsyncIterable<string> }> {
+  const read: string[] = [];
+  let begin = "";
+  while (begin === "") {
+    const { value, done } = await text.next();
+    if (done) break;
+    read.push(value);
+    begin = value.trimStart();
+  }
+  const whole = async function* () {
+    yield* read;
+    yield* text;
+  };
+  return { begin, whole: whole() };
+}

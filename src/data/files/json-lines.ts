@@ -1,0 +1,37 @@
+import { parseObject } from "./json.ts";
+import { type DataLine, dataLine } from "./line.ts";
+
+/** The objects of JSON Lines, one at a time. Blank lines at the end are fine; one before that is a line without a value. */
+export async function* readJsonLines(path: string, text: AsyncIterable<string>): AsyncGenerator<DataLine> {
+  let number = 0;
+  let blank = 0;
+  for await (const line of splitLines(text)) {
+    number++;
+    if (line.trim() === "") {
+      blank ||= number;
+      continue;
+    }
+    if (blank > 0) {
+      yield dataLine(path, blank, `:${blank}`, (fail) => {
+        throw fail("this line is empty: take it out");
+      });
+      blank = 0;
+    }
+    yield dataLine(path, number, `:${number}`, (fail) => parseObject(line, "line", fail));
+  }
+}
+
+/** Ends lines at \n alone, as JSON Lines do. */
+async function* splitLines(text: AsyncIterable<string>): AsyncGenerator<string> {
+  let rest = "";
+  for await (const chunk of text) {
+    // Only the new piece is searched, so that a very long line costs no more than many short ones.
+    const [first, ...more] = chunk.split("\n");
+    rest += first;
+    for (const next of more) {
+      yield rest;
+      rest = next;
+    }
+  }
+  if (rest !== "") yield rest;
+}
