@@ -144,9 +144,9 @@ describe("tokens are those of the whole", () => {
   test("a text of 130,000 words is refused by its length alone, whichever form it has", async () => {
     const long = "the ".repeat(130_000);
     const count = fixture.encode(long).length + 1;
-    const expected = `train.jsonl:1: the sequence has ${count} tokens, the limit is 2048: shorten it, or split it into several lines`;
-    expect(await complaint(() => load([{ text: long }]), folder)).toBe(expected);
-    expect(await complaint(() => load([{ prompt: "", completion: long }]), folder)).toBe(expected);
+    const expected = `train.jsonl:1: the sequence has ${count} tokens, the limit is 2048`;
+    expect(await complaint(() => load([{ text: long }]), folder)).toContain(expected);
+    expect(await complaint(() => load([{ prompt: "", completion: long }]), folder)).toContain(expected);
     const [datum] = await load([{ text: long }], fixture, { maxLength: count });
     expect(datum!.modelInput).toHaveLength(count - 1);
   });
@@ -213,7 +213,8 @@ describe("of a conversation the assistant's turns are predicted, as the chat tem
     const onlyLast =
       "{% for m in messages %}{% if loop.last or m.role == 'user' %}{{ m.content }}{% else %}(cut){% endif %}|{% endfor %}";
     const two = { messages: [user, assistant, user, assistant] };
-    expect(await masks(two, withTemplate(onlyLast))).toEqual([...words("to be?|(cut)|to be?|"), ...marked("or not|")]);
+    const expected = [...words("to be?|(cut)|to be?|"), ...marked("or not|"), "[<|eos|>]"];
+    expect(await masks(two, withTemplate(onlyLast))).toEqual(expected);
   });
 
   test("a template that refuses the conversation says why", async () => {
