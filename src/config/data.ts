@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { DATASET_DEFAULTS, TOO_LONG } from "../data/too-long.ts";
-import { group, numberThat, oneOf, path, refuse, unset, whole } from "./values.ts";
+import { group, numberThat, oneOf, path, refuse, text, unset, whole } from "./values.ts";
 
 /** @file The settings of `data`. */
 
@@ -52,4 +52,12 @@ export const data = group({
   too_long: oneOf(TOO_LONG)
     .default(DATASET_DEFAULTS.tooLong)
     .describe("what becomes of lines with more: refused (error), cut at the end (truncate), or left out (drop)"),
+  chat_template: unset(path("a file that holds a Jinja2 template")).describe(
+    "a chat template in place of the model's, for training, evaluation and anchors (default: the model's)",
+  ),
+  template_kwargs: z
+    .record(z.string(), z.json(), { error: "variables of the template, such as { enable_thinking: false }" })
+    .default({})
+    .describe("variables of the chat template, for every conversation; a line's own win"),
+  system_prompt: unset(text("text")).describe("a system turn for conversations that begin with none (default: none)"),
 }).describe("what to learn from");

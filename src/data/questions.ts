@@ -60,7 +60,7 @@ export async function loadQuestions(
       throw new UserError(
         `the last message is of role \`${answer.role}\`, expected \`assistant\`: its answer is what is scored`,
       );
-    renderer ??= chatRenderer(tokenizer);
+    renderer ??= chatRenderer(tokenizer, tokenizer.chat);
     const segments = splitChat(example, renderer);
     const answered = segments.findLastIndex(({ weight }) => weight > 0);
     const prompt = segments.slice(0, answered).map(({ text }) => text);

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../common/errors.ts";
 import { answerEnd, templateEnd } from "./answer-end.ts";
-import { chatRenderer } from "./chat/index.ts";
+import { type ChatOptions, chatRenderer } from "./chat/index.ts";
 import { declaredTokens } from "./tokenizer/declared-tokens.ts";
 import { type Json, readChatTemplate, readFolderJson, readSpecialTokens, tokenIds } from "./tokenizer/model-folder.ts";
 import { type Pipeline, pipeline, type TokenizerDefinition } from "./tokenizer/pipeline.ts";
@@ -26,6 +26,8 @@ export interface Tokenizer {
   readonly notices: readonly string[];
   /** The Jinja source of the chat template; null where the folder has none. */
   readonly chatTemplate: string | null;
+  /** How conversations are rendered beside what the template says. Default: nothing else. */
+  readonly chat?: Pick<ChatOptions, "kwargs" | "system"> | undefined;
   /** The texts of the special tokens, named as templates name them: `bos_token`, `eos_token`, … */
   readonly specialTokens: Readonly<Record<string, string>>;
   /**
@@ -45,6 +47,8 @@ export interface Tokenizer {
 export interface TokenizerOptions {
   /** The Jinja source of a chat template in place of the folder's own. */
   readonly chatTemplate?: string | undefined;
+  /** Variables of the template, and a system prompt, for every conversation. */
+  readonly chat?: Pick<ChatOptions, "kwargs" | "system"> | undefined;
 }
 
 /**
@@ -76,7 +80,7 @@ export function loadTokenizer(folder: string, options: TokenizerOptions = {}): T
   const ends = new Map(named("eos"));
   const mayEnd = new Set([...special, ...stages.added.map(({ id }) => id), ...[...ends.values()].flat()]);
   const template = templateEnd(
-    chatTemplate === null ? null : () => chatRenderer({ chatTemplate, specialTokens, folder }),
+    chatTemplate === null ? null : () => chatRenderer({ chatTemplate, specialTokens, folder }, options.chat),
     (text) => stages.tokenize(text).ids,
     (id) => mayEnd.has(id),
   );
@@ -89,6 +93,7 @@ export function loadTokenizer(folder: string, options: TokenizerOptions = {}): T
     bos: named("bos").flatMap(([, ids]) => ids)[0] ?? null,
     ...answerEnd({ named: ends, template, textOf: (id) => stages.decode([id]) }),
     chatTemplate,
+    chat: options.chat,
     specialTokens,
     ...textCoder(folder, stages, surrounding(definition.post_processor, folder), special),
   };

@@ -43,7 +43,7 @@ export function tokenizeWith(
       case "prompt":
         return endText(whole(promptSegments(example), true), tokenizer);
       case "messages": {
-        renderer ??= chatRenderer(tokenizer);
+        renderer ??= chatRenderer(tokenizer, tokenizer.chat);
         return endAnswer(whole(splitChat(example, renderer), false), tokenizer);
       }
     }

@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
-import { copyFileSync, existsSync, readFileSync } from "node:fs";
+import { copyFileSync, createReadStream, existsSync } from "node:fs";
 import { basename, isAbsolute, join } from "node:path";
 import { writeFileAtomic } from "../common/atomic-file.ts";
 import { version } from "../common/version.ts";
 import type { Config } from "../config/schema.ts";
+import { findFiles } from "../data/files/find.ts";
 import type { Summary } from "../drift/summary.ts";
 import type { ModelFacts } from "../model/contract.ts";
 import { describeRegularizers } from "./describe.ts";
@@ -16,6 +17,8 @@ export interface CardFacts {
   readonly model: ModelFacts;
   /** Updates made. */
   readonly steps: number;
+  /** As `describeFiles` says it. */
+  readonly trainedOn: string;
   /** What was measured; null where nothing was. */
   readonly measured: Pick<Summary, "base" | "runs" | "conclusion"> | null;
 }
@@ -46,10 +49,10 @@ export function writeCard(adapter: string, facts: CardFacts): void {
   writeFileAtomic(join(adapter, "README.md"), cardOf(facts));
 }
 
-function cardOf({ config, model, steps, measured }: CardFacts): string {
+function cardOf({ config, model, steps, trainedOn, measured }: CardFacts): string {
   // A path of this machine means nothing to others.
   const base = isAbsolute(model.name) ? basename(model.name) : model.name;
-  const { lora, optimizer, train, regularizers, data } = config;
+  const { lora, optimizer, train, regularizers } = config;
   const metadata = {
     ...(!isAbsolute(model.name) && { base_model: model.name }),
     library_name: "peft",
@@ -63,7 +66,7 @@ function cardOf({ config, model, steps, measured }: CardFacts): string {
     "learning rate": `${optimizer.learning_rate}, ${optimizer.schedule}`,
     regularizers: describeRegularizers(regularizers),
     seed: train.seed,
-    "training data": [data.train].flat().map(describeFile).join("; "),
+    "training data": trainedOn,
     klamp: version(),
   };
   const rows = Object.entries(settings).map(([key, value]) => `| ${key} | ${value} |`);
@@ -109,9 +112,17 @@ Exact matches in percent; drift is KL(reference‖model) in nats per token on sa
 `;
 }
 
-/** The name of a file of training data, its share if it has one, and the beginning of its SHA-256. */
-function describeFile(entry: string | { readonly file: string; readonly share: number }): string {
-  const { file, share } = typeof entry === "string" ? { file: entry, share: undefined } : entry;
-  const digest = createHash("sha256").update(readFileSync(file)).digest("hex").slice(0, 16);
-  return `${basename(file)}${share === undefined ? "" : ` (share ${share})`}, sha256:${digest}`;
+/** Names of the files of training data, shares, and the beginning of the SHA-256 of each. */
+export async function describeFiles({ data: { train } }: Pick<Config, "data">): Promise<string> {
+  const words: string[] = [];
+  for (const entry of [train].flat()) {
+    const { file, share } = typeof entry === "string" ? { file: entry, share: undefined } : entry;
+    for (const path of await findFiles(file)) {
+      const hash = createHash("sha256");
+      for await (const chunk of createReadStream(path)) hash.update(chunk as Uint8Array);
+      const digest = hash.digest("hex").slice(0, 16);
+      words.push(`${basename(path)}${share === undefined ? "" : ` (share ${share})`}, sha256:${digest}`);
+    }
+  }
+  return words.join("; ");
 }

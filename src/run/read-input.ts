@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { UserError } from "../common/errors.ts";
 import { type Config, resolveLora } from "../config/schema.ts";
@@ -37,7 +38,7 @@ export async function readInput(
   { vocabSize, maxPositions }: ModelFacts,
   note: (sentence: string) => void = () => {},
 ): Promise<Input> {
-  const tokenizer = loadTokenizer(model.folder);
+  const tokenizer = openTokenizer(config, model.folder);
   checkTokenizer(tokenizer, vocabSize);
   const told = new Set<string>();
   const notice = (sentence: string) => {
@@ -73,9 +74,31 @@ export async function readInput(
   };
 }
 
+/** The tokenizer of a model folder, with the chat template, its variables and the system prompt that a configuration sets. */
+export function openTokenizer({ data }: Pick<Config, "data">, folder: string): Tokenizer {
+  const { chat_template, template_kwargs, system_prompt } = data;
+  return loadTokenizer(folder, {
+    chatTemplate: chat_template === null ? undefined : readTemplate(chat_template),
+    chat: { kwargs: template_kwargs, system: system_prompt ?? undefined },
+  });
+}
+
+function readTemplate(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (cause) {
+    throw new UserError(
+      `data.chat_template names ${path}, which cannot be read (${(cause as NodeJS.ErrnoException).code}): give a file that holds a Jinja2 template, or leave it out for the model's own`,
+      { cause },
+    );
+  }
+}
+
 /** The configuration with LoRA's settings in force: those of the adapter that training starts from, if there is one. */
 export function withLora(config: Config, start: LoraSettings | undefined): Config {
-  return { ...config, lora: { ...config.lora, ...(resolveLora(config.lora, start) as Partial<Config["lora"]>) } };
+  const resolved: Readonly<Record<string, unknown>> = { ...resolveLora(config.lora, start) };
+  const lora = Object.keys(config.lora).map((key) => [key, resolved[key] ?? null]);
+  return { ...config, lora: Object.fromEntries(lora) };
 }
 
 /** Refuses a question that the model cannot read, or could never answer right. */

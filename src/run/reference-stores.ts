@@ -2,7 +2,7 @@ import { UserError } from "../common/errors.ts";
 import type { StoreConfig } from "../config/references/index.ts";
 import type { Config } from "../config/schema.ts";
 import type { Datum } from "../data/datum.ts";
-import { checkTokenizer, loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
+import { checkTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import { openEngine } from "../engine/open.ts";
 import type { DownloadProgress } from "../hub/snapshot.ts";
 import type { Engine, SamplingClient, StoreSupport } from "../model/contract.ts";
@@ -12,7 +12,7 @@ import { openStoredReference, type StoredReference } from "../reference/store/st
 import { tokenizerDigest } from "../reference/store/tokenizer-digest.ts";
 import { buildTexts } from "./build-anchors.ts";
 import { locateSources } from "./locate.ts";
-import { engineSettings } from "./read-input.ts";
+import { engineSettings, openTokenizer } from "./read-input.ts";
 import { loadTrainingData } from "./training-data.ts";
 
 /** The stores of a model, opened and closed together. */
@@ -113,7 +113,7 @@ export async function fillStores(
   const start = sources.adapter?.folder ?? null;
   const engine = await openEngine(engineSettings(config, sources));
   try {
-    const tokenizer = loadTokenizer(sources.model.folder);
+    const tokenizer = openTokenizer(config, sources.model.folder);
     const { vocabSize, maxPositions } = engine.model;
     checkTokenizer(tokenizer, vocabSize);
     const stores = await Stores.of(engine, tokenizer, start);

@@ -64,7 +64,13 @@ export function writeSummary(folder: string, runs: readonly NamedRun[], started:
   writeFileAtomic(join(folder, "summary.json"), `${JSON.stringify(summary, null, 2)}\n`);
   for (const { name, result } of runs) {
     const measured = { ...summary, runs: summary.runs.filter((run) => run.name === name) };
-    const facts = { config: result.config, model: result.engine.model, steps: result.rows.length, measured };
+    const facts = {
+      config: result.config,
+      model: result.engine.model,
+      steps: result.rows.length,
+      trainedOn: result.trainedOn,
+      measured,
+    };
     writeCard(join(result.config.output, "adapter"), facts);
   }
   return summary;

@@ -12,7 +12,7 @@ import type { LoraOptions } from "../model/lora.ts";
 import { TrainingDivergedError } from "../train/diverged.ts";
 import { type StepMetrics, stepMetrics } from "../train/metrics.ts";
 import { countSteps, train } from "../train/train.ts";
-import { completeAdapter } from "./adapter-card.ts";
+import { completeAdapter, describeFiles } from "./adapter-card.ts";
 import { type Drawn, samplesAsLines } from "./build-anchors.ts";
 import { buildRegularizers } from "./build-regularizers.ts";
 import { locateSources, type Sources } from "./locate.ts";
@@ -40,6 +40,8 @@ export interface RunResult {
   readonly rows: readonly StepMetrics[];
   /** Whether the signal ended it before all steps were taken. */
   readonly interrupted: boolean;
+  /** Names and digests of the files of training data. */
+  readonly trainedOn: string;
   /** The configuration with everything decided. */
   readonly config: Config;
   /** The adapter that training started from: its hub name or folder, and the commit of a hub name. */
@@ -79,6 +81,7 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
     const input = await readInput(config, sources, engine.model, note);
     client = starting ?? (await engine.trainingClient({ ...known(config.lora), seed }));
     for (const notice of engine.model.notices ?? []) note(notice);
+    const trainedOn = await describeFiles(config);
     const { tokenizer } = input;
     stores = await Stores.of(engine, tokenizer, adapter);
     const base = await engine.sampler();
@@ -159,13 +162,13 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
     const seconds = (performance.now() - started) / 1000;
     if (!folder) throw signal!.reason;
     await folder.saveAdapter(client);
-    const facts = { config, model: engine.model, steps: rows.length, measured: null };
+    const facts = { config, model: engine.model, steps: rows.length, trainedOn, measured: null };
     completeAdapter(join(folder.path, "adapter"), sources.model.folder, facts);
     folder.close();
     if (!interrupted) noteEvaluation(note, "the trained model", plan);
     const evaluation = interrupted ? null : await evaluate(client.sampler("current"), base, plan);
     handedOver = true;
-    return { rows, interrupted, config, start: startOf(sources), seconds, base: before, evaluation, engine };
+    return { rows, interrupted, config, trainedOn, start: startOf(sources), seconds, base: before, evaluation, engine };
   } finally {
     await client?.close?.();
     stores?.close();
