@@ -469,7 +469,7 @@ describe("a file", () => {
     mkdirSync(join(folder, "sub"));
     writeFileSync(join(folder, "latin1.jsonl"), Buffer.from('{"text":"caf\xe9"}', "latin1"));
     expect(await read("none.jsonl")).toBe("cannot read none.jsonl: there is no such file");
-    expect(await read("sub")).toBe("cannot read sub: it is a folder, expected a file of data");
+    expect(await read("sub")).toBe("cannot read sub: it is a folder: name its files, as in FOLDER/*.jsonl");
     expect(await read("latin1.jsonl")).toBe("cannot read latin1.jsonl: it is not UTF-8 text");
   });
 });

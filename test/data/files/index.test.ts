@@ -172,6 +172,11 @@ describe("what cannot be read is refused", () => {
     ["more.json", '[{"text":"a"}]\n[', "more.json:2: the file goes on after the end of its list: give one JSON list"],
     ["gap.json", '[{"text":"a"},,{"text":"b"}]', /^gap.json:1 \(item 2\): this item is not valid JSON/],
     ["comma.json", '[{"text":"a"},]', /^comma.json:1 \(item 2\): this item is not valid JSON/],
+    [
+      "indented.jsonl",
+      '{\n  "text": "a"\n}\n',
+      "indented.jsonl: its objects go over several lines: write each in one line, or all as one JSON list",
+    ],
     ["bare.json", '["a"]', /^bare.json:1 \(item 1\): this item is "a", expected one object such as/],
     [
       "long.csv",
