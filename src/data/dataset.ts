@@ -20,7 +20,7 @@ export interface DatasetOptions {
   /** Keys of each line that become loss inputs: arrays [tokens − 1, V], entry i about the prediction of token i + 1. Default none. */
   readonly fields?: readonly string[];
   /** Told what was cut or left out, and how much of it, in a sentence each. */
-  readonly onNotice?: ((sentence: string) => void) | undefined;
+  readonly notice?: ((sentence: string) => void) | undefined;
 }
 
 /**
@@ -46,7 +46,7 @@ export async function loadDataset(path: string, tokenizer: Tokenizer, options: D
     fields = [],
     maxLength = Number.POSITIVE_INFINITY,
     tooLong = DATASET_DEFAULTS.tooLong,
-    onNotice = () => {},
+    notice = () => {},
   } = options;
   const { vocabSize = tokenizer.vocabularySize } = options;
   const taken = fields.find((field) => RESERVED_KEYS.includes(field));
@@ -85,9 +85,9 @@ export async function loadDataset(path: string, tokenizer: Tokenizer, options: D
   const name = shownPath(path);
   const left =
     weightless === 0 ? undefined : `${weightless} of ${lines} lines of ${name} have weight 0 and are left out`;
-  const notices = [limit.notice(name, lines), left].filter((notice) => notice !== undefined);
+  const notices = [limit.notice(name, lines), left].filter((sentence) => sentence !== undefined);
   if (data.length === 0) throw new UserError(`${path}: no line is left to learn from: ${notices.join("; ")}`);
-  for (const notice of notices) onNotice(notice);
+  for (const sentence of notices) notice(sentence);
   return data;
 }
 

@@ -39,7 +39,7 @@ export async function readInput(
   const tokenizer = loadTokenizer(config.model);
   checkTokenizer(tokenizer, vocabSize);
   const { validation, max_length, too_long: tooLong } = config.data;
-  const limits = { maxLength: Math.min(max_length ?? maxPositions, maxPositions), vocabSize, onNotice: note };
+  const limits = { maxLength: Math.min(max_length ?? maxPositions, maxPositions), vocabSize, notice: note };
   const { max_tokens, drift_samples } = config.evaluate;
   if (drift_samples > 0 && tokenizer.bos === null) {
     throw new UserError(

@@ -353,7 +353,7 @@ describe("lines that are too long", () => {
     const data = await load(lines, fixture, {
       maxLength,
       tooLong,
-      onNotice: (notice) => notices.push(notice.replaceAll(`${folder}/`, "")),
+      notice: (sentence) => notices.push(sentence.replaceAll(`${folder}/`, "")),
     });
     return { data, notices };
   };
@@ -422,7 +422,7 @@ describe("a line's weight", () => {
     const notices: string[] = [];
     const lines = [{ text: "to be", weight: 0 }, { text: "to be" }, { text: "to be", weight: 1e-60 }];
     const data = await load(lines, fixture, {
-      onNotice: (notice) => notices.push(notice.replaceAll(`${folder}/`, "")),
+      notice: (sentence) => notices.push(sentence.replaceAll(`${folder}/`, "")),
     });
     expect(data.map(({ source }) => source)).toEqual(["train.jsonl:2"]);
     expect(notices).toEqual(["2 of 3 lines of train.jsonl have weight 0 and are left out"]);
