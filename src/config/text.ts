@@ -15,7 +15,7 @@ const samples = group({
   seed: unset(whole(0)).describe("seed of the samples (default: train.seed, + 1 for the second source, …)"),
   refresh_every: unset(whole(1)).describe("draw other samples every so many steps (default: never)"),
 });
-const file = group({ file: path("a JSON Lines file of texts"), batch_size });
+const file = group({ file: path("a file of texts"), batch_size });
 const sources = [z.literal("completions"), samples, file] as const;
 
 const EXPECTED = "completions, { samples: NUMBER } or { file: PATH }";
@@ -36,7 +36,7 @@ export const anchored = unset(texts)
         "{ samples: NUMBER }",
         "drawn from the base (also batch_size, the texts per step, max_tokens, temperature, seed, refresh_every)",
       ],
-      ["{ file: PATH }", "texts of a JSON Lines file (also batch_size)"],
+      ["{ file: PATH }", "texts of a file of data (also batch_size)"],
       ["completions", "those of the training data"],
       ["[…, …]", "several of these"],
     ],

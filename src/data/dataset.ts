@@ -20,7 +20,7 @@ export interface DatasetOptions {
   /** Keys of each line that become loss inputs: arrays [tokens − 1, V], entry i about the prediction of token i + 1. Default none. */
   readonly fields?: readonly string[];
   /** Told, once each, what was cut or left out and how much of it, and of prompts that end within a token. */
-  readonly onNotice?: ((sentence: string) => void) | undefined;
+  readonly notice?: ((sentence: string) => void) | undefined;
 }
 
 /**
@@ -46,14 +46,14 @@ export async function loadDataset(path: string, tokenizer: Tokenizer, options: D
     fields = [],
     maxLength = Number.POSITIVE_INFINITY,
     tooLong = DATASET_DEFAULTS.tooLong,
-    onNotice = () => {},
+    notice = () => {},
   } = options;
   const { vocabSize = tokenizer.vocabularySize } = options;
   const taken = fields.find((field) => RESERVED_KEYS.includes(field));
   if (taken !== undefined)
     throw new UserError(`a field cannot be called \`${taken}\`, which has a meaning of its own: rename it in the data`);
 
-  const tokenize = tokenizeWith(tokenizer, onNotice);
+  const tokenize = tokenizeWith(tokenizer, notice);
   const limit = new LengthLimit(maxLength, tooLong);
   const faults = new Faults();
   const data: Datum[] = [];
@@ -85,9 +85,9 @@ export async function loadDataset(path: string, tokenizer: Tokenizer, options: D
   const name = shownPath(path);
   const left =
     weightless === 0 ? undefined : `${weightless} of ${lines} lines of ${name} have weight 0 and are left out`;
-  const notices = [limit.notice(name, lines), left].filter((notice) => notice !== undefined);
+  const notices = [limit.notice(name, lines), left].filter((sentence) => sentence !== undefined);
   if (data.length === 0) throw new UserError(`${path}: no line is left to learn from: ${notices.join("; ")}`);
-  for (const notice of notices) onNotice(notice);
+  for (const sentence of notices) notice(sentence);
   return data;
 }
 

@@ -56,7 +56,7 @@ async function buildAnchor(
 ): Promise<Anchor> {
   const { batch_size: batchSize } = source;
   if ("file" in source) {
-    const options = { maxLength, tooLong, vocabSize, fields, onNotice: note };
+    const options = { maxLength, tooLong, vocabSize, fields, notice: note };
     return { data: await loadDataset(source.file, tokenizer, options), batchSize, seed };
   }
   const { samples, max_tokens, temperature, refresh_every } = source;

@@ -47,7 +47,7 @@ export async function readInput(
   };
   for (const sentence of tokenizer.notices) notice(sentence);
   const { validation, max_length, too_long: tooLong } = config.data;
-  const limits = { maxLength: Math.min(max_length ?? maxPositions, maxPositions), vocabSize, onNotice: notice };
+  const limits = { maxLength: Math.min(max_length ?? maxPositions, maxPositions), vocabSize, notice };
   const { max_tokens, drift_samples } = config.evaluate;
   if (drift_samples > 0 && tokenizer.bos === null) {
     throw new UserError(

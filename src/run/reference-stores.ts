@@ -123,7 +123,7 @@ export async function fillStores(
     const tooLong = config.data.too_long;
     const material = { base, tokenizer, vocabSize, maxLength: maxPositions, tooLong, seed, note, onDrawn };
     const maxLength = Math.min(config.data.max_length ?? maxPositions, maxPositions);
-    const limits = { maxLength, vocabSize, onNotice: note };
+    const limits = { maxLength, vocabSize, notice: note };
     const { data: training } = await loadTrainingData(config, tokenizer, limits);
     const texts = new Map<string, { settings: StoreConfig; data: Datum[] }>();
     for (const { text, store: settings } of wanted) {

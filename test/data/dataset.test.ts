@@ -134,7 +134,7 @@ describe("tokens are those of the whole", () => {
         { prompt: "to be ", completion: "the" },
       ],
       fixture,
-      { onNotice: (sentence) => notices.push(sentence) },
+      { notice: (sentence) => notices.push(sentence) },
     );
     expect(words(" the cat")[0]).toBe(" the");
     expect({ ...within!, source: "" }).toEqual({ ...whole!, source: "" });
@@ -413,7 +413,7 @@ describe("lines that are too long", () => {
     const data = await load(lines, fixture, {
       maxLength,
       tooLong,
-      onNotice: (notice) => notices.push(notice.replaceAll(`${folder}/`, "")),
+      notice: (sentence) => notices.push(sentence.replaceAll(`${folder}/`, "")),
     });
     return { data, notices };
   };
@@ -482,7 +482,7 @@ describe("a line's weight", () => {
     const notices: string[] = [];
     const lines = [{ text: "to be", weight: 0 }, { text: "to be" }, { text: "to be", weight: 1e-60 }];
     const data = await load(lines, fixture, {
-      onNotice: (notice) => notices.push(notice.replaceAll(`${folder}/`, "")),
+      notice: (sentence) => notices.push(sentence.replaceAll(`${folder}/`, "")),
     });
     expect(data.map(({ source }) => source)).toEqual(["train.jsonl:2"]);
     expect(notices).toEqual(["2 of 3 lines of train.jsonl have weight 0 and are left out"]);
@@ -529,7 +529,7 @@ describe("a file", () => {
     mkdirSync(join(folder, "sub"));
     writeFileSync(join(folder, "latin1.jsonl"), Buffer.from('{"text":"caf\xe9"}', "latin1"));
     expect(await read("none.jsonl")).toBe("cannot read none.jsonl: there is no such file");
-    expect(await read("sub")).toBe("cannot read sub: it is a folder, expected a file of data");
+    expect(await read("sub")).toBe("cannot read sub: it is a folder: name its files, as in FOLDER/*.jsonl");
     expect(await read("latin1.jsonl")).toBe("cannot read latin1.jsonl: it is not UTF-8 text");
   });
 });

@@ -1,5 +1,5 @@
 import { pipeline, Readable } from "node:stream";
-import { type Info, parse } from "csv-parse";
+import { CsvError, type Info, parse } from "csv-parse";
 import { UserError } from "../../common/errors.ts";
 import { parsePythonJson } from "../python-json.ts";
 import { shortJson } from "../short-json.ts";
@@ -46,15 +46,23 @@ export async function* readCsv(
       line = info.lines + 1;
     }
   } catch (cause) {
-    if (cause instanceof UserError || !(cause as { code?: unknown }).code?.toString().startsWith("CSV_")) throw cause;
-    throw new UserError(`${path}:${line}: this is not valid CSV: ${(cause as Error).message}`, { cause });
+    if (!(cause instanceof CsvError)) throw cause;
+    throw new UserError(`${path}: this is not valid CSV: ${cause.message}`, { cause });
   }
 }
 
-function checkNames(names: readonly string[], path: string): readonly string[] {
+function checkNames(written: readonly string[], path: string): readonly string[] {
+  const names = written.map((name) => name.trim());
   const doubled = names.find((name, i) => names.indexOf(name) < i);
-  if (doubled === undefined) return names;
-  throw new UserError(`${path}:1: two columns are called ${shortJson(doubled)}, and only one can count: rename one`);
+  if (doubled !== undefined) {
+    throw new UserError(`${path}:1: two columns are called ${shortJson(doubled)}, and only one can count: rename one`);
+  }
+  if (names.length === 1 && /[;|\t]/.test(names[0]!)) {
+    throw new UserError(
+      `${path}:1: the first row is one cell, ${shortJson(names[0])}: put commas between cells, or tabs in a file called .tsv`,
+    );
+  }
+  return names;
 }
 
 function rowOf(path: string, line: number, names: readonly string[], cells: readonly string[]): DataLine {

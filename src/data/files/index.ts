@@ -37,6 +37,9 @@ async function readFile(path: string): Promise<AsyncIterable<DataLine>> {
   if (begin.startsWith("PAR1")) {
     throw new UserError(`cannot read ${path}: it is Parquet within gzip: unpack it, Parquet is compressed by itself`);
   }
+  if (/^\{[ \t\r]*\n/.test(begin)) {
+    throw new UserError(`${path}: its objects go over several lines: write each in one line, or all as one JSON list`);
+  }
   return begin.startsWith("[") ? readJsonList(path, whole) : readJsonLines(path, whole);
 }
 

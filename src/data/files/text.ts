@@ -66,7 +66,7 @@ export function unreadable(path: string, cause: unknown): unknown {
 
 function describe({ code, message }: NodeJS.ErrnoException): string {
   if (code === "ENOENT") return "there is no such file";
-  if (code === "EISDIR") return "it is a folder, expected a file of data";
+  if (code === "EISDIR") return "it is a folder: name its files, as in FOLDER/*.jsonl";
   if (code === "ERR_ENCODING_INVALID_ENCODED_DATA") return "it is not UTF-8 text";
   if (code === "Z_BUF_ERROR") return "the gzip file is cut off";
   if (code?.startsWith("Z_")) return `the gzip file is damaged (${message})`;

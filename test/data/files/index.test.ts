@@ -105,6 +105,13 @@ test("what a template may print keeps its digits; weights are numbers", async ()
   expect(value).toHaveProperty("weight", 1);
 });
 
+test("Windows line ends, a byte order mark, spaces around names, and a last row without an end", async () => {
+  expect(await values(write("windows.csv", '\ufeffprompt, completion\r\na,"b\r\nc"\r\n\r\nd, e'))).toEqual([
+    { prompt: "a", completion: "b\r\nc" },
+    { prompt: "d", completion: " e" },
+  ]);
+});
+
 describe("a pattern", () => {
   test("is all files that fit, in the order of their names", async () => {
     const parts = join(folder, "[parts]");
@@ -172,6 +179,11 @@ describe("what cannot be read is refused", () => {
     ["more.json", '[{"text":"a"}]\n[', "more.json:2: the file goes on after the end of its list: give one JSON list"],
     ["gap.json", '[{"text":"a"},,{"text":"b"}]', /^gap.json:1 \(item 2\): this item is not valid JSON/],
     ["comma.json", '[{"text":"a"},]', /^comma.json:1 \(item 2\): this item is not valid JSON/],
+    [
+      "indented.jsonl",
+      '{\n  "text": "a"\n}\n',
+      "indented.jsonl: its objects go over several lines: write each in one line, or all as one JSON list",
+    ],
     ["bare.json", '["a"]', /^bare.json:1 \(item 1\): this item is "a", expected one object such as/],
     [
       "long.csv",
@@ -179,7 +191,13 @@ describe("what cannot be read is refused", () => {
       "long.csv:3: this row has 3 cells, expected 2, one for each name in the first row",
     ],
     ["twice.csv", "a,a\n1,2\n", 'twice.csv:1: two columns are called "a", and only one can count: rename one'],
-    ["quote.csv", 'a,b\n1,"2\n', /^quote.csv:\d: this is not valid CSV: /],
+    ["quote.csv", 'a,b\n1,"2\n', /^quote.csv: this is not valid CSV: .* at line 2/],
+    ["inner.csv", 'a,b\nsay "hi",2\n', /^inner.csv: this is not valid CSV: .* at line 2/],
+    [
+      "semicolons.csv",
+      "prompt;completion\na;b\n",
+      'semicolons.csv:1: the first row is one cell, "prompt;completion": put commas between cells, or tabs in a file called .tsv',
+    ],
     ["weight.csv", "text,weight\na,much\n", 'weight.csv:2: `weight` is "much", expected JSON in this column'],
   ])("%s", async (name, content, expected) => {
     expect(await refusal(name, content)).toMatch(expected);
