@@ -70,7 +70,10 @@ function generationPrompts(
   const at = (turn: number): string | undefined => {
     const { start } = stretches.get(turn)!;
     const asked = prefix(turn, { generationPrompt: true });
-    return asked?.startsWith(text.slice(0, start)) ? asked.slice(start) : undefined;
+    if (asked?.startsWith(text.slice(0, start))) return asked.slice(start);
+    // The turns before are written differently when it is asked for; what the template adds to ask is still the prompt.
+    const before = prefix(turn);
+    return before !== undefined && asked?.startsWith(before) ? asked.slice(before.length) : undefined;
   };
   const last = [...stretches.keys()].at(-1)!;
   const usual = at(last) ?? promptAtEnd(text, count, prefix);

@@ -150,6 +150,12 @@ describe("turns that are written differently once later ones are there", () => {
     );
   });
 
+  test("the last is learned after its prompt, also where its answer changes how the turns before are written", () => {
+    const rewriting =
+      "{% for m in messages %}[{{ m.role }}]{{ m.content|upper if messages[-1].role == 'assistant' else m.content }}{{ '.' if loop.last }}{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}";
+    expect(split(rewriting, QUESTION)).toBe("[user]HI[assistant]⟦YES.⟧");
+  });
+
   test("are refused, by what is so, when no other is learned", () => {
     const turns = [user("hi"), assistant(thought("yes")), user("so?"), assistant(thought("no"), { weight: 0 })];
     expect(() => split(strip, turns)).toThrow(
