@@ -35,7 +35,7 @@ export interface RenderOptions {
 
 /** Writes conversations as the model is used to seeing them. */
 export interface ChatRenderer {
-  /** Names that the template reads, functions included. */
+  /** Names that the template reads of what it is given. */
   readonly variables: ReadonlySet<string>;
   /** Whether the template says itself what is generated. */
   readonly marksGeneration: boolean;

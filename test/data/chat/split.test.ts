@@ -183,6 +183,21 @@ describe("weights of messages", () => {
   });
 });
 
+describe("keys of the line beside the messages", () => {
+  const template = `{% for i in range(1) %}{% endfor %}{{ mood }}${TURNS}`;
+
+  test("that the template reads are refused, since it is not given them", () => {
+    expect(() => split(template, { messages: QUESTION, otherKeys: ["id", "mood"] })).toThrow(
+      "the chat template reads `mood`, which stands beside the messages and would be ignored: move it into `chat_template_kwargs`",
+    );
+  });
+
+  test("that it does not read, or that are names of its own, do not matter", () => {
+    const given = { messages: QUESTION, otherKeys: ["id", "i", "m", "range"], template_kwargs: { mood: "!" } };
+    expect(split(template, given)).toBe("![user]hi</s>\n[assistant]⟦yes</s>\n⟧");
+  });
+});
+
 describe("what the template marks with {% generation %} is learned, and no more", () => {
   const marked =
     "{% for m in messages %}[{{ m.role }}]{% if m.role == 'assistant' %}{% generation %}{{ m.content }}{% endgeneration %}{% else %}{{ m.content }}{% endif %}{{ eos_token }}{% endfor %}";
