@@ -33,6 +33,10 @@ export function answersOf(conversation: Conversation, rendered: RenderedChat, re
   });
   const found = answers.filter(({ start, end }) => end > start);
   if (found.length > 0) return found;
+  if (lasting.size > 0) {
+    const turn = [...lasting.keys()].at(-1);
+    throw new UserError(`the chat template writes nothing for messages[${turn}] but the prompt that begins it`);
+  }
   throw new UserError(
     `the chat template writes messages[${learned.at(-1)}] differently once later ones are there, as templates do that leave earlier reasoning out, so what is learned cannot be told: end the line with that message`,
   );

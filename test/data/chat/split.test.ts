@@ -84,6 +84,11 @@ describe("an assistant's turn is learned after the prompt that begins it, with w
     expect(split(template, TWO)).toBe("[user]hi</s>[assistant]⟦yes</s>⟧[user]so?</s>[assistant]⟦no</s>⟧");
   });
 
+  test("a template that does not write it is refused", () => {
+    expect(() => split("{{ bos_token }}", QUESTION)).toThrow("writes nothing for messages[1]");
+    expect(() => split("{% for m in messages %}[{{ m.role }}]{% endfor %}", TWO)).not.toThrow();
+  });
+
   test("a message that is there twice is told by its place", () => {
     const [question, answer] = QUESTION as [Message, Message];
     expect(split(TURNS, [question, answer, question, answer])).toBe(
