@@ -109,7 +109,7 @@ const READERS: Readonly<Record<Format, (line: Json) => Read>> = {
   prompt: (line) => {
     const { prompt, completion } = line;
     if (Array.isArray(prompt) && Array.isArray(completion)) {
-      return conversation(line, readConversationalPrompt(prompt, completion));
+      return conversation(line, readConversationalPrompt(prompt, completion), KEYS.prompt);
     }
     return {
       example: { format: "prompt", prompt: readText(line, "prompt"), completion: readText(line, "completion") },
@@ -124,15 +124,18 @@ const READERS: Readonly<Record<Format, (line: Json) => Read>> = {
   shareGpt: (line) => {
     const messages = readShareGpt(line);
     refuseEmptyAnswers(messages, "conversations");
-    return conversation(line, messages, ["system"]);
+    return conversation(line, messages, [...KEYS.shareGpt, "system"]);
   },
-  alpaca: (line) => conversation(line, readAlpaca(line), ["input", "system", "history"]),
+  alpaca: (line) => conversation(line, readAlpaca(line), [...KEYS.alpaca, "input", "system", "history"]),
 };
 
 function conversation(line: Json, messages: readonly Message[], taken: readonly string[] = []): Read {
   for (const key of CHAT) checkSoundText(line[key], key);
   checkSoundText(messages, "messages");
-  return { example: { format: "messages", ...readConversation({ ...line, messages }) }, taken: [...CHAT, ...taken] };
+  return {
+    example: { format: "messages", ...readConversation({ ...without(line, taken), messages }) },
+    taken: [...CHAT, ...taken],
+  };
 }
 
 function readText(line: Json, key: string): string {
@@ -147,4 +150,8 @@ function readText(line: Json, key: string): string {
   }
   checkSoundText(found, `\`${key}\``);
   return found;
+}
+
+function without(line: Readonly<Record<string, unknown>>, keys: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(line).filter(([key]) => !keys.includes(key)));
 }

@@ -217,6 +217,17 @@ describe("of a conversation the assistant's turns are predicted, as the chat tem
     expect(await masks(two, withTemplate(onlyLast))).toEqual(expected);
   });
 
+  test("weights of turns, tools and numbers reach mask and template as they are written", async () => {
+    const template =
+      "{% for m in messages %}{{ m.content }}{{ eos_token }}{% endfor %}{{ 'to be' if tools[0].values()|join(' ') == '9007199254740993 1.0 1e-07' else 'not' }}";
+    const tools = '[{"n": 9007199254740993, "x": 1.0, "y": 1e-7}]';
+    const messages = JSON.stringify([user, { ...assistant, weight: 0 }, user, { ...assistant, weight: 0.5 }]);
+    const [datum] = await load(`{"messages": ${messages}, "tools": ${tools}}\n`, withTemplate(template));
+    const given = [...words("to be?"), "<|eos|>"];
+    const half = [...marked("or not"), "[<|eos|>]", ...marked("to be")].map((token) => `${token}*0.5`);
+    expect(masked(datum!)).toEqual([...given, ...words("or not"), "<|eos|>", ...given, ...half]);
+  });
+
   test("a template that refuses the conversation says why", async () => {
     const strict =
       "{% if messages[0].role != 'system' %}{{ raise_exception('a system turn must come first') }}{% endif %}";

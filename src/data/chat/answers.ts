@@ -33,6 +33,10 @@ export function answersOf(conversation: Conversation, rendered: RenderedChat, re
   });
   const found = answers.filter(({ start, end }) => end > start);
   if (found.length > 0) return found;
+  if (lasting.size > 0) {
+    const turn = [...lasting.keys()].at(-1);
+    throw new UserError(`the chat template writes nothing for messages[${turn}] but the prompt that begins it`);
+  }
   throw new UserError(
     `the chat template writes messages[${learned.at(-1)}] differently once later ones are there, as templates do that leave earlier reasoning out, so what is learned cannot be told: end the line with that message`,
   );
@@ -70,7 +74,10 @@ function generationPrompts(
   const at = (turn: number): string | undefined => {
     const { start } = stretches.get(turn)!;
     const asked = prefix(turn, { generationPrompt: true });
-    return asked?.startsWith(text.slice(0, start)) ? asked.slice(start) : undefined;
+    if (asked?.startsWith(text.slice(0, start))) return asked.slice(start);
+    // The turns before are written differently when it is asked for; what the template adds to ask is still the prompt.
+    const before = prefix(turn);
+    return before !== undefined && asked?.startsWith(before) ? asked.slice(before.length) : undefined;
   };
   const last = [...stretches.keys()].at(-1)!;
   const usual = at(last) ?? promptAtEnd(text, count, prefix);

@@ -26,7 +26,12 @@ export interface Conversation {
   readonly documents?: unknown;
   /** Other variables of the template, such as `enable_thinking`. */
   readonly template_kwargs?: Readonly<Record<string, unknown>>;
+  /** Other keys of the line, which the template is not given. */
+  readonly otherKeys?: readonly string[];
 }
+
+/** The keys of a line that the template is given. */
+const GIVEN = ["messages", "tools", "documents", "chat_template_kwargs", "template_kwargs"];
 
 /** Keys of a message that mean something about the loss in other tools. */
 const LOSS_KEYS = /^(train|trainable|train_detail|loss|loss_mask|loss_weight|mask|masked|labels?|weights)$/;
@@ -44,12 +49,19 @@ export function readConversation(line: Readonly<Record<string, unknown>>): Conve
   }
   const tools = readList(line, "tools");
   const documents = readList(line, "documents");
+  const otherKeys = Object.keys(line).filter((key) => !GIVEN.includes(key) && !isNothing(line[key]));
   return {
     messages: readMessages(line.messages),
     ...(tools !== undefined && { tools }),
     ...(documents !== undefined && { documents }),
     ...(isObject(kwargs) && { template_kwargs: kwargs }),
+    ...(otherKeys.length > 0 && { otherKeys }),
   };
+}
+
+/** Null, or an empty text or list: what a column of a table has where a line says nothing. */
+function isNothing(value: unknown): boolean {
+  return value === null || value === undefined || value === "" || (Array.isArray(value) && value.length === 0);
 }
 
 function readList(line: Readonly<Record<string, unknown>>, key: string): readonly unknown[] | undefined {

@@ -12,7 +12,7 @@ export interface TurnEnds {
 /** Up to so many turns are each compared with what is written when they are last. */
 export const COMPARED = 64;
 /** Of more turns, so many are, evenly spread, and as many of those that do not hold their content. */
-const SAMPLED = 8;
+const SAMPLED = 6;
 
 /**
  * The turns that are written as they are when they are last, with where each ends; the others, whose reasoning a

@@ -1,5 +1,5 @@
 import { UserError } from "../../common/errors.ts";
-import type { Pass, Stretch } from "../jinja/run.ts";
+import type { Stretch } from "../jinja/run.ts";
 import { TemplateSyntaxError, UnsupportedError } from "../jinja/syntax-error.ts";
 import { Template } from "../jinja/template.ts";
 import { toPython } from "../python/convert.ts";
@@ -44,7 +44,7 @@ export interface RenderOptions {
 
 /** Writes conversations as the model is used to seeing them. */
 export interface ChatRenderer {
-  /** Names that the template reads, functions included. */
+  /** Names that the template reads of what it is given. */
   readonly variables: ReadonlySet<string>;
   /** Whether the template says itself what is generated. */
   readonly marksGeneration: boolean;
@@ -101,17 +101,19 @@ export function chatRenderer(
     complete,
     render({ messages, tools = null, documents = null, template_kwargs = {} }, { generationPrompt = false } = {}) {
       checkVariables(template_kwargs);
-      const turns = messages.map(turnOf);
-      const variables = new Map<string, Value>();
-      for (const [name, value] of Object.entries({ ...specialTokens, ...kwargs, ...template_kwargs })) {
-        variables.set(name, toPython(value));
-      }
-      variables.set("messages", turns);
-      variables.set("tools", toPython(tools));
-      variables.set("documents", toPython(documents));
-      variables.set("add_generation_prompt", generationPrompt);
-      const { text, marks, passes } = run(template, variables, now);
-      return { text, marks, turns: turnStretches(turns, passes) };
+      return told(() => {
+        const turns = messages.map(turnOf);
+        const variables = new Map<string, Value>();
+        for (const [name, value] of Object.entries({ ...specialTokens, ...kwargs, ...template_kwargs })) {
+          variables.set(name, toPython(value));
+        }
+        variables.set("messages", turns);
+        variables.set("tools", toPython(tools));
+        variables.set("documents", toPython(documents));
+        variables.set("add_generation_prompt", generationPrompt);
+        const { text, marks, passes } = template.render(variables, now);
+        return { text, marks, turns: turnStretches(turns, passes) };
+      });
     },
   };
 }
@@ -134,15 +136,15 @@ function checkVariables(kwargs: Readonly<Record<string, unknown>>): void {
   );
 }
 
-function run(
-  template: Template,
-  variables: ReadonlyMap<string, Value>,
-  now: Date,
-): { text: string; marks: readonly Stretch[]; passes: readonly Pass[] } {
+/** Runs `work`; what Python would raise there becomes the user's to know. */
+function told<Result>(work: () => Result): Result {
   try {
-    return template.render(variables, now);
+    return work();
   } catch (cause) {
-    if (!(cause instanceof PythonError)) throw cause;
-    throw new UserError(`the chat template does not take this conversation: ${cause.message}`, { cause });
+    // A full stack: a value of the conversation is nested thousands deep, or a macro calls itself.
+    const isDeep = cause instanceof RangeError;
+    if (!isDeep && !(cause instanceof PythonError)) throw cause;
+    const why = isDeep ? "maximum recursion depth exceeded" : (cause as Error).message;
+    throw new UserError(`the chat template does not take this conversation: ${why}`, { cause });
   }
 }

@@ -19,7 +19,13 @@ import type { ChatRenderer } from "./renderer.ts";
  * @throws UserError when there is nothing to learn, or what is learned cannot be told from what is given.
  */
 export function splitChat(conversation: Conversation, renderer: ChatRenderer): Segment[] {
-  const { messages, ...rest } = renderer.complete(conversation);
+  const { messages, otherKeys = [], ...rest } = renderer.complete(conversation);
+  const read = otherKeys.find((key) => renderer.variables.has(key));
+  if (read !== undefined) {
+    throw new UserError(
+      `the chat template reads \`${read}\`, which stands beside the messages and would be ignored: move it into \`chat_template_kwargs\``,
+    );
+  }
   const last = messages.findLastIndex(({ role }) => role === "assistant");
   if (last === -1) throw new UserError("no message has the role `assistant`: there is nothing to learn here");
   if (messages.every((message) => weightOf(message) === 0)) {

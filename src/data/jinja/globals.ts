@@ -32,6 +32,9 @@ export function templateGlobals(now: Date): ReadonlyMap<string, Value> {
   return new Map(Object.entries(functions).map(([name, call]) => [name, new Callable(name, call)]));
 }
 
+/** The names of those functions. */
+export const GLOBAL_NAMES: readonly string[] = [...templateGlobals(new Date(0)).keys()];
+
 /** Names that Jinja2 defines and klamp does not. */
 export const UNSUPPORTED_GLOBALS: readonly string[] = ["lipsum", "self", "super"];
 

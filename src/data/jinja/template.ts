@@ -1,4 +1,4 @@
-import { PythonError, type Value } from "../python/values.ts";
+import type { Value } from "../python/values.ts";
 import { checkSupported } from "./check.ts";
 import { compileBody, type Execute } from "./compile-statement.ts";
 import { templateGlobals } from "./globals.ts";
@@ -45,20 +45,14 @@ export class Template {
     this.#body = compileBody(this.statements);
   }
 
-  /** @throws PythonError where Jinja2 or Python would raise. */
+  /** @throws PythonError where Jinja2 or Python would raise, RangeError where the stack is full. */
   render(variables: ReadonlyMap<string, Value>, now: Date): Rendered {
     const run = new Run(now);
     const globals = new Scope(run);
     for (const [name, value] of templateGlobals(now)) globals.set(name, value);
     const scope = globals.inner();
     for (const [name, value] of variables) scope.set(name, value);
-    try {
-      this.#body(scope);
-    } catch (cause) {
-      // A stack that is full: a macro that calls itself, or a value that is nested too deep.
-      if (cause instanceof RangeError) throw new PythonError("maximum recursion depth exceeded", { cause });
-      throw cause;
-    }
+    this.#body(scope);
     return { text: run.whole.text, marks: run.marks, passes: run.passes };
   }
 }

@@ -40,7 +40,10 @@ const atLeast = against((a, b) => order(a, b, ">=") >= 0);
 /** The tests of Jinja2 (`x is NAME`), by name. */
 export const tests: Readonly<Record<string, Test>> = {
   boolean: (value) => typeof value === "boolean",
-  callable: (value) => value instanceof Callable || (value instanceof Attributes && value.call !== undefined),
+  callable: (value) =>
+    value instanceof Callable ||
+    value instanceof Undefined ||
+    (value instanceof Attributes && value.call !== undefined),
   defined: (value) => !(value instanceof Undefined),
   divisibleby: against((value, by) => equal(remainder(value, by), 0n)),
   escaped: (value) => value instanceof Markup,

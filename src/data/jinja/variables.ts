@@ -1,7 +1,8 @@
+import { GLOBAL_NAMES } from "./globals.ts";
 import type { Expression, Signature, Statement, Target } from "./syntax.ts";
 import { walk } from "./walk.ts";
 
-/** The names that a template reads before it sets them, if it does: its variables, and the functions it calls. */
+/** The names that a template reads before it sets them, if it does, save the functions that all templates have. */
 export function variablesOf(statements: readonly Statement[]): ReadonlySet<string> {
   const read = new Set<string>();
   const made = new Set<string>(["loop", "caller", "varargs", "kwargs"]);
@@ -26,5 +27,6 @@ export function variablesOf(statements: readonly Statement[]): ReadonlySet<strin
       if (node.type === "set" || node.type === "set block") target(node.target);
     },
   });
+  for (const name of GLOBAL_NAMES) read.delete(name);
   return read;
 }

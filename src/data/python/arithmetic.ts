@@ -13,11 +13,14 @@ export function calculate(operator: Operator, a: Value, b: Value): Value {
   if (operator === "+" && typeof a === "string" && typeof b === "string") return a + b;
   const [left, right] = [numberOf(a), numberOf(b)];
   if (left !== undefined && right !== undefined) return onNumbers(operator, left, right);
+  const text = textOf(a);
+  if (operator === "%" && text !== undefined) {
+    const formatted = percentFormat(text, b);
+    return a instanceof Markup ? new Markup(formatted) : formatted;
+  }
   for (const value of [a, b]) if (value instanceof Undefined) value.fail();
   const joined = operator === "+" ? join(a, b) : operator === "*" ? (repeat(a, b) ?? repeat(b, a)) : undefined;
   if (joined !== undefined) return joined;
-  const text = textOf(a);
-  if (operator === "%" && text !== undefined) return percentFormat(text, b);
   throw new PythonError(`unsupported operand type(s) for ${operator}: '${typeName(a)}' and '${typeName(b)}'`);
 }
 

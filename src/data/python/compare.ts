@@ -5,6 +5,7 @@ import { Dict, PythonError, Range, Tuple, textOf, typeName, Undefined, type Valu
 /** `==`: numbers of all kinds by value, lists, tuples and dicts by what is in them. */
 export function equal(a: Value, b: Value): boolean {
   if (a === b) return true;
+  if (typeof a === "string") return textOf(b) === a;
   const [left, right] = [numberOf(a), numberOf(b)];
   // A bigint and a number are never ===, and <= compares them exactly.
   if (left !== undefined && right !== undefined) return left <= right && left >= right;

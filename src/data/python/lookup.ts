@@ -58,7 +58,7 @@ export function sliceOf(value: Value, start: Value, stop: Value, step: Value): V
     const first = value.start + value.step * BigInt(positions[0] ?? 0);
     return new Range(first, first + by * BigInt(positions.length), by);
   }
-  return new Undefined(`${describe(value)} cannot be sliced`);
+  throw new PythonError(`${describe(value)} is not subscriptable`);
 }
 
 /** The attribute that Python's `getattr` finds, as far as templates may see it. */

@@ -1,7 +1,7 @@
 import { digitsOf, numberFor, pad, signOf } from "./format-number.ts";
 import { repr, str } from "./print.ts";
 import { characters } from "./text.ts";
-import { Dict, PythonError, Tuple, textOf, type Value } from "./values.ts";
+import { Dict, PythonError, Tuple, textOf, Undefined, type Value } from "./values.ts";
 
 const CONVERSION = /%(?:\(([^)]*)\))?([-+ 0#]*)(\*|\d+)?(?:\.(\*|\d*))?[hlL]?([\s\S])?/g;
 
@@ -15,8 +15,8 @@ export function percentFormat(template: string, value: Value): string {
   };
   const written = template.replace(
     CONVERSION,
-    (whole, name: string | undefined, flags: string, width?: string, places?: string, kind?: string) => {
-      if (kind === "%" && whole === "%%") return "%";
+    (source, name: string | undefined, flags: string, width?: string, places?: string, kind?: string) => {
+      if (kind === "%" && source === "%%") return "%";
       if (kind === undefined) throw new PythonError("incomplete format");
       let fieldWidth = width === "*" ? Number(take()) : Number(width ?? 0);
       const left = flags.includes("-") || fieldWidth < 0;
@@ -32,7 +32,8 @@ export function percentFormat(template: string, value: Value): string {
       if (kind === "c") return pad("", character(argument), fieldWidth, " ", align);
       const presentation = kind === "i" || kind === "u" ? "d" : kind;
       if (!/[dxXoeEfFgG]/.test(presentation)) throw new PythonError(`unsupported format character '${kind}'`);
-      const number = numberFor(kind, argument);
+      const given = numberFor(kind, argument);
+      const number = presentation === "d" && typeof given === "number" ? whole(given) : given;
       if (/[xXo]/.test(kind) && typeof number !== "bigint") {
         throw new PythonError(`%${kind} format: an integer is required, not float`);
       }
@@ -43,7 +44,10 @@ export function percentFormat(template: string, value: Value): string {
       return pad(sign, digits, fieldWidth, zeros ? "0" : " ", zeros ? "=" : align);
     },
   );
-  if (next < list.length && !(value instanceof Dict || (value instanceof Tuple && list.length === 0))) {
+  if (
+    next < list.length &&
+    !(value instanceof Dict || value instanceof Undefined || (value instanceof Tuple && list.length === 0))
+  ) {
     if (value instanceof Tuple || !Array.isArray(value)) {
       throw new PythonError("not all arguments converted during string formatting");
     }
@@ -63,4 +67,9 @@ function character(value: Value): string {
   const text = textOf(value);
   if (text === undefined || characters(text).length !== 1) throw new PythonError("%c requires int or char");
   return text;
+}
+
+function whole(value: number): bigint {
+  if (!Number.isFinite(value)) throw new PythonError("cannot convert float infinity or NaN to integer");
+  return BigInt(Math.trunc(value));
 }

@@ -58,12 +58,29 @@ function formatSpec(value: Value, spec: string): string {
     const type = value instanceof Tuple ? "tuple" : typeName(value);
     throw new PythonError(`unsupported format string passed to ${type}.__format__`);
   }
+  checkPresentation(number, kind, precision);
   let digits: string;
   if (kind === "%") digits = `${digitsOf(Number(number) * 100, "f", precision, false)}%`;
   else if (kind === undefined && typeof number === "number") {
     digits = precision === undefined ? floatText(Math.abs(number)) : digitsOf(number, "g", precision, false);
   } else if (kind === "c") digits = String.fromCodePoint(Number(number));
-  else digits = digitsOf(number, kind === "n" || kind === undefined ? "d" : kind, precision, alternate === "#");
+  else
+    digits = digitsOf(
+      number,
+      kind === undefined || kind === "n" ? (typeof number === "bigint" ? "d" : "g") : kind,
+      precision,
+      alternate === "#",
+    );
   if (grouping !== undefined) digits = digits.replace(/\B(?=(\d{3})+(?!\d))(?<!\.\d*)/g, grouping);
   return pad(signOf(number, sign), digits, width, fill, align ?? (zero === undefined ? ">" : "="));
+}
+
+function checkPresentation(number: bigint | number, kind: string | undefined, precision: number | undefined): void {
+  const isInt = typeof number === "bigint";
+  if (kind !== undefined && !(isInt ? /[bcdoxXneEfFgG%]/ : /[neEfFgG%]/).test(kind)) {
+    throw new PythonError(`Unknown format code '${kind}' for object of type '${isInt ? "int" : "float"}'`);
+  }
+  if (isInt && precision !== undefined && (kind === undefined || /[bcdoxXn]/.test(kind))) {
+    throw new PythonError("Precision not allowed in integer format specifier");
+  }
 }

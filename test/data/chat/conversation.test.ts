@@ -11,11 +11,19 @@ test("what a line gives to the template reaches it", () => {
   const messages = [user, { ...assistant, name: "a", thinking: "hm" }];
   const tools = [{ type: "function" }];
   const documents = [{ title: "a" }];
-  const line = { messages, tools, documents, chat_template_kwargs: { enable_thinking: false }, id: 7 };
+  const line = { messages, tools, documents, chat_template_kwargs: { enable_thinking: false } };
   expect(readConversation(line)).toEqual({ messages, tools, documents, template_kwargs: { enable_thinking: false } });
   expect(readConversation({ messages, template_kwargs: { a: 1 }, tools: null })).toEqual({
     messages,
     template_kwargs: { a: 1 },
+  });
+});
+
+test("other keys are not handed to it, and known", () => {
+  expect(readConversation({ messages: [user], id: 7, tools: [] })).toEqual({
+    messages: [user],
+    tools: [],
+    otherKeys: ["id"],
   });
 });
 

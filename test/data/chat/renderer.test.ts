@@ -122,6 +122,11 @@ test("what a template raises, a mistake in it and an endless recursion are the u
   expect(complaint("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}")).toBe(
     `${prefix}maximum recursion depth exceeded`,
   );
+  const deep = parsePythonJson(`${'{"a":'.repeat(20_000)}1${"}".repeat(20_000)}`);
+  const message = { ...user, deep };
+  expect(() => rendererOf("{{ messages }}").render({ messages: [message] })).toThrow(
+    `${prefix}maximum recursion depth exceeded`,
+  );
   expect(complaint("{{ messages.append(1) }}")).toBe(
     `${prefix}access to attribute 'append' of 'list' object is unsafe.`,
   );

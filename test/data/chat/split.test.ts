@@ -84,6 +84,11 @@ describe("an assistant's turn is learned after the prompt that begins it, with w
     expect(split(template, TWO)).toBe("[user]hi</s>[assistant]⟦yes</s>⟧[user]so?</s>[assistant]⟦no</s>⟧");
   });
 
+  test("a template that does not write it is refused", () => {
+    expect(() => split("{{ bos_token }}", QUESTION)).toThrow("writes nothing for messages[1]");
+    expect(() => split("{% for m in messages %}[{{ m.role }}]{% endfor %}", TWO)).not.toThrow();
+  });
+
   test("a message that is there twice is told by its place", () => {
     const [question, answer] = QUESTION as [Message, Message];
     expect(split(TURNS, [question, answer, question, answer])).toBe(
@@ -150,6 +155,12 @@ describe("turns that are written differently once later ones are there", () => {
     );
   });
 
+  test("the last is learned after its prompt, also where its answer changes how the turns before are written", () => {
+    const rewriting =
+      "{% for m in messages %}[{{ m.role }}]{{ m.content|upper if messages[-1].role == 'assistant' else m.content }}{{ '.' if loop.last }}{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}";
+    expect(split(rewriting, QUESTION)).toBe("[user]HI[assistant]⟦YES.⟧");
+  });
+
   test("are refused, by what is so, when no other is learned", () => {
     const turns = [user("hi"), assistant(thought("yes")), user("so?"), assistant(thought("no"), { weight: 0 })];
     expect(() => split(strip, turns)).toThrow(
@@ -174,6 +185,21 @@ describe("weights of messages", () => {
       "every message of the assistant has weight 0: there is nothing to learn here",
     );
     expect(() => split(TURNS, [user("hi")])).toThrow("no message has the role `assistant`");
+  });
+});
+
+describe("keys of the line beside the messages", () => {
+  const template = `{% for i in range(1) %}{% endfor %}{{ mood }}${TURNS}`;
+
+  test("that the template reads are refused, since it is not given them", () => {
+    expect(() => split(template, { messages: QUESTION, otherKeys: ["id", "mood"] })).toThrow(
+      "the chat template reads `mood`, which stands beside the messages and would be ignored: move it into `chat_template_kwargs`",
+    );
+  });
+
+  test("that it does not read, or that are names of its own, do not matter", () => {
+    const given = { messages: QUESTION, otherKeys: ["id", "i", "m", "range"], template_kwargs: { mood: "!" } };
+    expect(split(template, given)).toBe("![user]hi</s>\n[assistant]⟦yes</s>\n⟧");
   });
 });
 

@@ -9,12 +9,13 @@ import { attributeGetter, type Filter, type FilterContext } from "./filter.ts";
 export const choosingFilters: Readonly<Record<string, Filter>> = {
   attr: (value, args) => {
     const [name = ""] = bind("attr", args, ["name"]);
+    if (value instanceof Undefined) value.fail();
     const found = ownAttribute(value, str(name));
     return found === undefined ? new Undefined(`the value has no attribute '${str(name)}'`) : found;
   },
   d: otherwise,
   default: otherwise,
-  map: (value, args, context) => new Iterator([...iterate(value)].map(mapper(args, context))),
+  map: (value, args, context) => new Iterator(itemsIfAny(value).map(mapper(args, context))),
   reject: (value, args, context) => filtered(value, args, context, { keep: false, byAttribute: false }),
   rejectattr: (value, args, context) => filtered(value, args, context, { keep: false, byAttribute: true }),
   select: (value, args, context) => filtered(value, args, context, { keep: true, byAttribute: false }),
@@ -48,5 +49,10 @@ function filtered(
   const test = textOf(name);
   const holds = (item: Value) =>
     test === undefined ? isTrue(get(item)) : context.test(test, get(item), { positional: rest, named });
-  return new Iterator([...iterate(value)].filter((item) => holds(item) === keep));
+  return new Iterator(itemsIfAny(value).filter((item) => holds(item) === keep));
+}
+
+/** The items of a value; none of one that counts as false, whatever it is. */
+function itemsIfAny(value: Value): Value[] {
+  return isTrue(value) ? [...iterate(value)] : [];
 }

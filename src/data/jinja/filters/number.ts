@@ -52,9 +52,17 @@ function round(number: bigint | number, places: number): bigint | number {
   if (typeof number === "bigint" && places >= 0) return number;
   if (typeof number === "number" && !Number.isFinite(number)) return number;
   if (places >= 0) return Math.sign(Number(number)) * Number(fixed(Math.abs(Number(number)), places));
+  if (typeof number === "bigint") return roundInt(number, 10n ** BigInt(-places));
   const unit = 10 ** -places;
-  const scaled = Number(fixed(Math.abs(Number(number)) / unit, 0)) * unit * (number < 0 ? -1 : 1);
-  return typeof number === "bigint" ? BigInt(scaled) : scaled;
+  return Number(fixed(Math.abs(number) / unit, 0)) * unit * (number < 0 ? -1 : 1);
+}
+
+/** An int to the nearest multiple, halves to the even one. */
+function roundInt(number: bigint, unit: bigint): bigint {
+  const rest = ((number % unit) + unit) % unit;
+  const below = number - rest;
+  const isUp = 2n * rest > unit || (2n * rest === unit && (below / unit) % 2n !== 0n);
+  return isUp ? below + unit : below;
 }
 
 function toWhole(value: Value, base: number): bigint | undefined {
@@ -79,6 +87,7 @@ function toWhole(value: Value, base: number): bigint | undefined {
 function toFloat(value: Value): number | undefined {
   const number = numberOf(value);
   if (number !== undefined) return Number(number);
+  if (value instanceof Undefined) value.fail();
   const text = textOf(value);
   if (text === undefined) return undefined;
   const written = asciiDigits(strip(text))

@@ -2,7 +2,7 @@ import { bind, toInt } from "../../python/arguments.ts";
 import { escapeHtml } from "../../python/escape.ts";
 import { percentFormat } from "../../python/percent-format.ts";
 import { str } from "../../python/print.ts";
-import { isTrue } from "../../python/sequence.ts";
+import { isTrue, lengthOf } from "../../python/sequence.ts";
 import { replace, stringMethods } from "../../python/string-methods.ts";
 import { capitalize, characters, codePointLength, splitLines, strip } from "../../python/text.ts";
 import { Dict, Markup, PythonError, Tuple, textOf, typeName, type Value } from "../../python/values.ts";
@@ -53,7 +53,8 @@ export const textFilters: Readonly<Record<string, Filter>> = {
   },
   truncate: (value, args) => {
     const options = bind("truncate", args, ["length", "killwords", "end", "leeway"]);
-    return truncate(textOnly("truncate", value), options);
+    const isShort = textOf(value) === undefined && lengthOf(value) <= toInt(options[0], 255);
+    return isShort ? value : truncate(textOnly("truncate", value), options);
   },
   upper: (value) => str(value).toUpperCase(),
   wordcount: (value) => BigInt(str(value).match(/[\p{L}\p{N}_]+/gu)?.length ?? 0),
