@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { UserError } from "../common/errors.ts";
 import { version } from "../common/version.ts";
+import { registerGenerate } from "./generate.ts";
 import { registerHelp, TOPIC_LINES } from "./help.ts";
 import { registerMerge } from "./merge.ts";
 import { registerQuickstart } from "./quickstart.ts";
@@ -9,7 +10,7 @@ import type { Shell } from "./shell.ts";
 import { registerTrain } from "./train.ts";
 
 /** Every command adds itself to the program. */
-const COMMANDS = [registerQuickstart, registerTrain, registerMerge, registerReference, registerHelp];
+const COMMANDS = [registerQuickstart, registerTrain, registerGenerate, registerMerge, registerReference, registerHelp];
 
 const HELP = `
 Topics:

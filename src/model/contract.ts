@@ -95,12 +95,12 @@ export interface Snapshot extends SamplingClient {
 export interface SamplingParams {
   readonly max_tokens: number;
   /** 0 is greedy. Default 1. */
-  readonly temperature?: number;
+  readonly temperature?: number | undefined;
   /** Draws from so many of the likeliest tokens alone. Default all. */
   readonly top_k?: number | undefined;
   /** Draws from the likeliest tokens alone that make up this share, after temperature and `top_k`. Default 1. */
   readonly top_p?: number | undefined;
-  readonly seed?: number;
+  readonly seed?: number | undefined;
   /** Token ids that end a sequence; they are part of the returned tokens. */
   readonly stop?: readonly number[];
 }

@@ -4,6 +4,7 @@ export type { Summary, SummaryRow } from "../drift/summary.ts";
 export { mergeAdapter } from "../engine/open.ts";
 export { ENTROPY_STEP, type Inspection, inspectStore } from "../reference/store/inspect.ts";
 export type { StepMetrics } from "../train/metrics.ts";
+export { ANSWER_DEFAULTS, type Answerer, type AnswerOptions, openAnswerer, type Prompt } from "./answers.ts";
 export { describeRegularizers } from "./describe.ts";
 export { type FilledStore, fillStores } from "./reference-stores.ts";
 export { type NamedRun, type RunSummary, reportData, writeSummary } from "./results.ts";

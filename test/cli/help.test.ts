@@ -122,7 +122,10 @@ test.each([
     ["train", "--config", "/nowhere/config.yaml"],
     "klamp: cannot read the configuration /nowhere/config.yaml: there is no such file\n",
   ],
-  [["help", "nothing"], "klamp: no help on nothing: give config, metrics, quickstart, train, merge, reference\n"],
+  [
+    ["help", "nothing"],
+    "klamp: no help on nothing: give config, metrics, quickstart, train, generate, merge, reference\n",
+  ],
   [["train", "config.yaml"], /^klamp: too many arguments for 'train'. Expected 0 arguments but got 1./],
   [["quickstart", "--seed", "many"], /^klamp: --set train.seed=many: train.seed is "many", expected a whole number/],
   [[], /^Usage: klamp/],
