@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { UserError } from "../common/errors.ts";
 import { version } from "../common/version.ts";
+import { registerData } from "./data.ts";
 import { registerGenerate } from "./generate.ts";
 import { registerHelp, TOPIC_LINES } from "./help.ts";
 import { registerMerge } from "./merge.ts";
@@ -10,7 +11,15 @@ import type { Shell } from "./shell.ts";
 import { registerTrain } from "./train.ts";
 
 /** Every command adds itself to the program. */
-const COMMANDS = [registerQuickstart, registerTrain, registerGenerate, registerMerge, registerReference, registerHelp];
+const COMMANDS = [
+  registerQuickstart,
+  registerTrain,
+  registerData,
+  registerGenerate,
+  registerMerge,
+  registerReference,
+  registerHelp,
+];
 
 const HELP = `
 Topics:

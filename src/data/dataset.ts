@@ -42,13 +42,35 @@ export interface DatasetOptions {
  * @example await loadDataset("train.jsonl", loadTokenizer("./models/base"), { maxLength: 256 })
  */
 export async function loadDataset(path: string, tokenizer: Tokenizer, options: DatasetOptions = {}): Promise<Datum[]> {
+  const { fields = [], vocabSize = tokenizer.vocabularySize } = options;
+  return readWeighted(path, tokenizer, options, (tokens, whole, line) => {
+    const datum = weightedDatum(tokens, line.source);
+    if (fields.length === 0) return datum;
+    const kept = datum.lossInputs.positions!.data;
+    const extra = fields.map((field) => [field, fieldRows(field, line, whole.tokens.length - 1, kept, vocabSize)]);
+    return { ...datum, lossInputs: { ...datum.lossInputs, ...(Object.fromEntries(extra) as Record<string, Tensor>) } };
+  });
+}
+
+/**
+ * The lines of a file as they are trained, each with what `use` makes of it; those that are left out are not there.
+ *
+ * @param use is given the tokens within the limit of length, those of the whole line, and the line.
+ * @throws UserError as `loadDataset`, of all lines together.
+ */
+export async function readWeighted<Result>(
+  path: string,
+  tokenizer: Tokenizer,
+  options: DatasetOptions,
+  use: (tokens: WeightedTokens, whole: WeightedTokens, line: DataLine) => Result,
+): Promise<Result[]> {
   const {
     fields = [],
     maxLength = Number.POSITIVE_INFINITY,
     tooLong = DATASET_DEFAULTS.tooLong,
+    vocabSize = tokenizer.vocabularySize,
     notice = () => {},
   } = options;
-  const { vocabSize = tokenizer.vocabularySize } = options;
   const taken = fields.find((field) => RESERVED_KEYS.includes(field));
   if (taken !== undefined)
     throw new UserError(`a field cannot be called \`${taken}\`, which has a meaning of its own: rename it in the data`);
@@ -56,39 +78,34 @@ export async function loadDataset(path: string, tokenizer: Tokenizer, options: D
   const tokenize = tokenizeWith(tokenizer, notice);
   const limit = new LengthLimit(maxLength, tooLong);
   const faults = new Faults();
-  const data: Datum[] = [];
+  const results: Result[] = [];
   let [lines, weightless] = [0, 0];
-  const toDatum = (line: DataLine): Datum | null => {
+  const read = (line: DataLine): void => {
     const example = parseExample(line, fields);
     const weight = lineWeight(line);
     const whole = naming(line, () => tokenize(example));
     checkIds(whole, line, vocabSize);
     if (Math.fround(weight) === 0) {
       weightless++;
-      return null;
+      return;
     }
     const tokens = limit.apply(weighted(whole, weight, line), line);
-    if (tokens === null) return null;
-    const datum = weightedDatum(tokens, line.source);
-    if (datum.lossInputs.target_tokens.data.length === 0) throw line.fail(nothingToPredict(tokens));
-    if (fields.length === 0) return datum;
-    const kept = datum.lossInputs.positions!.data;
-    const extra = fields.map((field) => [field, fieldRows(field, line, whole.tokens.length - 1, kept, vocabSize)]);
-    return { ...datum, lossInputs: { ...datum.lossInputs, ...(Object.fromEntries(extra) as Record<string, Tensor>) } };
+    if (tokens === null) return;
+    if (!tokens.weights.some((each, i) => i > 0 && Math.fround(each) > 0)) throw line.fail(nothingToPredict(tokens));
+    results.push(use(tokens, whole, line));
   };
   for await (const line of readData(path)) {
     lines++;
-    const datum = faults.attempt(() => toDatum(line));
-    if (datum) data.push(datum);
+    faults.attempt(() => read(line));
   }
   faults.check(limit.advice);
   const name = shownPath(path);
   const left =
     weightless === 0 ? undefined : `${weightless} of ${lines} lines of ${name} have weight 0 and are left out`;
   const notices = [limit.notice(name, lines), left].filter((sentence) => sentence !== undefined);
-  if (data.length === 0) throw new UserError(`${path}: no line is left to learn from: ${notices.join("; ")}`);
+  if (results.length === 0) throw new UserError(`${path}: no line is left to learn from: ${notices.join("; ")}`);
   for (const sentence of notices) notice(sentence);
-  return data;
+  return results;
 }
 
 /** Tokens whose weights are multiplied by that of their line. */

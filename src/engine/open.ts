@@ -1,5 +1,5 @@
 import type { DownloadOptions } from "../hub/snapshot.ts";
-import type { Engine } from "../model/contract.ts";
+import type { Engine, ModelFacts } from "../model/contract.ts";
 import type { LocalModelOptions } from "./local/base-model.ts";
 import type { MergeOptions } from "./local/files/merge.ts";
 import type { TinkerEngineOptions } from "./tinker/engine.ts";
@@ -32,6 +32,13 @@ export async function openEngine(settings: EngineSettings): Promise<Engine> {
   }
   const { openTinkerEngine } = await import("./tinker/engine.ts");
   return openTinkerEngine(settings);
+}
+
+/** What the configuration of a model folder says, without its weights. @throws UserError for a model that is not supported. */
+export async function readModelFacts(folder: string): Promise<ModelFacts> {
+  const { readModelConfig } = await import("./local/files/model-config.ts");
+  const { vocabSize, maxPositions } = await readModelConfig(folder);
+  return { name: folder, vocabSize, maxPositions };
 }
 
 /**

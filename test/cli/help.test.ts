@@ -124,7 +124,7 @@ test.each([
   ],
   [
     ["help", "nothing"],
-    "klamp: no help on nothing: give config, metrics, quickstart, train, generate, merge, reference\n",
+    "klamp: no help on nothing: give config, metrics, quickstart, train, data, generate, merge, reference\n",
   ],
   [["train", "config.yaml"], /^klamp: too many arguments for 'train'. Expected 0 arguments but got 1./],
   [["quickstart", "--seed", "many"], /^klamp: --set train.seed=many: train.seed is "many", expected a whole number/],
