@@ -56,6 +56,9 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   regularizers: "none",
   "data.train": "required",
   "data.validation": "none",
+  "data.chat_template": "the model's",
+  "data.template_kwargs": "none",
+  "data.system_prompt": "none",
   "data.max_length": "the model's",
   // Unset, since an adapter to start from decides; resolveLora is compared below.
   "lora.rank": "resolveLora",

@@ -31,7 +31,15 @@ describe("defaults", () => {
   test("are those of the documented configuration", () => {
     expect(load(REQUIRED)).toEqual({
       model: join(folder, "model"),
-      data: { train: join(folder, "train.jsonl"), validation: null, max_length: null, too_long: "error" },
+      data: {
+        train: join(folder, "train.jsonl"),
+        validation: null,
+        max_length: null,
+        too_long: "error",
+        chat_template: null,
+        template_kwargs: {},
+        system_prompt: null,
+      },
       lora: {
         rank: null,
         alpha: null,
