@@ -37,8 +37,12 @@ async function logprobs(sampler: LocalSamplingClient, sequences: readonly number
   return found.map((each) => Array.from(each.slice(1)));
 }
 
+/** The greatest difference, in nats; of tokens below e⁻¹⁰ by the tenth of their log-probability, whose last digits are larger. */
 function worst(found: readonly number[][], expected: readonly number[][]): number {
-  return Math.max(...found.flatMap((row, i) => row.map((x, k) => Math.abs(x - expected[i]![k]!))));
+  const differences = found.flatMap((row, i) =>
+    row.map((x, k) => Math.abs(x - expected[i]![k]!) / Math.max(1, Math.abs(expected[i]![k]!) / 10)),
+  );
+  return Math.max(...differences);
 }
 
 function mean(found: readonly number[][], expected: readonly number[][]): number {
