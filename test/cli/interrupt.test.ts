@@ -19,6 +19,14 @@ function namesIn(workspace: Workspace): string[] {
   return [...workspace.everything(folder).keys()].map((path) => path.slice(folder.length + 1)).sort();
 }
 
+/** The files of the checkpoint after a step. */
+const checkpoint = (step: number | string) => [
+  `checkpoint-${step}`,
+  ...["adapter_config.json", "adapter_model.safetensors", "checkpoint.json", "state.safetensors"].map(
+    (name) => `checkpoint-${step}/${name}`,
+  ),
+];
+
 const ADAPTER = [
   "adapter",
   ...["README.md", "adapter_config.json", "adapter_model.safetensors", "tokenizer.json", "tokenizer_config.json"].map(
@@ -36,9 +44,17 @@ test("Ctrl-C finishes the step and saves what there is", async () => {
   expect(err).toContain("\nfinishing the current step and saving; Ctrl-C again exits at once\n");
 
   const rows = workspace.metrics();
-  const [, steps] = /interrupted after step (\d+); the adapter is in (.*)\n$/.exec(err)!;
+  const [, steps] =
+    /interrupted after step (\d+) of 1000000; the adapter is in .*, a report in .*\n.*--resume.*\n$/.exec(err)!;
   expect(rows.map(({ step }) => step)).toEqual(Array.from({ length: Number(steps) }, (_, i) => i + 1));
-  expect(namesIn(workspace)).toEqual([...ADAPTER, "config.yaml", "metrics.jsonl"]);
+  const names = namesIn(workspace).filter((name) => !name.startsWith("checkpoint-") || name.includes(`-${steps}`));
+  const files = ["config.yaml", "metrics.jsonl", "report.html", "run.json", "summary.json"];
+  expect(names).toEqual([...ADAPTER, ...checkpoint(steps!), ...files]);
+  expect(workspace.json("run/summary.json")).toMatchObject({
+    conclusion: `Trained was interrupted after step ${steps} of 1000000.`,
+    completed: null,
+    runs: [],
+  });
   expect(loadConfig(workspace.path("run/config.yaml")).train.steps).toBe(1_000_000);
   const model = await LocalModel.open(join(FIXTURE, "model"));
   await (await model.trainingClient({ adapter: workspace.path("run/adapter") })).close();
@@ -70,13 +86,19 @@ test("a run that is killed leaves only whole lines, and its folder is not writte
   running.signal("SIGKILL");
   expect((await running.ended).code).toBeNull();
   expect(workspace.metrics().map(({ step }) => step)[0]).toBe(1);
-  expect(namesIn(workspace)).toEqual(["config.yaml", "metrics.jsonl"]);
+  expect(namesIn(workspace).filter((name) => !name.startsWith("checkpoint-"))).toEqual([
+    "config.yaml",
+    "metrics.jsonl",
+    "run.json",
+  ]);
   expect(loadConfig(workspace.path("run/config.yaml")).output).toBe(workspace.path("run"));
 
   const before = workspace.everything();
   const { code, err } = await klamp("train", "--config", config);
   expect(code).toBe(2);
-  expect(err).toContain("exists already, and klamp writes over nothing");
+  expect(err).toMatch(
+    /run holds a run that ended early, .*: go on with it by `klamp train --resume .*`, or choose another output/,
+  );
   expect(workspace.everything()).toEqual(before);
 });
 
@@ -97,5 +119,6 @@ test("a reader who leaves, as head does, does not end a run", async () => {
   const { stdout } = spawnSync("sh", ["-c", `${command} 2>&1 | head -1`], { encoding: "utf8" });
   expect(stdout).toBe("training on 8 examples: 40 steps of 4\n");
   expect(workspace.metrics()).toHaveLength(40);
-  expect(namesIn(workspace)).toEqual([...ADAPTER, "config.yaml", "metrics.jsonl", "report.html", "summary.json"]);
+  const files = ["config.yaml", "metrics.jsonl", "report.html", "run.json", "summary.json"];
+  expect(namesIn(workspace)).toEqual([...ADAPTER, ...checkpoint(40), ...files]);
 });
