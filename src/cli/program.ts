@@ -59,6 +59,8 @@ export async function runCommandLine(args: readonly string[], shell: Shell): Pro
   try {
     await createProgram(shell).parseAsync(args, { from: "user" });
     if (shell.signal.aborted) return 130;
+    // A stream tells of a fault after the write.
+    await new Promise((resolve) => setImmediate(resolve));
     const lost = shell.lostOutput?.();
     // What runs print stands in their folders.
     if (lost === undefined || RUNS.has(args[0]!)) return 0;

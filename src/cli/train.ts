@@ -4,7 +4,7 @@ import { UserError } from "../common/errors.ts";
 import { shownPath } from "../common/shown-path.ts";
 import { loadConfig } from "../config/file.ts";
 import type { Config } from "../config/schema.ts";
-import { isFinished, nextFreeFolder, runConfigFile, runLeft, runTraining } from "../run/index.ts";
+import { isFinished, nextFreeFolder, runConfigFile, runLeft, runTraining, trainedBy } from "../run/index.ts";
 import { followRun } from "./follow.ts";
 import { writeResults } from "./results.ts";
 import type { Shell } from "./shell.ts";
@@ -92,9 +92,15 @@ async function whichRun(
 ): Promise<{ readonly config: Config; readonly resume: boolean } | null> {
   if (resume === undefined) {
     const config = loadConfig(file!, set);
+    const folder = shownPath(config.output);
+    const owner = trainedBy(config.output);
+    if (owner !== null) {
+      throw new UserError(
+        `the run in ${folder} is being trained by ${owner}: choose another output (--set output=${nextFreeFolder(folder)})`,
+      );
+    }
     const left = runLeft(config.output);
     if (left === null) return { config, resume: false };
-    const folder = shownPath(config.output);
     const what = `${folder} holds a run that ended early, ${left}`;
     const answer = await ask?.(`${what}; go on with it? [Y/n] `);
     if (answer !== undefined && /^(y(es)?)?$/i.test(answer.trim())) return { config, resume: true };

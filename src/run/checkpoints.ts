@@ -1,8 +1,7 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { writeFolderAtomic } from "../common/atomic-file.ts";
+import { removeFolderAtomic, writeFolderAtomic } from "../common/atomic-file.ts";
 import { UserError } from "../common/errors.ts";
 import type { Config } from "../config/schema.ts";
 import { readSafetensors, writeSafetensors } from "../data/safetensors.ts";
@@ -110,10 +109,7 @@ export async function readCheckpoint({ path, step }: Checkpoint): Promise<TrainS
 /** Removes all checkpoints but the newest `keep` and those of the given steps. */
 export async function pruneCheckpoints(folder: string, keep: number, steps: readonly number[] = []): Promise<void> {
   for (const { path, step } of findCheckpoints(folder).slice(keep)) {
-    if (steps.includes(step)) continue;
-    // Renamed first, so that no part of it is ever taken for a checkpoint.
-    await rename(path, `${path}.old`);
-    await rm(`${path}.old`, { recursive: true, force: true });
+    if (!steps.includes(step)) await removeFolderAtomic(path);
   }
 }
 

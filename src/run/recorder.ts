@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { UserError } from "../common/errors.ts";
 import type { Config } from "../config/schema.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
@@ -6,12 +8,14 @@ import type { TrainingClient } from "../model/contract.ts";
 import { TrainingDivergedError } from "../train/diverged.ts";
 import { type StepMetrics, type StepResult, stepMetrics } from "../train/metrics.ts";
 import type { StepDetails } from "../train/train.ts";
-import { pruneCheckpoints, SaveSchedule, saveCheckpoint } from "./checkpoints.ts";
-import type { RunFolder } from "./run-folder.ts";
+import { SaveSchedule } from "./checkpoints.ts";
+import { createRunFolder, type Files, nextFreeFolder, type RunFolder } from "./run-folder.ts";
 
 /** What a run's steps leave in its folder. */
 export interface RecorderOptions {
   readonly folder: RunFolder;
+  /** What the folder was created with. */
+  readonly files: Files;
   readonly client: TrainingClient;
   readonly tokenizer: Tokenizer;
   readonly train: Config["train"];
@@ -27,6 +31,7 @@ export class Recorder {
   readonly rows: StepMetrics[];
   readonly #options: RecorderOptions;
   readonly #due: SaveSchedule;
+  #folder: RunFolder;
   /** The last step of this process; undefined before the first, and for an engine whose state cannot be read. */
   #last: StepDetails | undefined;
   /** The step of the newest checkpoint. */
@@ -34,6 +39,7 @@ export class Recorder {
 
   constructor(options: RecorderOptions) {
     this.#options = options;
+    this.#folder = options.folder;
     this.rows = [...options.rows];
     this.#saved = this.taken;
     this.#due = new SaveSchedule(options.train.save_every, this.taken, performance.now());
@@ -46,7 +52,8 @@ export class Recorder {
 
   /** Records a step, and saves a checkpoint where one is due. */
   async add(result: StepResult, details: StepDetails): Promise<StepMetrics> {
-    const { folder, train, tokenizer } = this.#options;
+    const { train, tokenizer } = this.#options;
+    const folder = this.#folder;
     const row = stepMetrics(result);
     folder.append("metrics.jsonl", row);
     this.rows.push(row);
@@ -72,34 +79,56 @@ export class Recorder {
    * @returns the error to end with: a user's mistake says in which step it came up, what is saved, and how to go on.
    */
   async rescue(cause: unknown): Promise<unknown> {
-    const { folder, client } = this.#options;
+    const { client } = this.#options;
     const diverged = cause instanceof TrainingDivergedError;
-    // Weights that gave no finite loss are of no use: those before them are.
-    if (diverged) {
-      await client.revert?.();
-      await this.#saveAdapter();
-    } else await this.finish();
+    let saved: string;
+    try {
+      this.#restoreFolder();
+      // Weights that gave no finite loss are of no use: those before them are.
+      if (diverged) {
+        await client.revert?.();
+        await this.#saveAdapter();
+        saved = `${this.#folder.path}/adapter holds the weights that step ${this.taken} measured, the last with finite results`;
+      } else {
+        await this.finish();
+        saved = `${this.#folder.path}/adapter holds the weights after step ${this.taken}; go on with \`klamp train --resume ${this.#folder.path}\``;
+      }
+    } catch {
+      saved =
+        this.#saved > 0
+          ? `${this.#folder.path}/checkpoint-${this.#saved} is safe: go on from there with \`klamp train --resume ${this.#folder.path}\``
+          : "no checkpoint was written yet";
+    } finally {
+      this.#folder.close();
+    }
     if (!(cause instanceof UserError)) return cause;
     const what = cause.message.replace(/\.$/, "");
-    const saved = diverged
-      ? `${folder.path}/adapter holds the weights that step ${this.taken} measured, the last with finite results`
-      : `${folder.path}/adapter holds the weights after step ${this.taken}; go on with \`klamp train --resume ${folder.path}\``;
     return new UserError(`${diverged ? "" : `step ${this.taken + 1}: `}${what}; ${saved}.`, { cause });
   }
 
+  /** Makes the folder again where it was deleted or moved, or another one where something else has taken its place. */
+  #restoreFolder(): void {
+    const { path } = this.#folder;
+    if (existsSync(join(path, "config.yaml"))) return;
+    this.#folder.close();
+    this.#folder = createRunFolder(nextFreeFolder(path), this.#options.files);
+    for (const row of this.rows) this.#folder.append("metrics.jsonl", row);
+    this.#saved = 0;
+  }
+
   async #checkpoint(): Promise<void> {
-    const { folder, client, train } = this.#options;
+    const { client, train } = this.#options;
+    const folder = this.#folder;
     if (!this.#last || this.#saved === this.taken) return;
     // Lines first: a checkpoint's steps are all there.
     folder.sync();
-    await saveCheckpoint(folder.path, await this.#last.state(), client);
-    await pruneCheckpoints(folder.path, train.keep);
+    await folder.saveCheckpoint(await this.#last.state(), client, train.keep);
     this.#saved = this.taken;
     this.#due.saved(this.taken, performance.now());
   }
 
   async #saveAdapter(): Promise<void> {
-    const { folder, client, complete } = this.#options;
-    await folder.saveAdapter(client, (adapter) => complete(adapter, this.taken));
+    const { client, complete } = this.#options;
+    await this.#folder.saveAdapter(client, (adapter) => complete(adapter, this.taken));
   }
 }

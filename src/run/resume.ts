@@ -8,7 +8,7 @@ import type { StepMetrics } from "../train/metrics.ts";
 import type { TrainState } from "../train/state.ts";
 import { findCheckpoints, readCheckpoint } from "./checkpoints.ts";
 import type { Sources } from "./locate.ts";
-import { createRunFolder, type RunFolder, readRows, reopenRunFolder } from "./run-folder.ts";
+import { createRunFolder, type Files, type RunFolder, readRows, reopenRunFolder } from "./run-folder.ts";
 import { checkSameRun, readEarlierRun, recordRun, writtenRecord } from "./run-record.ts";
 
 /** A run that is to begin or to go on. */
@@ -25,6 +25,8 @@ export interface Begun {
 /** Where it begins. */
 export interface OpenRun {
   readonly folder: RunFolder;
+  /** What the folder was created with, or would be. */
+  readonly files: Files;
   /** The state after the last step that was saved; null at the beginning. */
   readonly state: TrainState | null;
   /** The lines of the steps until then. */
@@ -40,8 +42,8 @@ export async function openRun(run: Begun): Promise<OpenRun> {
   const { config, sources, engine, resume } = run;
   const record = await recordRun(config, sources, engine);
   checkRoom(config.output, await bytesNeeded(run));
-  const files = [["config.yaml", stringifyConfig(config)] as const, writtenRecord(record)];
-  if (!resume) return { folder: createRunFolder(config.output, files), state: null, rows: [] };
+  const files: Files = [["config.yaml", stringifyConfig(config)], writtenRecord(record)];
+  if (!resume) return { folder: createRunFolder(config.output, files), files, state: null, rows: [] };
   const earlier = readEarlierRun(config.output);
   const state = await newestState(config.output, run.note);
   const taken = state?.step ?? 0;
@@ -50,7 +52,7 @@ export async function openRun(run: Begun): Promise<OpenRun> {
   const folder = reopenRunFolder(config.output, taken);
   // What may change, such as a greater number of steps.
   folder.write("config.yaml", stringifyConfig(config));
-  return { folder, state, rows: readRows(config.output, taken) };
+  return { folder, files, state, rows: readRows(config.output, taken) };
 }
 
 /** The state in the newest checkpoint that is sound. */

@@ -15,14 +15,26 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-import { writeFileAtomic, writeFolderAtomic } from "../common/atomic-file.ts";
+import { removeLeftovers, syncFolder, writeFileAtomic, writeFolderAtomic } from "../common/atomic-file.ts";
+import { diskFault } from "../common/disk-fault.ts";
 import { UserError } from "../common/errors.ts";
+import { lockedBy, takeLock } from "../common/lock.ts";
 import type { TrainingClient } from "../model/contract.ts";
+import type { TrainState } from "../train/state.ts";
+import { pruneCheckpoints, saveCheckpoint } from "./checkpoints.ts";
 
 /** Files of JSON lines that a run adds to with its steps. */
 const LINES = ["metrics.jsonl", "worst-tokens.jsonl"] as const;
 
-/** What one run leaves behind: `config.yaml`, `metrics.jsonl`, `adapter/` and whatever else is written into it. */
+/** Whatever a run writes as a whole. */
+const OWN = /^(checkpoint-\d+|adapter|config\.yaml|run\.json|run\.lock|anchors\.jsonl|summary\.json|report\.html)$/;
+/** Held by the process that trains. */
+const LOCK = "run.lock";
+
+/**
+ * What one run leaves behind: `config.yaml`, `metrics.jsonl`, `adapter/` and whatever else is written into it. What the disk
+ * refuses is a UserError.
+ */
 export interface RunFolder {
   readonly path: string;
   /** Writes a file whole or not at all. */
@@ -31,6 +43,8 @@ export interface RunFolder {
   append(name: (typeof LINES)[number], row: object): void;
   /** Waits until the lines are on the disk. */
   sync(): void;
+  /** Writes a checkpoint, and removes all but the newest `keep`. */
+  saveCheckpoint(state: TrainState, client: Pick<TrainingClient, "folders">, keep: number): Promise<void>;
   /** Writes `adapter/` beside the old one, then puts it in its place. `complete` adds files of its own. */
   saveAdapter(client: Pick<TrainingClient, "folders">, complete?: (folder: string) => void): Promise<void>;
   close(): void;
@@ -58,8 +72,11 @@ export function refuseOutput(path: string): void {
   }
 }
 
+/** Files by their names. */
+export type Files = readonly (readonly [name: string, content: string])[];
+
 /** Creates a run folder, at once with its first files. @throws UserError when it exists, or cannot be created. */
-export function createRunFolder(path: string, files: readonly (readonly [name: string, content: string])[]): RunFolder {
+export function createRunFolder(path: string, files: Files): RunFolder {
   refuseOutput(path);
   let firstCreated: string | undefined;
   const fresh = `${path}.${process.pid}.tmp`;
@@ -69,20 +86,33 @@ export function createRunFolder(path: string, files: readonly (readonly [name: s
     for (const [name, content] of files) writeFileAtomic(join(fresh, name), content);
     // Of two runs that begin at once, one finds that the folder is there and not empty.
     renameSync(fresh, path);
+    syncFolder(dirname(path));
   } catch (cause) {
     rmSync(fresh, { recursive: true, force: true });
-    throw new UserError(`cannot create the run folder ${path}: ${(cause as Error).message}`, { cause });
+    throw diskFault(cause, `create the run folder ${path}`);
   }
   return openFolder(path, { outermost: firstCreated ?? path, names: files.map(([name]) => name) });
 }
 
 /** Opens the folder of a run that goes on after `step`: lines of later steps, and one that is not whole, are cut off. */
 export function reopenRunFolder(path: string, step: number): RunFolder {
-  for (const name of LINES) {
-    const file = join(path, name);
-    if (existsSync(file)) truncateSync(file, linesUntil(readFileSync(file), step).bytes);
+  const folder = openFolder(path);
+  try {
+    removeLeftovers(path, OWN);
+    for (const name of LINES) {
+      const file = join(path, name);
+      if (existsSync(file)) truncateSync(file, linesUntil(readFileSync(file), step).bytes);
+    }
+  } catch (cause) {
+    folder.close();
+    throw diskFault(cause, `go on in the run folder ${path}`);
   }
-  return openFolder(path);
+  return folder;
+}
+
+/** Who is training in a run folder, in words; null when nobody is. */
+export function trainedBy(path: string): string | null {
+  return lockedBy(join(path, LOCK));
 }
 
 /** The lines of `metrics.jsonl` in a run folder, of the steps up to `step`. */
@@ -118,44 +148,69 @@ function openFolder(
   path: string,
   created?: { readonly outermost: string; readonly names: readonly string[] },
 ): RunFolder {
+  const lock = safely(path, () => takeLock(join(path, LOCK), `the run in ${path} is being trained`));
   const open = new Map<string, number>();
   const written = new Set(created?.names);
   const close = () => {
     for (const file of open.values()) closeSync(file);
     open.clear();
+    lock.release();
   };
   return {
     path,
     write: (name, content) => {
       written.add(name);
-      writeFileAtomic(join(path, name), content);
+      safely(join(path, name), () => writeFileAtomic(join(path, name), content));
     },
-    append: (name, row) => {
-      const file = open.get(name) ?? openSync(join(path, name), "a");
-      open.set(name, file);
-      writeSync(file, `${JSON.stringify(row)}\n`);
-    },
+    append: (name, row) =>
+      safely(join(path, name), () => {
+        const file = open.get(name) ?? openSync(join(path, name), "a");
+        open.set(name, file);
+        writeSync(file, `${JSON.stringify(row)}\n`);
+        // A file that was deleted, or moved away with its folder, takes lines like any other.
+        statSync(join(path, name));
+      }),
     sync: () => {
-      for (const file of open.values()) fsyncSync(file);
+      for (const [name, file] of open) safely(join(path, name), () => fsyncSync(file));
+    },
+    saveCheckpoint: async (state, client, keep) => {
+      try {
+        await saveCheckpoint(path, state, client);
+        await pruneCheckpoints(path, keep);
+      } catch (error) {
+        throw diskFault(error, `write ${path}/checkpoint-${state.step}`);
+      }
     },
     saveAdapter: async ({ folders }, complete = () => {}) => {
       if (!folders) throw new UserError("this engine keeps its adapter on a server: save a checkpoint there");
-      await writeFolderAtomic(join(path, "adapter"), async (fresh) => {
-        await folders.saveAdapter(fresh);
-        complete(fresh);
-      });
+      try {
+        await writeFolderAtomic(join(path, "adapter"), async (fresh) => {
+          await folders.saveAdapter(fresh);
+          complete(fresh);
+        });
+      } catch (error) {
+        throw diskFault(error, `write ${path}/adapter`);
+      }
     },
     close,
     discard: () => {
       close();
       if (created === undefined) return;
-      for (const name of written) rmSync(join(path, name), { force: true });
       try {
+        for (const name of written) rmSync(join(path, name), { force: true });
         // Folders alone, and empty ones: whatever somebody else put there stays.
         for (let folder = path; folder.length >= created.outermost.length; folder = dirname(folder)) rmdirSync(folder);
       } catch {}
     },
   };
+}
+
+function safely<T>(path: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw diskFault(error, `write ${path}`);
+  }
 }
 
 /** The first of `path`, `path-2`, `path-3`, … that does not exist. */

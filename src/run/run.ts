@@ -129,6 +129,7 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
     note(`training on ${data.length} examples: ${steps} steps of ${Math.min(batch_size, data.length)}`);
     const recorder = new Recorder({
       folder,
+      files: opened.files,
       client,
       tokenizer,
       train: config.train,
