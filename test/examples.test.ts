@@ -52,9 +52,11 @@ describe("examples run as they are", () => {
     expect(readdirSync(output).sort()).toEqual([
       "adapter",
       "anchors.jsonl",
+      "checkpoint-2",
       "config.yaml",
       "metrics.jsonl",
       "report.html",
+      "run.json",
       "summary.json",
     ]);
   });

@@ -1,10 +1,12 @@
-import type { RunOptions } from "../run/index.ts";
+import { costLines, type RunOptions } from "../run/index.ts";
 import { downloadLine } from "./download-line.ts";
 import { createProgress, type Progress, phaseLine } from "./progress.ts";
 import type { Shell } from "./shell.ts";
 
 /** What shows a run on standard error and lets Ctrl-C end it; `done` ends the line that is being rewritten. */
-export type Follow = Required<Pick<RunOptions, "note" | "onStep" | "onDownload" | "onProgress" | "signal">> & {
+export type Follow = Required<
+  Pick<RunOptions, "note" | "onCosts" | "onStep" | "onDownload" | "onProgress" | "signal">
+> & {
   readonly done: () => void;
 };
 
@@ -22,6 +24,10 @@ export function followRun({ err, now, signal }: Shell): Follow {
     note: (text) => {
       done();
       err.write(`${text}\n`);
+    },
+    onCosts: (costs) => {
+      done();
+      err.write(`${costLines(costs)}\n`);
     },
     onDownload: download.show,
     onProgress: phase.show,

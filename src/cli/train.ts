@@ -5,7 +5,7 @@ import { shownPath } from "../common/shown-path.ts";
 import { loadConfig } from "../config/file.ts";
 import type { Config } from "../config/schema.ts";
 import { isFinished, nextFreeFolder, runConfigFile, runLeft, runTraining, trainedBy } from "../run/index.ts";
-import { followRun } from "./follow.ts";
+import { type Follow, followRun } from "./follow.ts";
 import { writeResults } from "./results.ts";
 import type { Shell } from "./shell.ts";
 import { formatSummary } from "./table.ts";
@@ -52,7 +52,8 @@ export function registerTrain(program: Command, shell: Shell): void {
       "--resume <run>",
       "go on with a run that ended early, from its newest checkpoint; with more --set train.steps also with a finished one",
     )
-    .action(async ({ config: file, set, resume }: { config?: string; set?: string[]; resume?: string }) => {
+    .option("--dry-run", "check everything and say what the run will cost, and stop there")
+    .action(async ({ config: file, set, resume, dryRun }: Options) => {
       if (file === undefined && resume === undefined) {
         throw new UserError(
           "train needs a configuration, as in `klamp train --config config.yaml`; `klamp train --help` shows one.",
@@ -63,6 +64,7 @@ export function registerTrain(program: Command, shell: Shell): void {
       if (!run) return;
       const follow = followRun(shell);
       try {
+        if (dryRun) return await tryRun(run, follow);
         const result = await runTraining(run.config, { ...follow, resume: run.resume });
         follow.done();
         const folder = shownPath(run.config.output);
@@ -83,13 +85,38 @@ export function registerTrain(program: Command, shell: Shell): void {
     });
 }
 
+interface Options {
+  readonly config?: string;
+  readonly set?: string[];
+  readonly resume?: string;
+  readonly dryRun?: boolean;
+}
+
+/** All of a run that comes before its first work; nothing is written. */
+async function tryRun({ config, resume }: AskedRun, follow: Follow): Promise<void> {
+  const enough = new AbortController();
+  const onCosts: Follow["onCosts"] = (costs) => {
+    follow.onCosts(costs);
+    enough.abort();
+  };
+  const signal = AbortSignal.any([follow.signal, enough.signal]);
+  await runTraining(config, { ...follow, onCosts, signal, resume }).catch((error: unknown) => {
+    if (error !== enough.signal.reason || !enough.signal.aborted) throw error;
+  });
+}
+
+interface AskedRun {
+  readonly config: Config;
+  readonly resume: boolean;
+}
+
 /** Which run is asked for: a new one, or the rest of one that ended early. Null when there is nothing to do. */
 async function whichRun(
   file: string | undefined,
   set: readonly string[] | undefined,
   resume: string | undefined,
   { ask, err }: Shell,
-): Promise<{ readonly config: Config; readonly resume: boolean } | null> {
+): Promise<AskedRun | null> {
   if (resume === undefined) {
     const config = loadConfig(file!, set);
     const folder = shownPath(config.output);

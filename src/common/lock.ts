@@ -77,7 +77,7 @@ function ownerOf(path: string): Partial<Owner> | null {
   try {
     text = readFileSync(path, "utf8");
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+    if (["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code!)) return null;
     throw error;
   }
   try {

@@ -192,6 +192,8 @@ export interface ModelFacts {
   readonly vocabSize: number;
   /** The most tokens that it reads; Infinity where a server does not tell. */
   readonly maxPositions: number;
+  /** Bytes that sampling keeps of each token of a sequence; undefined where a server does not tell. */
+  readonly cacheBytesPerToken?: number | undefined;
   /** What its user should know of how it was read, a sentence each. */
   readonly notices?: readonly string[] | undefined;
 }

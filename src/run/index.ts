@@ -5,6 +5,7 @@ export { mergeAdapter } from "../engine/open.ts";
 export { ENTROPY_STEP, type Inspection, inspectStore } from "../reference/store/inspect.ts";
 export type { StepMetrics } from "../train/metrics.ts";
 export { ANSWER_DEFAULTS, type Answerer, type AnswerOptions, openAnswerer, type Prompt } from "./answers.ts";
+export { type Costs, costLines } from "./costs.ts";
 export { describeRegularizers } from "./describe.ts";
 export { type Preview, type PreviewLine, previewData } from "./preview.ts";
 export { type FilledStore, fillStores } from "./reference-stores.ts";

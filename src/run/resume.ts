@@ -41,7 +41,7 @@ export interface OpenRun {
 export async function openRun(run: Begun): Promise<OpenRun> {
   const { config, sources, engine, resume } = run;
   const record = await recordRun(config, sources, engine);
-  checkRoom(config.output, await bytesNeeded(run));
+  checkRoom(config.output, await bytesOnDisk(config, run.client));
   const files: Files = [["config.yaml", stringifyConfig(config)], writtenRecord(record)];
   if (!resume) return { folder: createRunFolder(config.output, files), files, state: null, rows: [] };
   const earlier = readEarlierRun(config.output);
@@ -68,8 +68,8 @@ async function newestState(folder: string, note: (text: string) => void): Promis
   return null;
 }
 
-/** The checkpoints that lie side by side at one moment, and the adapter. */
-async function bytesNeeded({ config, client }: Begun): Promise<number> {
+/** What checkpoints that lie side by side at one moment take, and the adapter. */
+export async function bytesOnDisk(config: Config, client: TrainingClient): Promise<number> {
   let bytes = 0;
   for (const { data } of (await client.state?.read())?.values() ?? []) bytes += data.byteLength;
   return (config.train.keep + 2) * 1.4 * bytes;

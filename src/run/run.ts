@@ -7,9 +7,10 @@ import type { OptimizerOptions } from "../model/adamw.ts";
 import type { Engine, TrainingClient, Waiting } from "../model/contract.ts";
 import type { LoraOptions } from "../model/lora.ts";
 import type { StepMetrics } from "../train/metrics.ts";
-import { countSteps, train } from "../train/train.ts";
+import { countSteps, train, trainingBatches } from "../train/train.ts";
 import { completeAdapter, describeFiles } from "./adapter-card.ts";
 import { buildRegularizers } from "./build-regularizers.ts";
+import { type Costs, checkMemory, estimateCosts } from "./costs.ts";
 import { isEvaluated, whyOver } from "./early-stopping.ts";
 import { Evaluations } from "./evaluations.ts";
 import { keepSamples } from "./kept-samples.ts";
@@ -17,7 +18,7 @@ import { locateSources, type Sources } from "./locate.ts";
 import { engineSettings, readInput, withLora } from "./read-input.ts";
 import { Recorder } from "./recorder.ts";
 import { Stores } from "./reference-stores.ts";
-import { openRun } from "./resume.ts";
+import { bytesOnDisk, openRun } from "./resume.ts";
 import { type RunFolder, refuseOutput } from "./run-folder.ts";
 
 /** Who follows a run, and what can end it early. */
@@ -28,6 +29,8 @@ export interface RunOptions {
   readonly onDownload?: (progress: DownloadProgress) => void;
   /** Called while something long is done, with what it is and the share of it that is done. */
   readonly onProgress?: (what: string, share: number) => void;
+  /** Called with what the run will cost, before any work is done and anything is written. Not called where it cannot be told. */
+  readonly onCosts?: (costs: Costs) => void;
   /** Called with each step, of so many. */
   readonly onStep?: (row: StepMetrics, steps: number) => void;
   /** When aborted, the step or phase under way ends, and what there is is saved. */
@@ -92,7 +95,31 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
     for (const notice of engine.model.notices ?? []) note(notice);
     const { batch_size, shuffle, report_every } = config.train;
     const length = { steps: config.train.steps ?? undefined, epochs: config.train.epochs ?? undefined };
-    const steps = countSteps(length, Math.ceil(input.data.length / batch_size));
+    const order = { data: input.data, mixture: input.mixture, ...length, batchSize: batch_size, seed, shuffle };
+    const batches = trainingBatches(order);
+    const steps = countSteps(length, batches.stepsPerEpoch);
+    const base = await engine.sampler();
+    const { max_tokens, completions, drift_samples } = config.evaluate;
+    const planned = { ...input, maxTokens: max_tokens, completions };
+    if (options.onCosts) {
+      const costs = await estimateCosts({
+        config,
+        client,
+        base,
+        model: engine.model,
+        batches,
+        data: input.data,
+        steps,
+        plan: planned,
+        measuresBase: !options.before,
+        disk: await bytesOnDisk(config, client),
+      });
+      if (costs) {
+        options.onCosts(costs);
+        checkMemory(costs);
+      }
+      signal?.throwIfAborted();
+    }
     const opened = await openRun({ config, sources, engine, client, steps, resume, note });
     folder = opened.folder;
     taken = opened.state?.step ?? 0;
@@ -101,7 +128,6 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
     const trainedOn = await describeFiles(config);
     const { tokenizer } = input;
     stores = await Stores.of(engine, tokenizer, adapter);
-    const base = await engine.sampler();
     const { maxPositions, vocabSize } = engine.model;
     const kept = keepSamples(folder, tokenizer);
     const texts = { data: input.data, validation: input.validation ?? [] };
@@ -120,10 +146,9 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
       waiting,
       onDrawn: kept.add,
     });
-    const { max_tokens, completions, drift_samples } = config.evaluate;
     const drawing = waiting("drawing samples of the base to measure drift on");
     const baseSamples = await drawDriftSamples(base, tokenizer, drift_samples, max_tokens, drawing);
-    const plan = { ...input, maxTokens: max_tokens, completions, baseSamples };
+    const plan = { ...planned, baseSamples };
     const measure = async (who: string, sampler: typeof base) => {
       const what = whatIsMeasured(who, plan);
       if (what !== null) note(what);
@@ -174,12 +199,8 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
       if (whyOver(recorder.rows, config.evaluate) === null) {
         const result = await train({
           client,
+          ...order,
           data,
-          mixture: input.mixture,
-          ...length,
-          batchSize: batch_size,
-          seed,
-          shuffle,
           optimizer: optimizerOptions(config),
           regularizers: terms,
           adapterPenalties,

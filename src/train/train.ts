@@ -1,6 +1,6 @@
 import { withDefaults } from "../common/defaults.ts";
 import { UserError } from "../common/errors.ts";
-import { batchesOf } from "../data/batches.ts";
+import { type Batches, batchesOf } from "../data/batches.ts";
 import type { Datum } from "../data/datum.ts";
 import { type MixturePart, mixedBatches } from "../data/mixture.ts";
 import type { PositionValues, Step } from "../loss/contract.ts";
@@ -89,11 +89,9 @@ export interface TrainResult {
  * const { rows } = await train({ client, data, regularizers: [kl] });
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
-  const { client, data, mixture, optimizer = {}, adapterPenalties = [], state, signal } = options;
-  const { batchSize, seed, shuffle, reportEvery } = checked(options);
-  const lastBatch = options.epochs === undefined ? "full" : "smaller";
-  const order = { batchSize, seed, shuffle, lastBatch } as const;
-  const batches = mixture ? mixedBatches(data, mixture, order) : batchesOf(data, order);
+  const { client, data, optimizer = {}, adapterPenalties = [], state, signal } = options;
+  const { reportEvery } = checked(options);
+  const batches = trainingBatches(options);
   const steps = countSteps(options, batches.stepsPerEpoch);
   const now = options.now ?? (() => performance.now());
   const events = new StepEvents(steps);
@@ -169,6 +167,17 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   return { rows, interrupted: taken < steps };
 }
 
+/** The batches that training takes. @throws UserError for an invalid setting. */
+export function trainingBatches(
+  options: Pick<TrainOptions, "data" | "mixture" | "epochs" | "batchSize" | "seed" | "shuffle">,
+): Batches<Datum> {
+  const { batchSize, seed, shuffle } = checked(options);
+  const lastBatch = options.epochs === undefined ? "full" : "smaller";
+  const order = { batchSize, seed, shuffle, lastBatch } as const;
+  const { data, mixture } = options;
+  return mixture ? mixedBatches(data, mixture, order) : batchesOf(data, order);
+}
+
 /**
  * How many updates training makes.
  *
@@ -182,7 +191,7 @@ export function countSteps({ steps, epochs }: Pick<TrainOptions, "steps" | "epoc
 }
 
 /** @throws UserError for an invalid setting. */
-function checked(options: TrainOptions) {
+function checked(options: Partial<Pick<TrainOptions, keyof typeof TRAIN_DEFAULTS>>) {
   const settings = withDefaults(TRAIN_DEFAULTS, options);
   for (const [name, least] of Object.entries({ steps: 1, batchSize: 1, seed: 0, reportEvery: 0 } as const)) {
     const value = settings[name as keyof typeof TRAIN_DEFAULTS];

@@ -120,7 +120,7 @@ test("a reader who leaves, as head does, does not end a run", async () => {
   const config = workspace.config({ train: { steps: 40, batch_size: 4 } });
   const command = [...KLAMP, "train", "--config", config].map((part) => `'${part}'`).join(" ");
   const { stdout } = spawnSync("sh", ["-c", `${command} 2>&1 | head -1`], { encoding: "utf8" });
-  expect(stdout).toBe("training on 8 examples: 40 steps of 4\n");
+  expect(stdout).toBe("40 steps of 48 tokens, 1,920 in all\n");
   expect(workspace.metrics()).toHaveLength(40);
   const files = ["config.yaml", "metrics.jsonl", "report.html", "run.json", "summary.json"];
   expect(namesIn(workspace)).toEqual([...ADAPTER, ...checkpoint(40), ...files]);

@@ -27,7 +27,13 @@ test("a run in a process of its own: what it prints, what it writes", async () =
   expect(code).toBe(0);
 
   const lines = err.trimEnd().split("\n");
-  expect(lines.slice(0, 2)).toEqual(["asking the base 12 questions", "training on 8 examples: 30 steps of 4"]);
+  expect(lines.slice(0, 5)).toEqual([
+    "30 steps of 48 tokens, 1,440 in all",
+    expect.stringMatching(/^about \d+:\d\d: \d+:\d\d before, \d+:\d\d training, \d+:\d\d measuring$/),
+    expect.stringMatching(/^memory up to \d+\.\d GB of \d+\.\d GB, disk \d+ MB$/),
+    "asking the base 12 questions",
+    "training on 8 examples: 30 steps of 4",
+  ]);
   expect(lines.at(-2)).toMatch(
     /^step 30\/30 {2}loss \d+\.\d{3} {2}ce \d+\.\d{3} {2}kl \d+\.\d{3} {2}lr 1\.0e-2 {2}[\d,]+ tok\/s {2}0:00 left$/,
   );
@@ -293,7 +299,7 @@ test("--set changes a setting, and its paths count from the working directory", 
 test("nothing is measured that was not asked for", async () => {
   const workspace = new Workspace();
   const { out, err } = await workspace.train();
-  expect(err.split("\n")[0]).toBe("training on 8 examples: 2 steps of 4");
+  expect(err.split("\n")[3]).toBe("training on 8 examples: 2 steps of 4");
   expect(out.trimStart()).toMatch(/^Nothing was measured: give evaluate\.task and evaluate\.skills/);
 });
 
@@ -324,6 +330,6 @@ test("files of several forms with shares: what is drawn, what is cut, and what i
   expect(lines.slice(0, 3)).toEqual([
     "2 of 4 lines of parts/* had more than 5 tokens (the longest, a.jsonl:1, has 6) and were cut at the end",
     "1 of 4 lines of parts/* have weight 0 and are left out",
-    "training on 4 examples: 2 steps of 2",
+    "2 steps of 7 tokens, 14 in all",
   ]);
 });

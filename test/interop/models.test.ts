@@ -69,6 +69,8 @@ async function trainedAdapter(model: LocalModel, sequences: readonly number[][])
 
 describe.each([...SMALL, ...REAL_MODELS])("$name", ({ name, folder }) => {
   const isReal = REAL_MODELS.some((each) => each.name === name);
+  // Of very unlikely tokens PyTorch's own float32 is up to 2.6e-4 from its float64 on a real model with an adapter.
+  const withAdapter = isReal ? 2e-4 : 1e-4;
   let model: LocalModel;
   let sequences: number[][];
   beforeAll(async () => {
@@ -90,7 +92,7 @@ describe.each([...SMALL, ...REAL_MODELS])("$name", ({ name, folder }) => {
     const base = await logprobs(await model.sampler(), sequences);
     expect(worst(ours, base)).toBeGreaterThan(0.01);
     const theirs = await oracle.ask<number[][]>("logprobs", { folder, sequences, adapter });
-    expect(worst(ours, theirs)).toBeLessThan(1e-4);
+    expect(worst(ours, theirs)).toBeLessThan(withAdapter);
 
     const merged = join(temporaryFolder(), "merged");
     await mergeAdapter(folder, adapter, merged);
@@ -99,7 +101,7 @@ describe.each([...SMALL, ...REAL_MODELS])("$name", ({ name, folder }) => {
     if (isReal) expect(mean(ofMerged, theirs)).toBeLessThan(0.3 * mean(base, theirs));
     else expect(worst(ofMerged, theirs)).toBeLessThan(1e-4);
     const again = await LocalModel.open(merged);
-    expect(worst(await logprobs(await again.sampler(), sequences), ofMerged)).toBeLessThan(1e-4);
+    expect(worst(await logprobs(await again.sampler(), sequences), ofMerged)).toBeLessThan(withAdapter);
     await again.close();
   });
 
@@ -119,7 +121,7 @@ describe.each([...SMALL, ...REAL_MODELS])("$name", ({ name, folder }) => {
     const adapter = join(temporaryFolder(), "adapter");
     await oracle.ask("make_adapter", { folder, to: adapter, settings, seed: 3 });
     const theirs = await oracle.ask<number[][]>("logprobs", { folder, sequences, adapter });
-    expect(worst(await logprobs(await model.sampler(adapter), sequences), theirs)).toBeLessThan(1e-4);
+    expect(worst(await logprobs(await model.sampler(adapter), sequences), theirs)).toBeLessThan(withAdapter);
   });
 });
 

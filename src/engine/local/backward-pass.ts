@@ -86,6 +86,11 @@ export class BackwardPass {
     }
   }
 
+  /** The next pass is the first since the last update, whatever passes there were. */
+  restart(): void {
+    this.#dropout?.restart();
+  }
+
   /** Frees the programs. */
   async close(): Promise<void> {
     await Promise.all(Object.values(this.#programs).map((program: Program) => program.close()));

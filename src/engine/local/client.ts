@@ -68,7 +68,10 @@ export class LocalClient implements TrainingClient {
     read: (): Promise<ReadonlyMap<string, Tensor>> => this.serialize(async () => this.optimizer.read()),
     /** @throws UserError for the state of other tensors; nothing has changed then. */
     write: (tensors: ReadonlyMap<string, Tensor>): Promise<void> =>
-      this.exclusively(() => this.optimizer.write(tensors)),
+      this.exclusively(() => {
+        this.optimizer.write(tensors);
+        this.#pass.restart();
+      }),
   };
 
   sampler(weights: "current" | "base"): LocalSamplingClient {

@@ -24,6 +24,11 @@ export class Dropout {
     this.#masks = masks;
   }
 
+  /** Forgets the passes since the last update. */
+  restart(): void {
+    this.#step = -1;
+  }
+
   /** New masks for a pass of so many tokens; valid until the next ones are asked for. @param steps updates that were made. */
   next({ runtime }: BaseModel, tokens: number, steps: number): Feeds {
     this.#pass = steps === this.#step ? this.#pass + 1 : 0;

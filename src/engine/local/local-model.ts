@@ -36,6 +36,7 @@ export class LocalModel implements Engine {
       revision,
       vocabSize: config.vocabSize,
       maxPositions: config.maxPositions,
+      cacheBytesPerToken: 2 * config.layers * config.kvHeads * config.headDim * 4,
       ...(notices.length > 0 && { notices }),
     };
     this.stores = {
