@@ -4,6 +4,7 @@ import { UserError } from "../common/errors.ts";
 import { answerEnd, templateEnd } from "./answer-end.ts";
 import { type ChatOptions, chatRenderer } from "./chat/index.ts";
 import { declaredTokens } from "./tokenizer/declared-tokens.ts";
+import { spellingNotice } from "./tokenizer/every-byte.ts";
 import { type Json, readChatTemplate, readFolderJson, readSpecialTokens, tokenIds } from "./tokenizer/model-folder.ts";
 import { type Pipeline, pipeline, type TokenizerDefinition } from "./tokenizer/pipeline.ts";
 import { surrounding } from "./tokenizer/surrounding.ts";
@@ -84,6 +85,7 @@ export function loadTokenizer(folder: string, options: TokenizerOptions = {}): T
     (text) => stages.tokenize(text).ids,
     (id) => mayEnd.has(id),
   );
+  const end = answerEnd({ named: ends, template, textOf: (id) => stages.decode([id]) });
   let highest = -1;
   for (const id of stages.vocabulary.values()) highest = Math.max(highest, id);
 
@@ -91,7 +93,8 @@ export function loadTokenizer(folder: string, options: TokenizerOptions = {}): T
     folder,
     vocabularySize: highest + 1,
     bos: named("bos").flatMap(([, ids]) => ids)[0] ?? null,
-    ...answerEnd({ named: ends, template, textOf: (id) => stages.decode([id]) }),
+    ...end,
+    notices: [...end.notices, ...spellingNotice(stages.tokenize)],
     chatTemplate,
     chat: options.chat,
     specialTokens,
