@@ -101,7 +101,7 @@ function showLine(
   return `${source}: ${tokens.length} tokens, ${learned} learned${masked}\n${runs.join("")}\n`;
 }
 
-function summaryOf({ lines, notices, duplicates, leaks }: Preview): string {
+function summaryOf({ lines, regularizers, notices, duplicates, leaks }: Preview): string {
   const lengths = lines.map(({ tokens }) => tokens.length).sort((a, b) => a - b);
   const learned = lines.reduce((sum, { weights }) => sum + weights.filter((weight) => weight > 0).length, 0);
   const total = lengths.reduce((sum, length) => sum + length, 0);
@@ -115,6 +115,10 @@ function summaryOf({ lines, notices, duplicates, leaks }: Preview): string {
     `lengths     ${lengths[0]} to ${lengths.at(-1)}, median ${median}`,
     `duplicates  ${duplicates.size}${again && first ? `, such as ${again.source} of ${first.source}` : ""}`,
     `leaks       ${leaks.length}${leak ? `, such as ${leak.line.source}, which ${leak.question} asks` : ""}`,
+    ...Object.entries(regularizers).map(([name, text]) => {
+      const elsewhere = text.includes("the completions") ? "" : ", not on these lines";
+      return `held        ${name} works ${text}${elsewhere}`;
+    }),
     ...notices.map((notice) => `note        ${notice}`),
   ]
     .map((line) => `${line}\n`)

@@ -1,4 +1,3 @@
-import { UserError } from "../common/errors.ts";
 import { makeCoefficient } from "../config/coefficients/index.ts";
 import { fieldsOf, type ReferenceConfig } from "../config/references/index.ts";
 import { makeAdapterPenalty, makeRegularizer, namesOf } from "../config/regularizers/index.ts";
@@ -11,6 +10,7 @@ import { excludeTokens } from "../regularizer/exclude-tokens.ts";
 import type { Term } from "../train/objective.ts";
 import { type AnchorMaterial, buildTexts } from "./build-anchors.ts";
 import { type ReferenceMaterial, referenceBuilder } from "./build-references.ts";
+import { excludedTokens } from "./excluded-tokens.ts";
 
 /** What regularizers are built from. */
 export interface Surroundings extends Omit<AnchorMaterial, "seed">, ReferenceMaterial {
@@ -39,13 +39,13 @@ export async function buildRegularizers(
       });
       continue;
     }
-    checkTokens(settings.exclude_tokens, name, surroundings.vocabSize);
+    const excluded = excludedTokens(settings.exclude_tokens, name, surroundings);
     const { reference, fields, attach } = buildReference(referenceOf(settings));
     const { anchors = [], completions } = await buildTexts(settings.text, name, fields, { ...surroundings, seed });
     if (completions) data = await attach(data);
     const regularizer = makeRegularizer(settings, { name, model: surroundings.model, seed, reference });
     terms.push({
-      regularizer: excludeTokens(regularizer, settings.exclude_tokens),
+      regularizer: excludeTokens(regularizer, excluded),
       weight: makeCoefficient(settings.weight),
       anchors: await Promise.all(anchors.map(async (each) => ({ ...each, data: await attach(each.data) }))),
       completions,
@@ -65,13 +65,4 @@ export function dataFields({ regularizers }: Config): string[] {
 /** What a regularizer is held to; those that need no reference do not ask the base either. */
 function referenceOf(settings: TextRegularizerConfig): ReferenceConfig {
   return "reference" in settings ? settings.reference : "base";
-}
-
-/** Refuses tokens that no text can hold: leaving them out would change nothing, and not say so. */
-function checkTokens(tokens: readonly number[], name: string, vocabSize: number): void {
-  const stray = tokens.find((token) => token >= vocabSize);
-  if (stray === undefined) return;
-  throw new UserError(
-    `the regularizer ${name} excludes token ${stray}, the model's vocabulary has ${vocabSize}: give ids below that in exclude_tokens`,
-  );
 }
