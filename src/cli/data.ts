@@ -66,6 +66,7 @@ export function registerData(program: Command, shell: Shell): void {
           const masks = config === undefined ? {} : { regularizers };
           shell.out.write(`${JSON.stringify({ line, tokens, weights, stop, ...masks })}\n`);
         }
+        for (const notice of preview.notices) shell.err.write(`${notice}\n`);
         return;
       }
       const colour = Boolean(shell.err.isTTY);

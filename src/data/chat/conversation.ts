@@ -86,7 +86,7 @@ export function readMessages(value: unknown): readonly Message[] {
   if (!Array.isArray(value) || value.length === 0) throw new UserError(`\`messages\` is ${show(value)}, ${expected}`);
   value.forEach((message: unknown, i) => {
     if (!isObject(message)) throw new UserError(`messages[${i}] is ${show(message)}, ${expected}`);
-    if (typeof message.role !== "string") {
+    if (typeof message.role !== "string" || message.role === "") {
       throw new UserError(`messages[${i}].role is ${show(message.role)}, expected text`);
     }
     checkContent(message, i);

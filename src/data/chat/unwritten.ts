@@ -9,6 +9,8 @@ export interface Unwritten {
 }
 
 const MARK = " klamp";
+/** So many renderings at most are made of one conversation: what they leave open counts as written. */
+const MOST = 64;
 
 /** Contents and calls that do not reach the text: others in their place make the same one. */
 export function unwrittenParts(
@@ -17,7 +19,9 @@ export function unwrittenParts(
   renderer: ChatRenderer,
 ): Unwritten[] {
   const { messages } = conversation;
+  let renderings = 0;
   const reaches = (turn: number, changed: Message): boolean => {
+    if (renderings++ >= MOST) return true;
     try {
       return renderer.render({ ...conversation, messages: messages.with(turn, changed) }).text !== rendered.text;
     } catch (cause) {

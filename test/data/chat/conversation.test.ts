@@ -50,6 +50,7 @@ describe("is refused, by its key", () => {
     [{ messages: {} }, '`messages` is an object of the keys , expected a list of {"role": "…", "content": "…"}'],
     [of(null), 'messages[1] is null, expected a list of {"role": "…", "content": "…"}'],
     [of({ content: "a" }), "messages[1].role is missing, expected text"],
+    [of({ role: "", content: "a" }), 'messages[1].role is "", expected text'],
     [
       of({ role: "assistant" }),
       "messages[1].content is missing, expected text, a list of parts, or null beside tool calls",
