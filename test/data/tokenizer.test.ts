@@ -98,6 +98,16 @@ test("a character that the vocabulary has no token for is named, unless the text
   ]);
 });
 
+test("a variable for the template that it does not read is told of", () => {
+  const chat_template = "{% if enable_thinking %}{% endif %}{{ messages[0].content }}";
+  const folder = tokenizerFolder({ "tokenizer_config.json": { ...readJson("tokenizer_config.json"), chat_template } });
+  const noticesOf = (kwargs: Json) => loadTokenizer(folder, { chat: { kwargs } }).notices.join("\n");
+  expect(noticesOf({ enable_thinkin: false })).toContain(
+    "the chat template does not read `enable_thinkin`, which data.template_kwargs gives it: is it written so?",
+  );
+  expect(noticesOf({ enable_thinking: false })).not.toContain("does not read");
+});
+
 test("a vocabulary that lacks some byte is told of when it is opened, a whole one is not", async () => {
   const { model, ...rest } = definitionOf("unigram");
   const vocab = (model as UnigramDefinition).vocab.map(([piece, score]) => [piece === "<0xF3>" ? "zz" : piece, score]);
