@@ -62,7 +62,8 @@ describe("klamp quickstart", { timeout: 900_000 }, () => {
         .split("\n");
       const rows = lines.map((line) => JSON.parse(line) as Record<string, number>);
       expect(rows.map(({ step }) => step)).toEqual(Array.from({ length: rows.length }, (_, i) => i + 1));
-      expect(rows[0]!.kl_divergence).toBe(0);
+      // But for the last digits: what is kept of the base was read alone.
+      expect(rows[0]!.kl_divergence).toBeLessThan(1e-9);
       for (const key of [
         "loss",
         "cross_entropy",

@@ -1,18 +1,20 @@
 import type { RunOptions } from "../run/index.ts";
 import { downloadLine } from "./download-line.ts";
-import { createProgress, type Progress } from "./progress.ts";
+import { createProgress, type Progress, phaseLine } from "./progress.ts";
 import type { Shell } from "./shell.ts";
 
 /** What shows a run on standard error and lets Ctrl-C end it; `done` ends the line that is being rewritten. */
-export type Follow = Required<Pick<RunOptions, "note" | "onStep" | "onDownload" | "signal">> & {
+export type Follow = Required<Pick<RunOptions, "note" | "onStep" | "onDownload" | "onProgress" | "signal">> & {
   readonly done: () => void;
 };
 
 export function followRun({ err, now, signal }: Shell): Follow {
   let progress: Progress | undefined;
   const download = downloadLine(err, now);
+  const phase = phaseLine(err, now);
   const done = () => {
     download.done();
+    phase.done();
     progress?.done();
     progress = undefined;
   };
@@ -22,7 +24,9 @@ export function followRun({ err, now, signal }: Shell): Follow {
       err.write(`${text}\n`);
     },
     onDownload: download.show,
+    onProgress: phase.show,
     onStep: (row, steps) => {
+      phase.done();
       progress ??= createProgress(steps, err, now);
       progress.step(row);
     },

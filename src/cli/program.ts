@@ -21,6 +21,9 @@ const COMMANDS = [
   registerHelp,
 ];
 
+/** Commands whose results are files. */
+const RUNS = new Set(["train", "quickstart"]);
+
 const HELP = `
 Topics:
 ${TOPIC_LINES}
@@ -55,7 +58,14 @@ export function createProgram(shell: Shell): Command {
 export async function runCommandLine(args: readonly string[], shell: Shell): Promise<number> {
   try {
     await createProgram(shell).parseAsync(args, { from: "user" });
-    return shell.signal.aborted ? 130 : 0;
+    if (shell.signal.aborted) return 130;
+    // A stream tells of a fault after the write.
+    await new Promise((resolve) => setImmediate(resolve));
+    const lost = shell.lostOutput?.();
+    // What runs print stands in their folders.
+    if (lost === undefined || RUNS.has(args[0]!)) return 0;
+    shell.err.write(`klamp: the results could not be written to standard output: ${lost}\n`);
+    return 2;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     if (shell.signal.aborted && error === shell.signal.reason) {

@@ -90,8 +90,16 @@ export interface ProgressLine {
   done(): void;
 }
 
-/** @param total of whatever is counted. */
-export function progressLine(total: number, stream: ProgressStream, now: () => number): ProgressLine {
+/**
+ * @param total of whatever is counted.
+ * @param tenths whether each tenth of it is worth a line where there is no terminal, however little time it took.
+ */
+export function progressLine(
+  total: number,
+  stream: ProgressStream,
+  now: () => number,
+  { tenths = true } = {},
+): ProgressLine {
   let first: { readonly time: number; readonly done: number } | undefined;
   let lastLine = { time: Number.NEGATIVE_INFINITY, done: Number.NEGATIVE_INFINITY };
   let open = false;
@@ -106,9 +114,8 @@ export function progressLine(total: number, stream: ProgressStream, now: () => n
         stream.write(CLEAR_LINE + squeeze(line, (stream.columns ?? 200) - 1));
         open = true;
       } else if (
-        done === total ||
         time - lastLine.time >= SECONDS_BETWEEN_LINES * 1000 ||
-        done - lastLine.done >= total / 10
+        (tenths && (done === total || done - lastLine.done >= total / 10))
       ) {
         stream.write(`${line}\n`);
         lastLine = { time, done };
@@ -124,4 +131,33 @@ export function progressLine(total: number, stream: ProgressStream, now: () => n
 /** A line of at most so many characters: set tighter if need be, and then cut. */
 function squeeze(line: string, width: number): string {
   return line.length <= width ? line : line.replaceAll(/ +/g, " ").slice(0, width);
+}
+
+/** A phase that takes longer than this shows how far it is. */
+const QUIET_SECONDS = 1;
+
+/** How far a phase is: `drawing 200 samples  40 %  0:12 left`. */
+export function phaseLine(
+  stream: ProgressStream,
+  now: () => number,
+): Pick<ProgressLine, "done"> & { show(what: string, share: number): void } {
+  let phase: { readonly what: string; readonly since: number; readonly line: ProgressLine } | undefined;
+  const done = () => {
+    phase?.line.done();
+    phase = undefined;
+  };
+  return {
+    show: (what, share) => {
+      if (phase?.what !== what) {
+        done();
+        phase = { what, since: now(), line: progressLine(1, stream, now, { tenths: false }) };
+      }
+      if (now() - phase.since < 1000 * QUIET_SECONDS) return;
+      const percent = `${Math.floor(100 * share)} %`;
+      phase.line.show(share, (seconds) =>
+        [what, percent, ...(Number.isFinite(seconds) ? [`${formatDuration(seconds)} left`] : [])].join("  "),
+      );
+    },
+    done,
+  };
 }

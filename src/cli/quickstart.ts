@@ -60,9 +60,10 @@ export function registerQuickstart(program: Command, shell: Shell): void {
           if (!result || result.interrupted) break;
         }
         const finished = runs.filter(({ result }) => !result.interrupted);
+        if (runs.length === 0) throw shell.signal.reason;
+        const summary = writeResults(folder, runs, "A new task, and what it cost", started);
         if (finished.length < RUNS.length) follow.note(`interrupted; completed steps are saved in ${shown}`);
         if (finished.length === 0) return;
-        const summary = writeResults(folder, finished, "A new task, and what it cost", started);
         shell.out.write(
           `\n${formatSummary(summary)}${summary.conclusion}\n\n` +
             "Exact matches in percent, in brackets those that contain the answer; drift in nats per token on samples of the base.\n\n" +

@@ -1,8 +1,10 @@
+import { resolve } from "node:path";
 import type { Command } from "commander";
 import { UserError } from "../common/errors.ts";
 import { shownPath } from "../common/shown-path.ts";
 import { loadConfig } from "../config/file.ts";
-import { runTraining } from "../run/index.ts";
+import type { Config } from "../config/schema.ts";
+import { isFinished, nextFreeFolder, runConfigFile, runLeft, runTraining, trainedBy } from "../run/index.ts";
 import { followRun } from "./follow.ts";
 import { writeResults } from "./results.ts";
 import type { Shell } from "./shell.ts";
@@ -28,12 +30,15 @@ A "weight" beside these multiplies the line's loss. docs/data.md has the details
 
 The run folder gets config.yaml, metrics.jsonl (klamp help metrics), adapter/ (PEFT's layout),
 summary.json and report.html; worst-tokens.jsonl if train.worst_tokens is set; anchors.jsonl with
-the samples of anchors. Ctrl-C finishes the step, saves the adapter and exits with code 130.
+the samples of anchors; checkpoint-STEP/ (train.save_every, train.keep), from which a run that ended
+early, by a signal, an error or a power cut, goes on to the same result: klamp train --resume RUN.
+Ctrl-C finishes the step, saves all that there is and exits with code 130.
 
 Examples:
   klamp train --config config.yaml
   klamp train --config config.yaml --set train.steps=50 --set output=./runs/short
   klamp train --config config.yaml --set 'regularizers.0.direction=model||reference'
+  klamp train --resume ./runs/first
 `;
 
 export function registerTrain(program: Command, shell: Shell): void {
@@ -43,23 +48,30 @@ export function registerTrain(program: Command, shell: Shell): void {
     .option("--config <file>", "YAML configuration; paths in it count from its folder")
     .option("--set <key=value>", "change one setting, as often as needed", collect)
     .addHelpText("after", HELP)
-    .action(async ({ config: file, set }: { config?: string; set?: string[] }) => {
-      if (file === undefined) {
+    .option(
+      "--resume <run>",
+      "go on with a run that ended early, from its newest checkpoint; with more --set train.steps also with a finished one",
+    )
+    .action(async ({ config: file, set, resume }: { config?: string; set?: string[]; resume?: string }) => {
+      if (file === undefined && resume === undefined) {
         throw new UserError(
           "train needs a configuration, as in `klamp train --config config.yaml`; `klamp train --help` shows one.",
         );
       }
       const started = new Date();
-      const config = loadConfig(file, set);
+      const run = await whichRun(file, set, resume, shell);
+      if (!run) return;
       const follow = followRun(shell);
       try {
-        const result = await runTraining(config, follow);
+        const result = await runTraining(run.config, { ...follow, resume: run.resume });
         follow.done();
-        const folder = shownPath(config.output);
+        const folder = shownPath(run.config.output);
+        const summary = writeResults(run.config.output, [{ name: "trained", result }], "Fine-tuning run", started);
         if (result.interrupted) {
-          follow.note(`interrupted after step ${result.rows.length}; the adapter is in ${folder}/adapter`);
+          follow.note(
+            `interrupted after step ${result.rows.length} of ${result.steps}; the adapter is in ${folder}/adapter, a report in ${folder}/report.html\ngo on with: klamp train --resume ${folder}`,
+          );
         } else {
-          const summary = writeResults(config.output, [{ name: "trained", result }], "Fine-tuning run", started);
           shell.out.write(
             `\n${formatSummary(summary)}${summary.conclusion}\n\nadapter  ${folder}/adapter\nreport   ${folder}/report.html\n`,
           );
@@ -69,6 +81,42 @@ export function registerTrain(program: Command, shell: Shell): void {
         follow.done();
       }
     });
+}
+
+/** Which run is asked for: a new one, or the rest of one that ended early. Null when there is nothing to do. */
+async function whichRun(
+  file: string | undefined,
+  set: readonly string[] | undefined,
+  resume: string | undefined,
+  { ask, err }: Shell,
+): Promise<{ readonly config: Config; readonly resume: boolean } | null> {
+  if (resume === undefined) {
+    const config = loadConfig(file!, set);
+    const folder = shownPath(config.output);
+    const owner = trainedBy(config.output);
+    if (owner !== null) {
+      throw new UserError(
+        `the run in ${folder} is being trained by ${owner}: choose another output (--set output=${nextFreeFolder(folder)})`,
+      );
+    }
+    const left = runLeft(config.output);
+    if (left === null) return { config, resume: false };
+    const what = `${folder} holds a run that ended early, ${left}`;
+    const answer = await ask?.(`${what}; go on with it? [Y/n] `);
+    if (answer !== undefined && /^(y(es)?)?$/i.test(answer.trim())) return { config, resume: true };
+    throw new UserError(
+      `${what}: go on with it by \`klamp train --resume ${folder}\`, or choose another output (--set output=${nextFreeFolder(folder)})`,
+    );
+  }
+  const output = resolve(resume);
+  const config = { ...loadConfig(file ?? runConfigFile(output), set), output };
+  if (isFinished(config, output)) {
+    err.write(
+      `the run in ${shownPath(output)} is finished; for more steps of the same, give it more: --set train.steps=N\n`,
+    );
+    return null;
+  }
+  return { config, resume: true };
 }
 
 /** Collects the values of an option that may be given several times. */

@@ -5,7 +5,7 @@ import { UserError } from "../common/errors.ts";
 import { expandHome } from "../common/home.ts";
 import { parseHubName } from "../common/hub-name.ts";
 import { check, type Fault } from "./errors.ts";
-import { isWithin, nodesAt, type Path, toTree } from "./json-schema.ts";
+import { isWithin, type Node, nodesAt, type Path, toTree } from "./json-schema.ts";
 import { applyOverrides, inOverride, type Override, type PlacedFault, parseOverrides } from "./overrides.ts";
 import { type Config, configSchema } from "./schema.ts";
 
@@ -109,13 +109,28 @@ function lineOf(document: Document, lines: LineCounter, path: Path): number | un
 
 /** Makes every path of the schema absolute, relative to `folderOf` its key; names on the hub stay, where no folder has them. */
 function resolvePaths(config: Config, folderOf: (path: Path) => string): Config {
+  return mapPaths(config, (value, path, nodes) => {
+    const absolute = resolve(folderOf(path), expandHome(value));
+    const isName = nodes.some((node) => node.hub) && parseHubName(value) !== null && !existsSync(absolute);
+    return isName ? value : absolute;
+  });
+}
+
+/** The settings that name files and folders, by their keys: `data.train`, `regularizers.0.text.file`. */
+export function pathsIn(config: Config): Map<string, string> {
+  const paths = new Map<string, string>();
+  mapPaths(config, (value, path) => {
+    paths.set(path.join("."), value);
+    return value;
+  });
+  return paths;
+}
+
+function mapPaths(config: Config, change: (value: string, path: Path, nodes: readonly Node[]) => string): Config {
   const walk = (value: unknown, path: Path): unknown => {
     if (typeof value === "string") {
       const nodes = nodesAt(TREE, path);
-      if (!nodes.some((node) => node.path)) return value;
-      const absolute = resolve(folderOf(path), expandHome(value));
-      const isName = nodes.some((node) => node.hub) && parseHubName(value) !== null && !existsSync(absolute);
-      return isName ? value : absolute;
+      return nodes.some((node) => node.path) ? change(value, path, nodes) : value;
     }
     if (Array.isArray(value)) return value.map((item, i) => walk(item, [...path, i]));
     if (typeof value !== "object" || value === null) return value;

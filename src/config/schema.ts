@@ -2,7 +2,7 @@ import { z } from "zod";
 import { UserError } from "../common/errors.ts";
 import { ADAMW_DEFAULTS } from "../model/adamw.ts";
 import { LORA_DEFAULTS, type LoraSettings, PROJECTIONS, type Projection } from "../model/lora.ts";
-import { EVALUATION_DEFAULTS, TRAIN_DEFAULTS } from "../model/training.ts";
+import { CHECKPOINT_DEFAULTS, EVALUATION_DEFAULTS, TRAIN_DEFAULTS } from "../model/training.ts";
 import { data } from "./data.ts";
 import { isStart } from "./references/index.ts";
 import { namesOf, type RegularizerConfig, regularizer, type TextRegularizerConfig } from "./regularizers/index.ts";
@@ -82,6 +82,14 @@ const train = group({
   worst_tokens: whole(0)
     .default(0)
     .describe("how many of the tokens with the greatest divergence each full report writes to worst-tokens.jsonl"),
+  save_every: unset(
+    z.union([whole(0), z.string().regex(/^[1-9]\d*[smh]$/)], {
+      error: "a number of steps, or a time such as 90s, 10m or 1h",
+    }),
+  ).describe(
+    `steps, or time such as 10m, between checkpoints; 0 saves at the end alone (default ${CHECKPOINT_DEFAULTS.saveSteps} steps or ${CHECKPOINT_DEFAULTS.saveSeconds / 60} minutes, whichever comes first)`,
+  ),
+  keep: whole(1).default(CHECKPOINT_DEFAULTS.keep).describe("how many checkpoints stay, the newest"),
   adapter: unset(pathOrHubName("a PEFT adapter folder")).describe(
     "a PEFT adapter folder, or a hub name, to start from (default: a fresh adapter)",
   ),

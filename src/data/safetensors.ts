@@ -116,6 +116,18 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
   }
 }
 
+/** All tensors of a file. @throws UserError as `openSafetensors`. */
+export async function readSafetensors(path: string): Promise<Map<string, Tensor>> {
+  const file = await openSafetensors(path);
+  try {
+    const tensors = new Map<string, Tensor>();
+    for (const name of file.shapes.keys()) tensors.set(name, await file.read(name));
+    return tensors;
+  } finally {
+    await file.close();
+  }
+}
+
 /** Writes tensors, by default as float32; the file whole or not at all. */
 export async function writeSafetensors(
   path: string,

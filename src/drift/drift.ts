@@ -2,7 +2,7 @@ import { type Datum, rowCount, totalWeight } from "../data/datum.ts";
 import { runs } from "../data/runs.ts";
 import { crossEntropy } from "../divergence/cross-entropy.ts";
 import { type Direction, klDivergence } from "../divergence/kl-divergence.ts";
-import type { VocabularyModel } from "../model/contract.ts";
+import type { VocabularyModel, Waiting } from "../model/contract.ts";
 
 /** What a model makes of given text, in nats per token: weighted means over all positions. */
 export interface DriftMeasured {
@@ -28,16 +28,21 @@ export async function measureDrift(
   reference: Pick<VocabularyModel, "distributions">,
   data: readonly Datum[],
   direction: Direction = "q||p",
+  { signal, onProgress }: Waiting = {},
 ): Promise<DriftMeasured> {
   const total = totalWeight(data);
   const measure = { cross_entropy: 0, drift: 0 };
+  let done = 0;
   for (const part of runs(data, ROWS_AT_ONCE, rowCount)) {
+    signal?.throwIfAborted();
     const [p, q] = [await model.distributions(part), await reference.distributions(part)];
     for (const [i, { lossInputs }] of part.entries()) {
       const options = { weights: lossInputs.weights, totalWeight: total };
       measure.cross_entropy += crossEntropy(p[i]!, lossInputs.target_tokens, options);
       measure.drift += klDivergence(p[i]!, q[i]!, { ...options, direction });
     }
+    done += part.length;
+    onProgress?.(done / data.length);
   }
   return measure;
 }

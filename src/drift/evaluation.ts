@@ -3,7 +3,7 @@ import type { Datum } from "../data/datum.ts";
 import type { Question } from "../data/questions.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import { drawBaseSamples } from "../model/base-samples.ts";
-import type { SamplingClient } from "../model/contract.ts";
+import type { SamplingClient, Waiting } from "../model/contract.ts";
 import { EVALUATION_DEFAULTS } from "../model/training.ts";
 import { type DriftMeasured, measureDrift } from "./drift.ts";
 import { exactMatch, type Score } from "./exact-match.ts";
@@ -55,10 +55,15 @@ export async function drawDriftSamples(
   tokenizer: Tokenizer,
   samples: number = EVALUATION_DEFAULTS.driftSamples,
   maxTokens: number = EVALUATION_DEFAULTS.maxTokens,
+  waiting?: Waiting,
 ): Promise<Datum[]> {
-  return samples === 0
-    ? []
-    : drawBaseSamples(base, tokenizer, { samples, max_tokens: maxTokens, temperature: 1, seed: DRIFT_SEED });
+  if (samples === 0) return [];
+  return drawBaseSamples(
+    base,
+    tokenizer,
+    { samples, max_tokens: maxTokens, temperature: 1, seed: DRIFT_SEED },
+    waiting,
+  );
 }
 
 /**
@@ -67,30 +72,50 @@ export async function drawDriftSamples(
  * @throws UserError where drift is asked for and an engine tells no whole distributions.
  * @example await evaluate(client.sampler("current"), client.sampler("base"), { tokenizer, task: questions });
  */
-export async function evaluate(model: SamplingClient, base: SamplingClient, plan: EvaluationPlan): Promise<Evaluation> {
+export async function evaluate(
+  model: SamplingClient,
+  base: SamplingClient,
+  plan: EvaluationPlan,
+  waiting: Waiting = {},
+): Promise<Evaluation> {
   const { tokenizer, task: questions, skills: known = new Map<string, readonly Question[]>(), validation } = plan;
   const { maxTokens = EVALUATION_DEFAULTS.maxTokens, completions = EVALUATION_DEFAULTS.completions } = plan;
   const sets = [...(questions ? [["task", questions] as const] : []), ...known];
   const shown = howManyShown([...known.keys()], Boolean(questions), completions);
+  const measured = [plan.baseSamples ?? [], validation ?? []];
+  const next = inParts(
+    waiting,
+    [...sets.map(([, rows]) => rows), ...measured].map(({ length }) => length),
+  );
   const scores: Record<string, Score> = {};
   const samples: ShownAnswer[] = [];
   for (const [set, rows] of sets) {
-    const { score, answers } = await exactMatch(model, rows, tokenizer, maxTokens);
+    const { score, answers } = await exactMatch(model, rows, tokenizer, maxTokens, next());
     scores[set] = score;
     for (const [i, { text, right }] of answers.slice(0, shown.get(set)).entries()) {
       const { prompt, completion } = rows[i]!;
       samples.push({ set, prompt: tokenizer.decode(prompt), expected: completion, text, right });
     }
   }
-  const measure = async (data: readonly Datum[] | null | undefined) =>
-    data && data.length > 0 ? measureDrift(withDistributions(model), withDistributions(base), data) : null;
+  const results: (DriftMeasured | null)[] = [];
+  for (const data of measured) {
+    const part = next();
+    const [p, q] = data.length > 0 ? [withDistributions(model), withDistributions(base)] : [];
+    results.push(p && q ? await measureDrift(p, q, data, undefined, part) : null);
+  }
+  const [drift, ofValidation] = results as [DriftMeasured | null, DriftMeasured | null];
   const { task = null, ...skills } = scores;
-  return {
-    task,
-    skills,
-    drift: (await measure(plan.baseSamples))?.drift ?? null,
-    validation: await measure(validation),
-    samples,
+  return { task, skills, drift: drift?.drift ?? null, validation: ofValidation, samples };
+}
+
+/** The progress of work in parts of so many pieces, one part after the other. */
+function inParts({ signal, onProgress }: Waiting, sizes: readonly number[]): () => Waiting {
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  let [part, before] = [0, 0];
+  return () => {
+    const [from, size] = [before, sizes[part++]!];
+    before += size;
+    return { signal, onProgress: (share) => onProgress?.((from + share * size) / total) };
   };
 }
 

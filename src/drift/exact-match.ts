@@ -1,6 +1,6 @@
 import type { Question } from "../data/questions.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
-import type { SamplingClient } from "../model/contract.ts";
+import type { SamplingClient, Waiting } from "../model/contract.ts";
 
 /** Shares of right answers, from 0 to 1. */
 export interface Score {
@@ -30,10 +30,12 @@ export async function exactMatch(
   rows: readonly Question[],
   tokenizer: Tokenizer,
   maxTokens = 32,
+  waiting?: Waiting,
 ): Promise<{ score: Score; answers: Answer[] }> {
   const drawn = await model.sample(
     rows.map(({ prompt }) => prompt),
     { max_tokens: maxTokens, temperature: 0, stop: tokenizer.stop },
+    waiting,
   );
   const answers = drawn.map(({ tokens }, i) => ({
     text: tokenizer.decode(tokens),

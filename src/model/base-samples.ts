@@ -2,7 +2,7 @@ import { withDefaults } from "../common/defaults.ts";
 import { UserError } from "../common/errors.ts";
 import { type Datum, everyToken } from "../data/datum.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
-import type { SamplingClient } from "./contract.ts";
+import type { SamplingClient, Waiting } from "./contract.ts";
 
 /** What is drawn, and how. Names as in a configuration and in the Tinker API. */
 export interface BaseSampleOptions {
@@ -29,6 +29,7 @@ export async function drawBaseSamples(
   base: Pick<SamplingClient, "sample">,
   tokenizer: Tokenizer,
   options: BaseSampleOptions = {},
+  waiting?: Waiting,
 ): Promise<Datum[]> {
   const { samples, ...params } = withDefaults(BASE_SAMPLE_DEFAULTS, options);
   const start = tokenizer.bos;
@@ -38,6 +39,6 @@ export async function drawBaseSamples(
     );
   }
   const prompts = Array.from({ length: samples }, () => [start]);
-  const drawn = await base.sample(prompts, { ...params, stop: tokenizer.stop });
+  const drawn = await base.sample(prompts, { ...params, stop: tokenizer.stop }, waiting);
   return drawn.map(({ tokens }, i) => everyToken([start, ...tokens], `base sample ${i + 1}`));
 }

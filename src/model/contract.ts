@@ -118,10 +118,18 @@ export interface SampledSequence {
 /** Tokens of a prompt. */
 export type Tokens = readonly number[] | Int32Array;
 
+/** Who waits for long work: may give it up, and hears how far it is. */
+export interface Waiting {
+  /** When aborted, the work ends soon, by throwing the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+  /** Called with how much is done, from 0 to 1. */
+  readonly onProgress?: ((share: number) => void) | undefined;
+}
+
 /** A model of given weights, to draw from and to ask for its probabilities. */
 export interface SamplingClient extends Partial<VocabularyModel> {
-  /** One sequence per prompt, in order. */
-  sample(prompts: readonly Tokens[], params: SamplingParams): Promise<SampledSequence[]>;
+  /** One sequence per prompt, in order. An engine that cannot give up or tell ignores `waiting`. */
+  sample(prompts: readonly Tokens[], params: SamplingParams, waiting?: Waiting): Promise<SampledSequence[]>;
   /** The log-probability of each token given those before it; entry 0 is NaN. */
   computeLogprobs(tokens: readonly Tokens[]): Promise<Float32Array[]>;
   /** The k likeliest tokens at each place of each prompt. @throws UserError when fewer are known. */

@@ -7,6 +7,9 @@ export const TRAIN_DEFAULTS = {
   reportEvery: 10,
 } as const;
 
+/** Defaults of checkpoints: the steps or the seconds between two, and how many stay. */
+export const CHECKPOINT_DEFAULTS = { saveSteps: 50, saveSeconds: 300, keep: 2 } as const;
+
 /** Defaults of an anchor: texts per step, and the seed of their order. */
 export const ANCHOR_DEFAULTS = { batchSize: 8, seed: 1 } as const;
 

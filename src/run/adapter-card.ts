@@ -24,7 +24,7 @@ export interface CardFacts {
 }
 
 /** Files of a model folder that make its tokenizer. */
-const TOKENIZER = [
+export const TOKENIZER_FILES = [
   "tokenizer.json",
   "tokenizer_config.json",
   "special_tokens_map.json",
@@ -38,7 +38,7 @@ const TOKENIZER = [
  * @param source the folder of the base model.
  */
 export function completeAdapter(adapter: string, source: string, facts: CardFacts): void {
-  for (const name of TOKENIZER) {
+  for (const name of TOKENIZER_FILES) {
     if (existsSync(join(source, name))) copyFileSync(join(source, name), join(adapter, name));
   }
   const { chat_template } = facts.config.data;

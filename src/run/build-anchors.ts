@@ -5,7 +5,7 @@ import type { Datum } from "../data/datum.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import type { TooLong } from "../data/too-long.ts";
 import { drawBaseSamples } from "../model/base-samples.ts";
-import type { SamplingClient } from "../model/contract.ts";
+import type { SamplingClient, Waiting } from "../model/contract.ts";
 import type { Anchor } from "../train/anchor.ts";
 import type { Term } from "../train/objective.ts";
 
@@ -28,6 +28,8 @@ export interface AnchorMaterial {
   readonly seed: number;
   /** Called with what takes a while. */
   readonly note: (text: string) => void;
+  /** Who waits for samples that are drawn. */
+  readonly waiting?: ((what: string) => Waiting) | undefined;
   /** Called with samples that were drawn, so that they can be kept with the run. */
   readonly onDrawn: (drawn: Drawn) => void;
 }
@@ -52,7 +54,7 @@ async function buildAnchor(
   index: number,
   regularizer: string,
   fields: readonly string[],
-  { base, tokenizer, vocabSize, maxLength, tooLong, seed, note, onDrawn }: AnchorMaterial,
+  { base, tokenizer, vocabSize, maxLength, tooLong, seed, note, waiting, onDrawn }: AnchorMaterial,
 ): Promise<Anchor> {
   const { batch_size: batchSize } = source;
   if ("file" in source) {
@@ -66,10 +68,11 @@ async function buildAnchor(
     );
   }
   const draw = async (step: number) => {
-    note(`drawing ${samples} samples from the base as an anchor`);
+    const what = `drawing ${samples} samples from the base as an anchor`;
+    note(what);
     // A seed of its own for every time they are drawn.
     const how = { samples, max_tokens, temperature, seed: (source.seed ?? seed + index) + 1_000_003 * (step - 1) };
-    const data = await drawBaseSamples(base, tokenizer, how);
+    const data = await drawBaseSamples(base, tokenizer, how, waiting?.(what));
     onDrawn({ regularizer, step, data });
     return data;
   };

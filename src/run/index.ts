@@ -11,5 +11,7 @@ export { readPrompts } from "./prompts.ts";
 export { type FilledStore, fillStores } from "./reference-stores.ts";
 export { type NamedRun, type RunSummary, reportData, writeSummary } from "./results.ts";
 export { type RunOptions, runTraining } from "./run.ts";
-export { nextFreeFolder, refuseOutput } from "./run-folder.ts";
+export { nextFreeFolder, refuseOutput, trainedBy } from "./run-folder.ts";
+export { isFinished, runLeft } from "./run-left.ts";
+export { runConfigFile } from "./run-record.ts";
 export { findTrained, type Trained } from "./trained.ts";

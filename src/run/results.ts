@@ -4,6 +4,7 @@ import { writeFileAtomic } from "../common/atomic-file.ts";
 import { shownPath } from "../common/shown-path.ts";
 import { version } from "../common/version.ts";
 import { HEADLINES, STEP_METRICS } from "../config/metrics.ts";
+import type { Config } from "../config/schema.ts";
 import type { Evaluation } from "../drift/evaluation.ts";
 import { type Summary, type SummaryRow, summarize } from "../drift/summary.ts";
 import { writeCard } from "./adapter-card.ts";
@@ -27,6 +28,8 @@ export type RunSummary = Summary & {
   /** ISO 8601. */
   readonly started: string;
   readonly seconds: number;
+  /** How long the runs were to be, `train.steps` or `train.epochs`, if they came to their end; null for what was interrupted. */
+  readonly completed: Pick<Config["train"], "steps" | "epochs"> | null;
   readonly versions: Readonly<Record<"klamp" | "node" | "onnxruntime-node", string>>;
 };
 
@@ -35,6 +38,12 @@ export function writeSummary(folder: string, runs: readonly NamedRun[], started:
   const [{ result: first }] = runs as [NamedRun];
   const { train, optimizer, lora, model } = first.config;
   const { engine } = first;
+  const cut = runs.filter(({ result }) => result.interrupted);
+  const measured = summarize(first.base, finishedRuns(runs));
+  const sentences = cut.map(
+    ({ name, result: { rows, steps } }) =>
+      `${capitalized(name)} was interrupted after step ${rows.length} of ${steps}.`,
+  );
   const summary = {
     model: {
       name: engine.model.name,
@@ -42,7 +51,8 @@ export function writeSummary(folder: string, runs: readonly NamedRun[], started:
       digest: engine.stores?.digest() ?? null,
     },
     start: first.start,
-    ...summarize(first.base, finishedRuns(runs)),
+    ...measured,
+    conclusion: [measured.conclusion, ...sentences].filter((sentence) => sentence !== "").join(" "),
     settings: {
       model,
       steps: first.rows.length,
@@ -55,6 +65,7 @@ export function writeSummary(folder: string, runs: readonly NamedRun[], started:
     seed: train.seed,
     started: started.toISOString(),
     seconds: (Date.now() - started.getTime()) / 1000,
+    completed: cut.length > 0 ? null : { steps: train.steps, epochs: train.epochs },
     versions: {
       klamp: version(),
       node: process.versions.node,
@@ -63,13 +74,13 @@ export function writeSummary(folder: string, runs: readonly NamedRun[], started:
   };
   writeFileAtomic(join(folder, "summary.json"), `${JSON.stringify(summary, null, 2)}\n`);
   for (const { name, result } of runs) {
-    const measured = { ...summary, runs: summary.runs.filter((run) => run.name === name) };
+    const own = summary.runs.filter((run) => run.name === name);
     const facts = {
       config: result.config,
       model: result.engine.model,
       steps: result.rows.length,
       trainedOn: result.trainedOn,
-      measured,
+      measured: own.length > 0 ? { ...summary, runs: own } : null,
     };
     writeCard(join(result.config.output, "adapter"), facts);
   }
@@ -132,6 +143,10 @@ function finishedRuns(runs: readonly NamedRun[]) {
         ]
       : [],
   );
+}
+
+function capitalized(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 function scoresOf(

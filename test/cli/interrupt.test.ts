@@ -1,6 +1,8 @@
 import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { loadConfig } from "../../src/config/file.ts";
 import { LocalModel } from "../../src/engine/local/local-model.ts";
@@ -19,6 +21,14 @@ function namesIn(workspace: Workspace): string[] {
   return [...workspace.everything(folder).keys()].map((path) => path.slice(folder.length + 1)).sort();
 }
 
+/** The files of the checkpoint after a step. */
+const checkpoint = (step: number | string) => [
+  `checkpoint-${step}`,
+  ...["adapter_config.json", "adapter_model.safetensors", "checkpoint.json", "state.safetensors"].map(
+    (name) => `checkpoint-${step}/${name}`,
+  ),
+];
+
 const ADAPTER = [
   "adapter",
   ...["README.md", "adapter_config.json", "adapter_model.safetensors", "tokenizer.json", "tokenizer_config.json"].map(
@@ -36,9 +46,17 @@ test("Ctrl-C finishes the step and saves what there is", async () => {
   expect(err).toContain("\nfinishing the current step and saving; Ctrl-C again exits at once\n");
 
   const rows = workspace.metrics();
-  const [, steps] = /interrupted after step (\d+); the adapter is in (.*)\n$/.exec(err)!;
+  const [, steps] =
+    /interrupted after step (\d+) of 1000000; the adapter is in .*, a report in .*\n.*--resume.*\n$/.exec(err)!;
   expect(rows.map(({ step }) => step)).toEqual(Array.from({ length: Number(steps) }, (_, i) => i + 1));
-  expect(namesIn(workspace)).toEqual([...ADAPTER, "config.yaml", "metrics.jsonl"]);
+  const names = namesIn(workspace).filter((name) => !name.startsWith("checkpoint-") || name.includes(`-${steps}`));
+  const files = ["config.yaml", "metrics.jsonl", "report.html", "run.json", "summary.json"];
+  expect(names).toEqual([...ADAPTER, ...checkpoint(steps!), ...files]);
+  expect(workspace.json("run/summary.json")).toMatchObject({
+    conclusion: `Trained was interrupted after step ${steps} of 1000000.`,
+    completed: null,
+    runs: [],
+  });
   expect(loadConfig(workspace.path("run/config.yaml")).train.steps).toBe(1_000_000);
   const model = await LocalModel.open(join(FIXTURE, "model"));
   await (await model.trainingClient({ adapter: workspace.path("run/adapter") })).close();
@@ -70,13 +88,20 @@ test("a run that is killed leaves only whole lines, and its folder is not writte
   running.signal("SIGKILL");
   expect((await running.ended).code).toBeNull();
   expect(workspace.metrics().map(({ step }) => step)[0]).toBe(1);
-  expect(namesIn(workspace)).toEqual(["config.yaml", "metrics.jsonl"]);
+  expect(namesIn(workspace).filter((name) => !name.startsWith("checkpoint-"))).toEqual([
+    "config.yaml",
+    "metrics.jsonl",
+    "run.json",
+    "run.lock",
+  ]);
   expect(loadConfig(workspace.path("run/config.yaml")).output).toBe(workspace.path("run"));
 
   const before = workspace.everything();
   const { code, err } = await klamp("train", "--config", config);
   expect(code).toBe(2);
-  expect(err).toContain("exists already, and klamp writes over nothing");
+  expect(err).toMatch(
+    /run holds a run that ended early, .*: go on with it by `klamp train --resume .*`, or choose another output/,
+  );
   expect(workspace.everything()).toEqual(before);
 });
 
@@ -97,5 +122,56 @@ test("a reader who leaves, as head does, does not end a run", async () => {
   const { stdout } = spawnSync("sh", ["-c", `${command} 2>&1 | head -1`], { encoding: "utf8" });
   expect(stdout).toBe("training on 8 examples: 40 steps of 4\n");
   expect(workspace.metrics()).toHaveLength(40);
-  expect(namesIn(workspace)).toEqual([...ADAPTER, "config.yaml", "metrics.jsonl", "report.html", "summary.json"]);
+  const files = ["config.yaml", "metrics.jsonl", "report.html", "run.json", "summary.json"];
+  expect(namesIn(workspace)).toEqual([...ADAPTER, ...checkpoint(40), ...files]);
+});
+
+test.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)(
+  "%s saves and ends in time, in whatever phase",
+  async (signal) => {
+    const workspace = new Workspace();
+    const shipped = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
+    const config = workspace.config({
+      model: shipped("models/small-world"),
+      data: { train: shipped("data/small-world/task/train.jsonl") },
+      train: { steps: 1, batch_size: 2 },
+      regularizers: [{ text: { samples: 3000 } }],
+      // Long phases before and after one step: samples are drawn, and drift is measured.
+      evaluate: { drift_samples: 2000, max_tokens: 64 },
+    });
+    for (const phase of signal === "SIGINT"
+      ? [/^drawing/m, /^measuring the base/m, /^measuring the trained/m]
+      : [/^drawing/m]) {
+      const changes = phase.source.includes("drawing") ? [] : ["--set", "regularizers=[]"];
+      const output = ["--set", `output=${workspace.path(phase.source.replace(/\W/g, ""))}`];
+      const running = startKlamp("train", "--config", config, ...changes, ...output);
+      await running.says(phase);
+      const asked = performance.now();
+      running.signal(signal);
+      const { code, err } = await running.ended;
+      expect(performance.now() - asked).toBeLessThan(5000);
+      expect([code, err]).toEqual([130, expect.stringContaining("finishing the current step and saving")]);
+      expect(err).toMatch(phase.source.includes("trained") ? /interrupted after step 1 of 1/ : /nothing was written/);
+    }
+  },
+  120_000,
+);
+
+test.skipIf(!existsSync("/dev/full"))("a log that cannot be written ends no run", async () => {
+  const workspace = new Workspace();
+  const config = workspace.config({ train: { steps: 3, batch_size: 4 } });
+  const command = [...KLAMP, "train", "--config", config].map((part) => `'${part}'`).join(" ");
+  for (const [where, output] of [
+    [">/dev/full 2>&1", "full"],
+    [">&- 2>&-", "closed"],
+  ]) {
+    const { status } = spawnSync("sh", ["-c", `${command} --set output='${workspace.path(output!)}' ${where}`]);
+    expect([where, status]).toEqual([where, 0]);
+    expect(workspace.metrics(output)).toHaveLength(3);
+    expect(workspace.json(output!, "summary.json")).toHaveProperty("conclusion");
+  }
+  // What is asked for on standard output is lost then.
+  const data = [...KLAMP, "data", "--config", config, "--json"].map((part) => `'${part}'`).join(" ");
+  const { status, stderr } = spawnSync("sh", ["-c", `${data} >/dev/full`], { encoding: "utf8" });
+  expect([status, stderr]).toEqual([2, expect.stringContaining("could not be written to standard output")]);
 });

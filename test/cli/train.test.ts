@@ -37,7 +37,7 @@ test("a run in a process of its own: what it prints, what it writes", async () =
   const folder = workspace.path("runs/first");
   expect(out).toContain(`adapter  ${folder}/adapter\nreport   ${folder}/report.html\n`);
 
-  const files = ["adapter", "config.yaml", "metrics.jsonl", "report.html", "summary.json"];
+  const files = ["adapter", "checkpoint-30", "config.yaml", "metrics.jsonl", "report.html", "run.json", "summary.json"];
   expect([...workspace.everything(folder).keys()].sort()).toEqual(
     [
       ...files,
@@ -48,6 +48,9 @@ test("a run in a process of its own: what it prints, what it writes", async () =
         "tokenizer.json",
         "tokenizer_config.json",
       ].map((each) => join("adapter", each)),
+      ...["adapter_config.json", "adapter_model.safetensors", "checkpoint.json", "state.safetensors"].map((each) =>
+        join("checkpoint-30", each),
+      ),
     ]
       .map((each) => join(folder, each))
       .sort(),

@@ -96,8 +96,9 @@ const LINES = Array.from({ length: 12 }, (_, i) => ({ prompt: `Is ${i} odd?`, co
 export class Workspace {
   readonly folder = mkdtempSync(join(tmpdir(), "klamp-cli-"));
 
-  constructor() {
-    onTestFinished(() => rmSync(this.folder, { recursive: true }));
+  /** @param keep whether it outlives the test, or is made outside of one. */
+  constructor({ keep = false } = {}) {
+    if (!keep) onTestFinished(() => rmSync(this.folder, { recursive: true }));
     this.write("train.jsonl", jsonLines(LINES.slice(0, 8)));
     this.write("test.jsonl", jsonLines(LINES.slice(8)));
   }

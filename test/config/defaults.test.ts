@@ -6,7 +6,7 @@ import { DATASET_DEFAULTS } from "../../src/data/too-long.ts";
 import { ADAMW_DEFAULTS } from "../../src/model/adamw.ts";
 import { BASE_SAMPLE_DEFAULTS } from "../../src/model/base-samples.ts";
 import { LORA_DEFAULTS, loraSettings, PROJECTIONS, TINKER_LORA_DEFAULTS } from "../../src/model/lora.ts";
-import { ANCHOR_DEFAULTS, EVALUATION_DEFAULTS, TRAIN_DEFAULTS } from "../../src/model/training.ts";
+import { ANCHOR_DEFAULTS, CHECKPOINT_DEFAULTS, EVALUATION_DEFAULTS, TRAIN_DEFAULTS } from "../../src/model/training.ts";
 import { FIELD_DEFAULTS } from "../../src/reference/normalize-rows.ts";
 import { SERVER_DEFAULTS } from "../../src/reference/server/defaults.ts";
 import { STORE_DEFAULTS } from "../../src/reference/store/defaults.ts";
@@ -26,7 +26,7 @@ import { KL_DIVERGENCE_DEFAULTS } from "../../src/regularizer/kl-divergence.ts";
 /** The constants that hold where no configuration is read, by the group or the type of the regularizer that they are of. */
 const CONSTANTS: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   data: DATASET_DEFAULTS,
-  train: TRAIN_DEFAULTS,
+  train: { ...TRAIN_DEFAULTS, ...CHECKPOINT_DEFAULTS },
   optimizer: ADAMW_DEFAULTS,
   evaluate: EVALUATION_DEFAULTS,
   kl_divergence: KL_DIVERGENCE_DEFAULTS,
@@ -56,6 +56,7 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   regularizers: "none",
   "data.train": "required",
   "data.validation": "none",
+  "train.save_every": "two, of which the first that is due holds: steps and seconds of CHECKPOINT_DEFAULTS",
   "data.chat_template": "the model's",
   "data.template_kwargs": "none",
   "data.system_prompt": "none",

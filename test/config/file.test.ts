@@ -53,6 +53,8 @@ describe("defaults", () => {
       train: {
         steps: 300,
         epochs: null,
+        save_every: null,
+        keep: 2,
         batch_size: 16,
         seed: 1,
         shuffle: true,

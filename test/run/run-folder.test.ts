@@ -18,8 +18,8 @@ test("a run folder that exists is refused, and nothing in it changes", () => {
   const path = join(folder, "first");
   mkdirSync(path);
   writeFileSync(join(path, "metrics.jsonl"), "precious\n");
-  expect(() => createRunFolder(path)).toThrow(UserError);
-  expect(() => createRunFolder(path)).toThrow(
+  expect(() => createRunFolder(path, [])).toThrow(UserError);
+  expect(() => createRunFolder(path, [])).toThrow(
     `the run folder ${path} exists already, and klamp writes over nothing: choose another (--set output=${path}-2)`,
   );
   expect(readFileSync(join(path, "metrics.jsonl"), "utf8")).toBe("precious\n");
@@ -27,11 +27,11 @@ test("a run folder that exists is refused, and nothing in it changes", () => {
 
 test("a folder that cannot be created is a user's error", () => {
   writeFileSync(join(folder, "file"), "");
-  expect(() => createRunFolder(join(folder, "file/run"))).toThrow(/cannot create the run folder/);
+  expect(() => createRunFolder(join(folder, "file/run"), [])).toThrow(/cannot create the run folder/);
 });
 
 test("each metrics row can be read as soon as it is appended", () => {
-  const run = createRunFolder(join(folder, "deep/first"));
+  const run = createRunFolder(join(folder, "deep/first"), []);
   run.append("metrics.jsonl", { step: 1, loss: 2 });
   expect(readFileSync(join(run.path, "metrics.jsonl"), "utf8")).toBe('{"step":1,"loss":2}\n');
   run.append("metrics.jsonl", { step: 2, loss: 1 });
@@ -40,12 +40,11 @@ test("each metrics row can be read as soon as it is appended", () => {
 });
 
 test("saving an adapter again replaces it and leaves no rubbish", async () => {
-  const run = createRunFolder(join(folder, "first"));
+  const run = createRunFolder(join(folder, "first"), []);
   const engine = (content: string) => ({
     folders: {
       ...NO_STATE,
       saveAdapter: async (to: string) => {
-        mkdirSync(to);
         writeFileSync(join(to, "adapter"), content);
       },
     },
@@ -57,7 +56,7 @@ test("saving an adapter again replaces it and leaves no rubbish", async () => {
 });
 
 test("a failed save keeps the adapter that was there", async () => {
-  const run = createRunFolder(join(folder, "first"));
+  const run = createRunFolder(join(folder, "first"), []);
   mkdirSync(join(run.path, "adapter"));
   const failing = { folders: { ...NO_STATE, saveAdapter: () => Promise.reject(new Error("disk full")) } };
   await expect(run.saveAdapter(failing)).rejects.toThrow("disk full");

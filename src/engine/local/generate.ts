@@ -1,6 +1,6 @@
 import { UserError } from "../../common/errors.ts";
 import { createRandom, type Random } from "../../common/random.ts";
-import type { SampledSequence, SamplingParams, Tokens } from "../../model/contract.ts";
+import type { SampledSequence, SamplingParams, Tokens, Waiting } from "../../model/contract.ts";
 import type { ModelConfig } from "../families/model-config.ts";
 import type { BaseModel } from "./base-model.ts";
 import { KeyValueCache } from "./key-value-cache.ts";
@@ -28,6 +28,9 @@ interface Request {
   readonly random: Random;
   readonly tokens: number[];
   readonly logprobs: number[];
+  readonly signal: AbortSignal | undefined;
+  /** Called with how many tokens more are done of those that were asked for. */
+  readonly onDone: (tokens: number) => void;
   readonly resolve: (sequence: SampledSequence) => void;
   readonly reject: (cause: unknown) => void;
 }
@@ -54,10 +57,20 @@ export class Generation {
   }
 
   /** One continuation per prompt. Deterministic in the seed, whatever else is drawn beside it. */
-  async sample(prompts: readonly Tokens[], params: SamplingParams): Promise<SampledSequence[]> {
+  async sample(
+    prompts: readonly Tokens[],
+    params: SamplingParams,
+    { signal, onProgress }: Waiting = {},
+  ): Promise<SampledSequence[]> {
+    signal?.throwIfAborted();
     checkParams(params);
     for (const [i, prompt] of prompts.entries()) checkPrompt(prompt, i, params, this.#model.config);
     if (prompts.length === 0) return [];
+    let done = 0;
+    const onDone = (tokens: number) => {
+      done += tokens;
+      onProgress?.(done / (prompts.length * params.max_tokens));
+    };
     const { waiting } = this.#joinable();
     return Promise.all(
       prompts.map(
@@ -65,7 +78,7 @@ export class Generation {
           new Promise<SampledSequence>((resolve, reject) => {
             // Each prompt has a random stream of its own, so that its continuation does not depend on its company.
             const random = createRandom((params.seed ?? 0) * 1_000_003 + i);
-            waiting.push({ prompt, params, random, tokens: [], logprobs: [], resolve, reject });
+            waiting.push({ prompt, params, random, tokens: [], logprobs: [], signal, onDone, resolve, reject });
           }),
       ),
     );
@@ -96,6 +109,7 @@ async function drawAll(model: BaseModel, generator: Generator, waiting: Request[
   const { config, runtime } = model;
   const cache = new KeyValueCache(runtime, config);
   while (active.length > 0 || waiting.length > 0) {
+    giveUp(cache, waiting, active);
     const joining = admit(model, waiting, active);
     if (joining.length > 0) {
       const first = active.length;
@@ -163,25 +177,42 @@ async function pass(
     const token = pickToken(row, { ...params, temperature }, temperature === 0 ? 0 : random());
     drawn.tokens.push(token);
     drawn.logprobs.push(row[token]!);
+    drawn.onDone(1);
   }
 }
 
 /** Hands out the sequences that are done, and takes their rows out. */
 function leave({ config }: BaseModel, cache: KeyValueCache, active: Request[]): void {
   for (let row = active.length - 1; row >= 0; row--) {
-    const { tokens, logprobs, params, prompt, resolve } = active[row]!;
+    const { tokens, logprobs, params, prompt, resolve, onDone } = active[row]!;
     const stopped = params.stop?.includes(tokens.at(-1)!) ?? false;
     const full = tokens.length >= params.max_tokens || prompt.length + tokens.length > config.maxPositions;
     if (!stopped && !full) continue;
+    onDone(params.max_tokens - tokens.length);
     resolve({
       tokens: Int32Array.from(tokens),
       logprobs: Float32Array.from(logprobs),
       stop_reason: stopped ? "stop" : "length",
     });
-    cache.remove(row);
-    const moved = active.pop()!;
-    if (row < active.length) active[row] = moved;
+    takeOut(row, cache, active);
   }
+}
+
+/** Takes those out whose signal was aborted. */
+function giveUp(cache: KeyValueCache, waiting: Request[], active: Request[]): void {
+  const gone = ({ signal, reject }: Request) => {
+    if (signal?.aborted) reject(signal.reason);
+    return signal?.aborted ?? false;
+  };
+  for (let i = waiting.length - 1; i >= 0; i--) if (gone(waiting[i]!)) waiting.splice(i, 1);
+  for (let row = active.length - 1; row >= 0; row--) if (gone(active[row]!)) takeOut(row, cache, active);
+}
+
+/** The last row takes the place of the one that leaves, as it does in the cache. */
+function takeOut(row: number, cache: KeyValueCache, active: Request[]): void {
+  cache.remove(row);
+  const moved = active.pop()!;
+  if (row < active.length) active[row] = moved;
 }
 
 function checkParams({ max_tokens, temperature = 1, top_k = 1, top_p = 1 }: SamplingParams): void {

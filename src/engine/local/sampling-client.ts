@@ -1,7 +1,14 @@
 import { type Datum, everyToken, rowCount } from "../../data/datum.ts";
 import type { Tensor } from "../../divergence/tensor.ts";
 import type { Span } from "../../loss/contract.ts";
-import type { PositionRun, SampledSequence, SamplingClient, SamplingParams, Tokens } from "../../model/contract.ts";
+import type {
+  PositionRun,
+  SampledSequence,
+  SamplingClient,
+  SamplingParams,
+  Tokens,
+  Waiting,
+} from "../../model/contract.ts";
 import type { Lora } from "../families/lora.ts";
 import type { BaseModel } from "./base-model.ts";
 import { type Batch, splitBatches, tokenOf } from "./batch.ts";
@@ -36,8 +43,8 @@ export class LocalSamplingClient implements SamplingClient {
     });
   }
 
-  async sample(prompts: readonly Tokens[], params: SamplingParams): Promise<SampledSequence[]> {
-    return this.#generation.sample(prompts, params);
+  async sample(prompts: readonly Tokens[], params: SamplingParams, waiting?: Waiting): Promise<SampledSequence[]> {
+    return this.#generation.sample(prompts, params, waiting);
   }
 
   async computeLogprobs(tokens: readonly Tokens[]): Promise<Float32Array[]> {
@@ -69,16 +76,24 @@ export class LocalSamplingClient implements SamplingClient {
     });
   }
 
-  /** Per datum the final hidden states of its positions, after the last norm, [M, d]: what `fromHidden` takes. */
+  /**
+   * Per datum the final hidden states of its positions, after the last norm, [M, d]: what `fromHidden` takes. Each datum
+   * is read alone, which costs nothing on models that matter: what is kept of it is then the same to the last bit whatever
+   * else was asked about, and a run that goes on sees the reference that it saw before.
+   */
   async hidden(data: readonly Datum[]): Promise<Tensor[]> {
     const { hiddenSize: d } = this.#model.config;
     const results = data.map((datum) => empty(datum, [d]));
-    await this.#decode(data, async (batch, hidden) => {
-      for (const [b, datum] of batch.data.entries()) {
-        const tokens = Int32Array.from({ length: rowCount(datum) }, (_, i) => b * batch.length + tokenOf(datum, i));
-        results[batch.indices[b]!]!.data.set(gatherRows(hidden, d, tokens));
-      }
-    });
+    await this.#decode(
+      data,
+      async (batch, hidden) => {
+        for (const [b, datum] of batch.data.entries()) {
+          const tokens = Int32Array.from({ length: rowCount(datum) }, (_, i) => b * batch.length + tokenOf(datum, i));
+          results[batch.indices[b]!]!.data.set(gatherRows(hidden, d, tokens));
+        }
+      },
+      1,
+    );
     return results;
   }
 
@@ -122,12 +137,16 @@ export class LocalSamplingClient implements SamplingClient {
   }
 
   /** Calls `visit` with the final hidden states of every token, padding included: [batch · length, d], valid during the call only. */
-  async #decode(data: readonly Datum[], visit: (batch: Batch, hidden: Float32Array) => Promise<void>): Promise<void> {
+  async #decode(
+    data: readonly Datum[],
+    visit: (batch: Batch, hidden: Float32Array) => Promise<void>,
+    tokensAtOnce = this.#model.tokensAtOnce,
+  ): Promise<void> {
     const { lora, feeds } = this.#weights;
     const model = this.#model;
     const decoder = await model.program(`forward ${key(lora)}`, (machine) => openForward(machine, lora));
     await model.lock(async () => {
-      for (const batch of splitBatches(data, model.config, model.tokensAtOnce)) {
+      for (const batch of splitBatches(data, model.config, tokensAtOnce)) {
         const { feeds: fed, dims } = model.decoderFeeds(batch.tokens, batch);
         const results = await decoder.run([fed, feeds, model.feeds], dims);
         await visit(batch, results.get("hidden")!.data);
