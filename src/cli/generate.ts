@@ -8,6 +8,7 @@ import {
   type AnswerOptions,
   openAnswerer,
   type Prompt,
+  promptJson,
   readPrompts,
 } from "../run/index.ts";
 import { downloadLine } from "./download-line.ts";
@@ -109,8 +110,10 @@ async function answerAll(prompts: readonly Prompt[], options: Options, answerer:
   for (const [i, prompt] of prompts.entries()) {
     for (const model of which) {
       const { text, tokens, stop_reason } = answers.get(model)![i]!;
-      if (options.json) out.write(`${JSON.stringify({ prompt, model, text, tokens, stop_reason })}\n`);
-      else if (which.length > 1 || prompts.length > 1) out.write(`${i + 1} ${model.padEnd(8)} ${text.trim()}\n`);
+      if (options.json) {
+        const answer = JSON.stringify({ model, text, tokens, stop_reason });
+        out.write(`{"prompt":${promptJson(prompt)},${answer.slice(1)}\n`);
+      } else if (which.length > 1 || prompts.length > 1) out.write(`${i + 1} ${model.padEnd(8)} ${text.trim()}\n`);
       else out.write(`${text}\n`);
     }
   }

@@ -7,7 +7,7 @@ export type { StepMetrics } from "../train/metrics.ts";
 export { ANSWER_DEFAULTS, type Answerer, type AnswerOptions, openAnswerer, type Prompt } from "./answers.ts";
 export { describeRegularizers } from "./describe.ts";
 export { type Preview, type PreviewLine, previewData } from "./preview.ts";
-export { readPrompts } from "./prompts.ts";
+export { promptJson, readPrompts } from "./prompts.ts";
 export { type FilledStore, fillStores } from "./reference-stores.ts";
 export { type NamedRun, type RunSummary, reportData, writeSummary } from "./results.ts";
 export { type RunOptions, runTraining } from "./run.ts";

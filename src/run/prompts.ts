@@ -1,6 +1,8 @@
 import { parseExample } from "../data/example.ts";
 import { Faults } from "../data/faults.ts";
 import { type DataLine, readTextOrData } from "../data/files/index.ts";
+import { toPython } from "../data/python/convert.ts";
+import { dumpJson } from "../data/python/json-dump.ts";
 import type { Prompt } from "./answers.ts";
 
 type Json = Readonly<Record<string, unknown>>;
@@ -20,6 +22,11 @@ export async function readPrompts(path: string): Promise<Prompt[]> {
   }
   faults.check();
   return prompts;
+}
+
+/** A prompt as JSON, its numbers as the file has them. */
+export function promptJson(prompt: Prompt): string {
+  return dumpJson(toPython(prompt), { separators: [",", ":"] });
 }
 
 function promptOf({ value, fail }: DataLine): Prompt {

@@ -73,6 +73,14 @@ describe("klamp generate", () => {
     const texts = workspace.write("prompts.txt", `[INST] ${ask}\n\n`);
     const raw = await generate("--model", SMALL_WORLD, "--file", texts, "--json", "--max-tokens", "1", "--raw");
     expect(JSON.parse(raw.out)).toMatchObject({ prompt: `[INST] ${ask}` });
+    const big = workspace.write(
+      "big.jsonl",
+      '{"messages":[{"role":"user","content":"a","n":9007199254740993,"x":1.0}]}',
+    );
+    const printed = (await generate("--model", SMALL_WORLD, "--file", big, "--json", "--max-tokens", "1")).out;
+    expect(printed).toContain(
+      '{"prompt":{"messages":[{"role":"user","content":"a","n":9007199254740993,"x":1.0}]},"model":"base",',
+    );
     const bad = workspace.write("bad.jsonl", '{"prompt": 1}\n{"tokens": [1]}\n{"messages": []}\n');
     const refused = await generate("--model", SMALL_WORLD, "--file", bad);
     expect(refused.code).toBe(2);
