@@ -48,12 +48,12 @@ export async function* readParquet(path: string): AsyncGenerator<DataLine> {
   }
 }
 
-function checkNames({ children, element }: SchemaTree, path: string): void {
+/** @param where the columns lie, after a space. */
+function checkNames({ children }: SchemaTree, path: string, where = ""): void {
   const names = children.map((child) => child.element.name);
   const doubled = names.find((name, i) => names.indexOf(name) < i);
-  for (const child of children) checkNames(child, path);
+  for (const child of children) checkNames(child, path, ` of ${shortJson(child.element.name)}`);
   if (doubled === undefined) return;
-  const where = element.name === "schema" ? "" : ` of ${shortJson(element.name)}`;
   throw new UserError(
     `${path}: two columns${where} are called ${shortJson(doubled)}, and only one can count: rename one`,
   );
