@@ -1,6 +1,7 @@
 import { parseExample } from "../data/example.ts";
 import { Faults } from "../data/faults.ts";
 import { type DataLine, readTextOrData } from "../data/files/index.ts";
+import { isGiven } from "../data/formats/other-keys.ts";
 import { toPython } from "../data/python/convert.ts";
 import { dumpJson } from "../data/python/json-dump.ts";
 import type { Prompt } from "./answers.ts";
@@ -54,14 +55,16 @@ const ANSWER = ".";
 function withAnswer(line: Json): Json {
   const answer = { role: "assistant", content: ANSWER };
   const shareGptAnswer = { from: "gpt", value: ANSWER };
-  const { messages, conversations, prompt } = line;
+  const { messages, conversations, prompt, instruction } = line;
   const isShareGpt =
     Array.isArray(conversations) && conversations.some((turn: Json | null) => turn?.from !== undefined);
   return {
     ...line,
-    ...(Array.isArray(messages) && { messages: [...messages, answer] }),
-    ...(Array.isArray(conversations) && { conversations: [...conversations, isShareGpt ? shareGptAnswer : answer] }),
-    ...("prompt" in line && { completion: Array.isArray(prompt) ? [answer] : ANSWER }),
-    ...("instruction" in line && { output: ANSWER }),
+    // A table has every column in every row: what is empty is not there.
+    ...(Array.isArray(messages) && isGiven(messages) && { messages: [...messages, answer] }),
+    ...(Array.isArray(conversations) &&
+      isGiven(conversations) && { conversations: [...conversations, isShareGpt ? shareGptAnswer : answer] }),
+    ...(isGiven(prompt) && { completion: Array.isArray(prompt) ? [answer] : ANSWER }),
+    ...(isGiven(instruction) && { output: ANSWER }),
   };
 }

@@ -59,7 +59,7 @@ describe("klamp generate", () => {
         ],
       },
       { instruction: "What is the capital", input: "of Norway?" },
-      { text: ask },
+      { text: ask, messages: null, prompt: null, completion: "", conversations: [], instruction: null, output: null },
     ];
     const expected =
       "1 base     Oslo\n2 base     Oslo\n3 base     Oslo\n4 base     Oslo\n5 base     Oslo\n6 base     Oslo\n";
