@@ -3,7 +3,7 @@ import { UserError } from "../common/errors.ts";
 import { wrapText } from "../common/wrap-text.ts";
 import { exampleConfig } from "../config/example.ts";
 import type { MetricInfo } from "../config/kind.ts";
-import { REGULARIZER_METRICS, STEP_METRICS } from "../config/metrics.ts";
+import { EVALUATION_METRICS, REGULARIZER_METRICS, STEP_METRICS } from "../config/metrics.ts";
 import { KINDS } from "../config/regularizers/index.ts";
 import type { Shell } from "./shell.ts";
 
@@ -48,6 +48,7 @@ ${exampleConfig()}`;
 function metricsTopic(): string {
   const sections = [
     { title: "Every step", formula: undefined, metrics: STEP_METRICS },
+    { title: "Steps that evaluate.every measures", formula: undefined, metrics: EVALUATION_METRICS },
     { title: "Every regularizer", formula: undefined, metrics: REGULARIZER_METRICS },
     ...KINDS.map(({ type, headline, metrics }) => ({
       title: `type: ${type}`,

@@ -31,6 +31,23 @@ export const STEP_METRICS = {
   },
 } as const satisfies Readonly<Record<string, MetricInfo>>;
 
+/** Of what `evaluate.every` measures, after the step. */
+export const EVALUATION_METRICS = {
+  eval_loss: {
+    title: "Validation loss",
+    unit: NATS,
+    formula: "−Σ w·log p / Σ w",
+    meaning:
+      "Cross-entropy on data.validation, which is not trained on; eval_NAME is the value of a regularizer there.",
+  },
+  eval_drift: {
+    title: "Drift",
+    unit: NATS,
+    formula: "KL(reference‖model)",
+    meaning: "How far the model has moved from its base on text that the base writes.",
+  },
+} as const satisfies Readonly<Record<string, MetricInfo>>;
+
 /** Of each regularizer, whatever its kind. */
 export const REGULARIZER_METRICS = {
   value: { title: "Value", unit: "", meaning: "The regularizer's loss, before its weight." },
@@ -82,6 +99,7 @@ export const HEADLINES: readonly Headline[] = KINDS.map(({ headline, metrics }) 
 const KNOWN: Readonly<Record<string, MetricInfo>> = Object.assign(
   {},
   STEP_METRICS,
+  EVALUATION_METRICS,
   REGULARIZER_METRICS,
   ...KINDS.map(({ metrics }) => metrics),
 );

@@ -147,7 +147,34 @@ const evaluate = group({
   drift_samples: whole(0)
     .default(EVALUATION_DEFAULTS.driftSamples)
     .describe("samples of the base on which drift is measured, in nats per token; 0 is off"),
-}).describe("what to score before and after");
+  every: unset(whole(1)).describe(
+    "while training, every N steps: loss and regularizers on the validation data, drift, sample answers (default: never)",
+  ),
+  items: whole(1)
+    .default(EVALUATION_DEFAULTS.items)
+    .describe("how many lines of the validation data and samples of the base that takes, the same each time"),
+  best: unset(oneOf(["eval_loss", "eval_drift"])).describe(
+    "keep the checkpoint where this was lowest, and make it the adapter (default: the last step's)",
+  ),
+  patience: unset(whole(1)).describe(
+    "stop after so many evaluations without a lower one, of best or else eval_loss (default: never)",
+  ),
+  max_drift: unset(positive).describe(
+    "stop when drift is above so many nats per token, and keep what was below (default: never)",
+  ),
+})
+  .superRefine(({ every, best, patience, max_drift, drift_samples }, context) => {
+    for (const [key, value] of Object.entries({ best, patience, max_drift })) {
+      if (value !== null && every === null)
+        refuse(context, [key], `evaluate.${key} looks at what is measured while training: set evaluate.every`);
+    }
+    if (drift_samples > 0) return;
+    if (max_drift !== null)
+      refuse(context, ["max_drift"], "drift is measured on samples of the base: set evaluate.drift_samples above 0");
+    if (best === "eval_drift")
+      refuse(context, ["best"], "drift is measured on samples of the base: set evaluate.drift_samples above 0");
+  })
+  .describe("what to score before and after, and while training");
 
 const engine = group({
   type: word("local").default("local").describe("the embedded engine"),
@@ -175,7 +202,13 @@ export const configSchema = group({
   evaluate: evaluate.prefault({}),
   engine: engine.prefault({}),
   output: path("a folder that does not exist yet").default("./runs/first").describe("where the run is written"),
-}).superRefine(({ train, regularizers }, context) => {
+}).superRefine(({ data, train, regularizers, evaluate }, context) => {
+  const { best, patience } = evaluate;
+  if (data.validation === null && (best === "eval_loss" || (patience !== null && best === null))) {
+    const message =
+      "eval_loss is measured on data.validation, and there is none: give it, or set evaluate.best to eval_drift";
+    refuse(context, ["evaluate", best === null ? "patience" : "best"], message);
+  }
   const names = namesOf(regularizers);
   for (const [i, settings] of regularizers.entries()) {
     if (settings.name !== null && names.indexOf(settings.name) < i) {

@@ -13,5 +13,5 @@ export const CHECKPOINT_DEFAULTS = { saveSteps: 50, saveSeconds: 300, keep: 2 } 
 /** Defaults of an anchor: texts per step, and the seed of their order. */
 export const ANCHOR_DEFAULTS = { batchSize: 8, seed: 1 } as const;
 
-/** Defaults of an evaluation: tokens of an answer, answers that are kept to be shown, texts on which drift is measured. */
-export const EVALUATION_DEFAULTS = { maxTokens: 32, completions: 4, driftSamples: 64 } as const;
+/** Defaults of an evaluation: tokens of an answer, answers that are kept to be shown, texts on which drift is measured, items of an evaluation while training. */
+export const EVALUATION_DEFAULTS = { maxTokens: 32, completions: 4, driftSamples: 64, items: 64 } as const;

@@ -8,7 +8,7 @@ import { uPlotScript } from "./uplot.ts";
 
 /** The training curves: one chart per quantity, all runs in each, drawn by uPlot in the reader's browser. */
 export function chartsSection(
-  data: Pick<ReportData, "runs" | "columns" | "measures">,
+  data: Pick<ReportData, "runs" | "columns" | "measures" | "evaluations">,
   looks: ReadonlyMap<string, Identity>,
 ): Html {
   const curves = buildCurves(data);

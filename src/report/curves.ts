@@ -34,6 +34,8 @@ type Quantity = { readonly [key in "id" | "title" | "unit"]: string } & {
   readonly small?: boolean;
   /** Chosen, not measured: there is no noise in it. */
   readonly exact?: boolean;
+  /** Measured at some steps alone: the curve goes straight from one to the next. */
+  readonly sparse?: boolean;
   readonly of: (step: StepData) => number | null | undefined;
 };
 
@@ -90,7 +92,12 @@ const MOST_POINTS = 1000;
  * What the charts draw. Where the loss is the cross-entropy alone it is drawn once; the first measure in the loss's own unit
  * is drawn as large as the loss; a weight is drawn if it moves in any run.
  */
-export function buildCurves({ runs, columns, measures }: Pick<ReportData, "runs" | "columns" | "measures">): Curves {
+export function buildCurves({
+  runs,
+  columns,
+  measures,
+  evaluations = {},
+}: Pick<ReportData, "runs" | "columns" | "measures" | "evaluations">): Curves {
   const every = [...new Set(runs.flatMap(({ metrics }) => metrics.map(({ step }) => step)))].sort((a, b) => a - b);
   const stride = Math.ceil(every.length / MOST_POINTS);
   const groups = Array.from({ length: Math.ceil(every.length / stride) || 0 }, (_, i) =>
@@ -106,6 +113,15 @@ export function buildCurves({ runs, columns, measures }: Pick<ReportData, "runs"
       : [{ ...loss, title: `${loss.title} = ${columns.cross_entropy.title.toLowerCase()}` }]),
     ...(leading ? [measureQuantity(leading, false)] : []),
     ...measured.filter((measure) => measure !== leading).map((measure) => measureQuantity(measure, true)),
+    ...Object.entries(evaluations).map(([name, { title, unit }]) => ({
+      id: name.replaceAll("_", "-"),
+      title,
+      unit,
+      small: true,
+      exact: true,
+      sparse: true,
+      of: (step: StepData) => step[name],
+    })),
     ...movingWeights(runs),
     column(columns, "grad_norm", { small: true }),
     column(columns, "learning_rate", { small: true, exact: true }),
@@ -113,14 +129,15 @@ export function buildCurves({ runs, columns, measures }: Pick<ReportData, "runs"
   ];
   const byStep = runs.map(({ name, metrics }) => ({ name, at: new Map(metrics.map((row) => [row.step, row])) }));
 
-  const charts = quantities.map(({ of, small = false, exact = false, ...chart }): Chart => {
+  const charts = quantities.map(({ of, small = false, exact = false, sparse = false, ...chart }: Quantity): Chart => {
     const curves = byStep
       .map(({ name, at }) => {
         const value = (step: number) => {
           const row = at.get(step);
           return row && of(row);
         };
-        return { name, raw: groups.map((steps) => mean(steps.map(value))) };
+        const raw = groups.map((steps) => mean(steps.map(value)));
+        return { name, raw: sparse ? joined(raw) : raw };
       })
       .filter(({ raw }) => raw.some(isNumber))
       .map(({ name, raw }): Curve => {
@@ -134,6 +151,21 @@ export function buildCurves({ runs, columns, measures }: Pick<ReportData, "runs"
     stride,
     charts: charts.filter(({ curves }) => curves.length > 0),
   };
+}
+
+/** Values with those between two of them on the line from one to the other. */
+function joined(values: readonly (number | null)[]): (number | null)[] {
+  const filled = [...values];
+  let last = -1;
+  for (const [i, value] of values.entries()) {
+    if (value === null) continue;
+    for (let between = last + 1; last >= 0 && between < i; between++) {
+      const share = (between - last) / (i - last);
+      filled[between] = (1 - share) * values[last]! + share * value;
+    }
+    last = i;
+  }
+  return filled;
 }
 
 /**

@@ -12,6 +12,8 @@ export interface ReportData {
   readonly scores?: Scores;
   /** What the numbers of every step are. */
   readonly columns: Readonly<Record<Column, MetricInfo>>;
+  /** What is measured now and then, in the order of the page: only those that a run has are shown. */
+  readonly evaluations?: Readonly<Record<string, MetricInfo>>;
   /** What regularizers measure, in the order of the page: only those that a run has are shown. */
   readonly measures: readonly Measure[];
   readonly runs: readonly RunData[];

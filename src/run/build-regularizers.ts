@@ -19,12 +19,17 @@ export interface Surroundings extends Omit<AnchorMaterial, "seed">, ReferenceMat
   readonly model: SamplingClient;
 }
 
-/** The regularizers of a configuration, and the training data with the references that they read from it. */
+/** The regularizers of a configuration, and the data with the references that they read from them. */
 export async function buildRegularizers(
   config: Config,
-  data: readonly Datum[],
+  { data, validation }: { readonly data: readonly Datum[]; readonly validation: readonly Datum[] },
   surroundings: Surroundings,
-): Promise<{ terms: Term[]; adapterPenalties: WeightedPenalty[]; data: readonly Datum[] }> {
+): Promise<{
+  terms: Term[];
+  adapterPenalties: WeightedPenalty[];
+  data: readonly Datum[];
+  validation: readonly Datum[];
+}> {
   const { seed } = config.train;
   const buildReference = referenceBuilder(surroundings);
   const names = namesOf(config.regularizers);
@@ -43,6 +48,7 @@ export async function buildRegularizers(
     const { reference, fields, attach } = buildReference(referenceOf(settings));
     const { anchors = [], completions } = await buildTexts(settings.text, name, fields, { ...surroundings, seed });
     if (completions) data = await attach(data);
+    validation = await attachWhereItCan(validation, attach);
     const regularizer = makeRegularizer(settings, { name, model: surroundings.model, seed, reference });
     terms.push({
       regularizer: excludeTokens(regularizer, excluded),
@@ -51,7 +57,20 @@ export async function buildRegularizers(
       completions,
     });
   }
-  return { terms, adapterPenalties, data };
+  return { terms, adapterPenalties, data, validation };
+}
+
+/** A reference that does not know the validation data is not measured on them. */
+async function attachWhereItCan(
+  data: readonly Datum[],
+  attach: (data: readonly Datum[]) => Promise<readonly Datum[]>,
+): Promise<readonly Datum[]> {
+  try {
+    return await attach(data);
+  } catch (error) {
+    if (error instanceof UserError) return data;
+    throw error;
+  }
 }
 
 /** Names of loss inputs that lines of the training data must carry. */

@@ -106,10 +106,10 @@ export async function readCheckpoint({ path, step }: Checkpoint): Promise<TrainS
   return { step, values: manifest.values, tensors: await readSafetensors(join(path, TENSORS)) };
 }
 
-/** Removes all checkpoints but the newest `keep` and those of the given steps. */
-export async function pruneCheckpoints(folder: string, keep: number, steps: readonly number[] = []): Promise<void> {
+/** Removes all checkpoints but the newest `keep` and that of the best step. */
+export async function pruneCheckpoints(folder: string, keep: number, best: number | null): Promise<void> {
   for (const { path, step } of findCheckpoints(folder).slice(keep)) {
-    if (!steps.includes(step)) await removeFolderAtomic(path);
+    if (step !== best) await removeFolderAtomic(path);
   }
 }
 

@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { copyFileSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../common/errors.ts";
 import type { Config } from "../config/schema.ts";
@@ -9,6 +9,8 @@ import { TrainingDivergedError } from "../train/diverged.ts";
 import { type StepMetrics, type StepResult, stepMetrics } from "../train/metrics.ts";
 import type { StepDetails } from "../train/train.ts";
 import { SaveSchedule } from "./checkpoints.ts";
+import { bestStep, looksForBest } from "./early-stopping.ts";
+import type { Measured } from "./evaluations.ts";
 import { createRunFolder, type Files, nextFreeFolder, type RunFolder } from "./run-folder.ts";
 
 /** What a run's steps leave in its folder. */
@@ -18,7 +20,7 @@ export interface RecorderOptions {
   readonly files: Files;
   readonly client: TrainingClient;
   readonly tokenizer: Tokenizer;
-  readonly train: Config["train"];
+  readonly config: Pick<Config, "train" | "evaluate">;
   /** The lines of steps that were taken before. */
   readonly rows: readonly StepMetrics[];
   /** Adds to the folder of an adapter what stands beside its matrices. @param steps updates made. */
@@ -42,7 +44,7 @@ export class Recorder {
     this.#folder = options.folder;
     this.rows = [...options.rows];
     this.#saved = this.taken;
-    this.#due = new SaveSchedule(options.train.save_every, this.taken, performance.now());
+    this.#due = new SaveSchedule(options.config.train.save_every, this.taken, performance.now());
   }
 
   /** Steps taken, those before this process included. */
@@ -50,21 +52,38 @@ export class Recorder {
     return this.rows.at(-1)?.step ?? 0;
   }
 
-  /** Records a step, and saves a checkpoint where one is due. */
-  async add(result: StepResult, details: StepDetails): Promise<StepMetrics> {
-    const { train, tokenizer } = this.#options;
+  /** The step whose adapter the run gives, if that is not the last one. */
+  get best(): number | null {
+    const { evaluate } = this.#options.config;
+    const best = looksForBest(evaluate) ? bestStep(this.rows, evaluate) : null;
+    return best === this.taken ? null : best;
+  }
+
+  /** Records a step with what was measured after it, and saves a checkpoint where one is due, or where it is the best. */
+  async add(result: StepResult, details: StepDetails, measured?: Measured | null): Promise<StepMetrics> {
+    const { config, tokenizer } = this.#options;
     const folder = this.#folder;
-    const row = stepMetrics(result);
+    const row = { ...stepMetrics(result), ...measured?.metrics };
     folder.append("metrics.jsonl", row);
     this.rows.push(row);
     this.#last = details;
-    if (details.full && train.worst_tokens > 0) {
-      for (const each of worstPositions(details.positions, train.worst_tokens)) {
+    for (const sample of measured?.samples ?? []) folder.append("samples.jsonl", { step: row.step, ...sample });
+    if (details.full && config.train.worst_tokens > 0) {
+      for (const each of worstPositions(details.positions, config.train.worst_tokens)) {
         folder.append("worst-tokens.jsonl", worstToken(row.step, each, tokenizer));
       }
     }
-    if (this.#due.isDue(row.step, performance.now())) await this.#checkpoint();
+    const isBest = measured != null && looksForBest(config.evaluate) && this.best === null;
+    if (isBest || this.#due.isDue(row.step, performance.now())) await this.#checkpoint();
     return row;
+  }
+
+  /** Adds what was measured to the last step that an earlier process recorded, which ended before it was measured. */
+  amend({ metrics, samples }: Measured): void {
+    const step = this.taken;
+    this.rows.push({ ...this.rows.pop()!, ...metrics });
+    this.#folder.write("metrics.jsonl", this.rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
+    for (const sample of samples) this.#folder.append("samples.jsonl", { step, ...sample });
   }
 
   /** Saves a checkpoint of the last step and the adapter. */
@@ -117,18 +136,32 @@ export class Recorder {
   }
 
   async #checkpoint(): Promise<void> {
-    const { client, train } = this.#options;
+    const { client, config } = this.#options;
     const folder = this.#folder;
     if (!this.#last || this.#saved === this.taken) return;
     // Lines first: a checkpoint's steps are all there.
     folder.sync();
-    await folder.saveCheckpoint(await this.#last.state(), client, train.keep);
+    await folder.saveCheckpoint(await this.#last.state(), client, { keep: config.train.keep, best: this.best });
     this.#saved = this.taken;
     this.#due.saved(this.taken, performance.now());
   }
 
   async #saveAdapter(): Promise<void> {
     const { client, complete } = this.#options;
-    await this.#folder.saveAdapter(client, (adapter) => complete(adapter, this.taken));
+    const { best } = this;
+    const checkpoint = best === null ? null : join(this.#folder.path, `checkpoint-${best}`);
+    const from = checkpoint !== null && existsSync(checkpoint) ? { folders: adapterIn(checkpoint) } : client;
+    await this.#folder.saveAdapter(from, (adapter) => complete(adapter, best ?? this.taken));
   }
+}
+
+/** What saves the adapter of a checkpoint. */
+function adapterIn(checkpoint: string): Pick<NonNullable<TrainingClient["folders"]>, "saveAdapter"> {
+  return {
+    saveAdapter: async (to) => {
+      for (const name of ["adapter_config.json", "adapter_model.safetensors"]) {
+        copyFileSync(join(checkpoint, name), join(to, name));
+      }
+    },
+  };
 }

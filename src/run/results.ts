@@ -3,7 +3,7 @@ import { isAbsolute, join } from "node:path";
 import { writeFileAtomic } from "../common/atomic-file.ts";
 import { shownPath } from "../common/shown-path.ts";
 import { version } from "../common/version.ts";
-import { HEADLINES, STEP_METRICS } from "../config/metrics.ts";
+import { EVALUATION_METRICS, HEADLINES, STEP_METRICS } from "../config/metrics.ts";
 import type { Config } from "../config/schema.ts";
 import type { Evaluation } from "../drift/evaluation.ts";
 import { type Summary, type SummaryRow, summarize } from "../drift/summary.ts";
@@ -56,6 +56,7 @@ export function writeSummary(folder: string, runs: readonly NamedRun[], started:
     settings: {
       model,
       steps: first.rows.length,
+      ...(first.bestStep !== null && { best_step: first.bestStep }),
       batch_size: train.batch_size,
       learning_rate: optimizer.learning_rate,
       schedule: optimizer.schedule,
@@ -107,6 +108,7 @@ export function reportData(summary: RunSummary, runs: readonly NamedRun[], title
       "ONNX Runtime": versions["onnxruntime-node"],
     },
     columns: STEP_METRICS,
+    evaluations: EVALUATION_METRICS,
     measures: HEADLINES,
     ...scoresOf(summary, first.base, evaluations.slice(1)),
     runs: runs.map(({ name, result }) => ({

@@ -24,7 +24,7 @@ import type { TrainState } from "../train/state.ts";
 import { pruneCheckpoints, saveCheckpoint } from "./checkpoints.ts";
 
 /** Files of JSON lines that a run adds to with its steps. */
-const LINES = ["metrics.jsonl", "worst-tokens.jsonl"] as const;
+const LINES = ["metrics.jsonl", "worst-tokens.jsonl", "samples.jsonl"] as const;
 
 /** Whatever a run writes as a whole. */
 const OWN = /^(checkpoint-\d+|adapter|config\.yaml|run\.json|run\.lock|anchors\.jsonl|summary\.json|report\.html)$/;
@@ -43,13 +43,22 @@ export interface RunFolder {
   append(name: (typeof LINES)[number], row: object): void;
   /** Waits until the lines are on the disk. */
   sync(): void;
-  /** Writes a checkpoint, and removes all but the newest `keep`. */
-  saveCheckpoint(state: TrainState, client: Pick<TrainingClient, "folders">, keep: number): Promise<void>;
+  /** Writes a checkpoint, and removes all but the newest `keep` and the best one. */
+  saveCheckpoint(
+    state: TrainState,
+    client: Pick<TrainingClient, "folders">,
+    kept: { readonly keep: number; readonly best: number | null },
+  ): Promise<void>;
   /** Writes `adapter/` beside the old one, then puts it in its place. `complete` adds files of its own. */
-  saveAdapter(client: Pick<TrainingClient, "folders">, complete?: (folder: string) => void): Promise<void>;
+  saveAdapter(client: AdapterSource, complete?: (folder: string) => void): Promise<void>;
   close(): void;
   /** Closes, and takes back what was written: a run that took no step leaves nothing. */
   discard(): void;
+}
+
+/** What can save an adapter in PEFT's layout: a client, or a checkpoint. */
+export interface AdapterSource {
+  readonly folders?: Pick<NonNullable<TrainingClient["folders"]>, "saveAdapter"> | undefined;
 }
 
 /** Refuses a run folder that exists or that could not be created, before any work is done for it. */
@@ -173,10 +182,10 @@ function openFolder(
     sync: () => {
       for (const [name, file] of open) safely(join(path, name), () => fsyncSync(file));
     },
-    saveCheckpoint: async (state, client, keep) => {
+    saveCheckpoint: async (state, client, { keep, best }) => {
       try {
         await saveCheckpoint(path, state, client);
-        await pruneCheckpoints(path, keep);
+        await pruneCheckpoints(path, keep, best);
       } catch (error) {
         throw diskFault(error, `write ${path}/checkpoint-${state.step}`);
       }

@@ -1,13 +1,17 @@
+import { join } from "node:path";
 import type { Config } from "../config/schema.ts";
 import { drawDriftSamples, type Evaluation, type EvaluationPlan, evaluate } from "../drift/evaluation.ts";
 import { openEngine } from "../engine/open.ts";
 import type { DownloadProgress } from "../hub/snapshot.ts";
+import type { OptimizerOptions } from "../model/adamw.ts";
 import type { Engine, TrainingClient, Waiting } from "../model/contract.ts";
 import type { LoraOptions } from "../model/lora.ts";
 import type { StepMetrics } from "../train/metrics.ts";
 import { countSteps, train } from "../train/train.ts";
 import { completeAdapter, describeFiles } from "./adapter-card.ts";
 import { buildRegularizers } from "./build-regularizers.ts";
+import { isEvaluated, whyOver } from "./early-stopping.ts";
+import { Evaluations } from "./evaluations.ts";
 import { keepSamples } from "./kept-samples.ts";
 import { locateSources, type Sources } from "./locate.ts";
 import { engineSettings, readInput, withLora } from "./read-input.ts";
@@ -40,6 +44,8 @@ export interface RunResult {
   readonly rows: readonly StepMetrics[];
   /** How many steps it was to take. */
   readonly steps: number;
+  /** The step whose adapter it gives; null where that is the last one. */
+  readonly bestStep: number | null;
   /** Whether the signal ended it before all was done. */
   readonly interrupted: boolean;
   /** Names and digests of the files of training data. */
@@ -98,7 +104,8 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
     const base = await engine.sampler();
     const { maxPositions, vocabSize } = engine.model;
     const kept = keepSamples(folder, tokenizer);
-    const { terms, adapterPenalties, data } = await buildRegularizers(config, input.data, {
+    const texts = { data: input.data, validation: input.validation ?? [] };
+    const { terms, adapterPenalties, data, validation } = await buildRegularizers(config, texts, {
       base,
       model: client.sampler("current"),
       start: adapter === null ? undefined : await engine.sampler(adapter),
@@ -125,14 +132,26 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
     signal?.throwIfAborted();
     const before = options.before?.base ?? (await measure("the base", base));
 
-    const { learning_rate, weight_decay, grad_clip, warmup_steps, betas, eps, schedule } = config.optimizer;
     note(`training on ${data.length} examples: ${steps} steps of ${Math.min(batch_size, data.length)}`);
+    const evaluations =
+      config.evaluate.every === null
+        ? null
+        : await Evaluations.of({
+            settings: config.evaluate,
+            tokenizer,
+            plan,
+            validation,
+            regularizers: terms.map(({ regularizer }) => regularizer),
+            base,
+            waiting,
+            note,
+          });
     const recorder = new Recorder({
       folder,
       files: opened.files,
       client,
       tokenizer,
-      train: config.train,
+      config,
       rows: opened.rows,
       complete: (folder, steps) =>
         completeAdapter(folder, sources.model.folder, {
@@ -144,50 +163,68 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
         }),
     });
     const started = performance.now();
+    let isCut = false;
     try {
-      await train({
-        client,
-        data,
-        mixture: input.mixture,
-        ...length,
-        batchSize: batch_size,
-        seed,
-        shuffle,
-        optimizer: {
-          learningRate: learning_rate,
-          weightDecay: weight_decay,
-          gradClip: grad_clip,
-          warmupSteps: warmup_steps,
-          betas,
-          eps,
-          schedule,
-        },
-        regularizers: terms,
-        adapterPenalties,
-        reportEvery: report_every,
-        state: opened.state ?? undefined,
-        signal,
-        onStep: async (result, details) => {
-          const row = await recorder.add(result, details);
-          taken = row.step;
-          options.onStep?.(row, steps);
-        },
-      });
+      // The run ended after this step and before it was measured.
+      if (taken > 0 && evaluations?.isDue(taken) && !isEvaluated(recorder.rows.at(-1)!)) {
+        const after = await engine.sampler(join(folder.path, `checkpoint-${taken}`));
+        const measured = await unlessAborted(signal, () => evaluations.measure(after, taken));
+        if (measured) recorder.amend(measured);
+      }
+      if (whyOver(recorder.rows, config.evaluate) === null) {
+        const result = await train({
+          client,
+          data,
+          mixture: input.mixture,
+          ...length,
+          batchSize: batch_size,
+          seed,
+          shuffle,
+          optimizer: optimizerOptions(config),
+          regularizers: terms,
+          adapterPenalties,
+          reportEvery: report_every,
+          state: opened.state ?? undefined,
+          signal,
+          onStep: async (result, details) => {
+            const { step } = result;
+            const measured = evaluations?.isDue(step)
+              ? await unlessAborted(signal, () => evaluations.measure(client!.sampler("current"), step))
+              : null;
+            options.onStep?.(await recorder.add(result, details, measured), steps);
+            taken = step;
+            const why = whyOver(recorder.rows, config.evaluate);
+            if (why === null) return;
+            note(`stopping after step ${step} of ${steps}: ${why}`);
+            return "stop";
+          },
+        });
+        isCut = result.interrupted;
+      }
     } catch (cause) {
       throw taken === 0 ? cause : await recorder.rescue(cause);
     }
     const seconds = (performance.now() - started) / 1000;
     if (taken === 0) throw signal!.reason;
     await recorder.finish();
-    const evaluation =
-      taken < steps
-        ? null
-        : await unlessAborted(signal, () => measure("the trained model", client!.sampler("current")));
-    const interrupted = evaluation === null;
-    const { rows } = recorder;
+    const { rows, best: bestStep } = recorder;
+    if (bestStep !== null) note(`the adapter is that of step ${bestStep}, the best that was measured`);
+    const trained = bestStep === null ? client.sampler("current") : await engine.sampler(join(folder.path, "adapter"));
+    const evaluation = isCut ? null : await unlessAborted(signal, () => measure("the trained model", trained));
     handedOver = true;
-    const start = startOf(sources);
-    return { rows, steps, interrupted, config, trainedOn, start, seconds, base: before, evaluation, engine };
+    return {
+      rows,
+      steps,
+      bestStep,
+      interrupted: evaluation === null,
+      config,
+      trainedOn,
+      start: startOf(sources),
+      seconds,
+      base: before,
+      evaluation,
+      engine,
+    };
   } finally {
     if (taken === 0) folder?.discard();
     else folder?.close();
@@ -195,6 +232,19 @@ export async function runTraining(asked: Config, options: RunOptions = {}): Prom
     stores?.close();
     if (!handedOver && !options.before) await engine.close();
   }
+}
+
+function optimizerOptions({ optimizer }: Config): OptimizerOptions {
+  const { learning_rate, weight_decay, grad_clip, warmup_steps, betas, eps, schedule } = optimizer;
+  return {
+    learningRate: learning_rate,
+    weightDecay: weight_decay,
+    gradClip: grad_clip,
+    warmupSteps: warmup_steps,
+    betas,
+    eps,
+    schedule,
+  };
 }
 
 /** What work gives, or null when the signal has ended it. */

@@ -41,6 +41,10 @@ export interface StepMetrics {
   readonly grad_norm: number;
   readonly learning_rate: number;
   readonly tokens_per_second: number;
+  /** Cross-entropy on the validation data after the step, where it was measured. */
+  readonly eval_loss?: number;
+  /** KL(reference‖model) on samples of the base after the step, where it was measured. */
+  readonly eval_drift?: number;
   readonly [name: string]: number | undefined;
 }
 

@@ -45,13 +45,17 @@ export interface TrainOptions {
   readonly reportEvery?: number | undefined;
   /** The state that an earlier training of the same options ended in: goes on with the step after it. */
   readonly state?: TrainState | undefined;
-  /** Called after each step, once its update is made. */
-  readonly onStep?: ((result: StepResult, details: StepDetails) => void | Promise<void>) | undefined;
+  /** Called after each step, once its update is made; training ends where it says `"stop"`. */
+  readonly onStep?: ((result: StepResult, details: StepDetails) => StepVerdict | Promise<StepVerdict>) | undefined;
   /** When aborted, the step under way is finished and training ends; a step that waits for a reference is given up. */
   readonly signal?: AbortSignal | undefined;
   /** A clock in milliseconds. */
   readonly now?: (() => number) | undefined;
 }
+
+/** Whether training goes on after a step. */
+// biome-ignore lint/suspicious/noConfusingVoidType: most callers return nothing.
+export type StepVerdict = "stop" | void;
 
 /** What a step offers beside its numbers. */
 export interface StepDetails {
@@ -155,11 +159,12 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     };
     rows.push(result);
     events.end(result);
-    await options.onStep?.(result, {
+    const verdict = await options.onStep?.(result, {
       full,
       positions: positionsOf(members),
       state: () => readState(number, client, states),
     });
+    if (verdict === "stop") return { rows, interrupted: false };
   }
   return { rows, interrupted: taken < steps };
 }

@@ -52,6 +52,7 @@ test("saving an adapter again replaces it and leaves no rubbish", async () => {
   await run.saveAdapter(engine("one"));
   await run.saveAdapter(engine("two"));
   expect(readFileSync(join(run.path, "adapter/adapter"), "utf8")).toBe("two");
+  run.close();
   expect(readdirSync(run.path)).toEqual(["adapter"]);
 });
 
@@ -60,6 +61,7 @@ test("a failed save keeps the adapter that was there", async () => {
   mkdirSync(join(run.path, "adapter"));
   const failing = { folders: { ...NO_STATE, saveAdapter: () => Promise.reject(new Error("disk full")) } };
   await expect(run.saveAdapter(failing)).rejects.toThrow("disk full");
+  run.close();
   expect(readdirSync(run.path)).toEqual(["adapter"]);
 });
 
