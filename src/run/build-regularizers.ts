@@ -1,3 +1,4 @@
+import { UserError } from "../common/errors.ts";
 import { makeCoefficient } from "../config/coefficients/index.ts";
 import { fieldsOf, type ReferenceConfig } from "../config/references/index.ts";
 import { makeAdapterPenalty, makeRegularizer, namesOf } from "../config/regularizers/index.ts";
