@@ -66,6 +66,7 @@ export function registerData(program: Command, shell: Shell): void {
           const masks = config === undefined ? {} : { regularizers };
           shell.out.write(`${JSON.stringify({ line, tokens, weights, stop, ...masks })}\n`);
         }
+        for (const notice of preview.notices) shell.err.write(`${notice}\n`);
         return;
       }
       const colour = Boolean(shell.err.isTTY);
@@ -101,7 +102,7 @@ function showLine(
   return `${source}: ${tokens.length} tokens, ${learned} learned${masked}\n${runs.join("")}\n`;
 }
 
-function summaryOf({ lines, notices, duplicates, leaks }: Preview): string {
+function summaryOf({ lines, regularizers, notices, duplicates, leaks }: Preview): string {
   const lengths = lines.map(({ tokens }) => tokens.length).sort((a, b) => a - b);
   const learned = lines.reduce((sum, { weights }) => sum + weights.filter((weight) => weight > 0).length, 0);
   const total = lengths.reduce((sum, length) => sum + length, 0);
@@ -115,6 +116,10 @@ function summaryOf({ lines, notices, duplicates, leaks }: Preview): string {
     `lengths     ${lengths[0]} to ${lengths.at(-1)}, median ${median}`,
     `duplicates  ${duplicates.size}${again && first ? `, such as ${again.source} of ${first.source}` : ""}`,
     `leaks       ${leaks.length}${leak ? `, such as ${leak.line.source}, which ${leak.question} asks` : ""}`,
+    ...Object.entries(regularizers).map(([name, text]) => {
+      const elsewhere = text.includes("the completions") ? "" : ", not on these lines";
+      return `held        ${name} works ${text}${elsewhere}`;
+    }),
     ...notices.map((notice) => `note        ${notice}`),
   ]
     .map((line) => `${line}\n`)

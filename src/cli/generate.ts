@@ -2,16 +2,25 @@ import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline/promises";
 import { type Command, InvalidArgumentError } from "commander";
 import { UserError } from "../common/errors.ts";
-import { ANSWER_DEFAULTS, type Answerer, type AnswerOptions, openAnswerer, type Prompt } from "../run/index.ts";
+import {
+  ANSWER_DEFAULTS,
+  type Answerer,
+  type AnswerOptions,
+  openAnswerer,
+  type Prompt,
+  promptJson,
+  readPrompts,
+} from "../run/index.ts";
 import { downloadLine } from "./download-line.ts";
 import type { Shell } from "./shell.ts";
 import { collect } from "./train.ts";
 
 const HELP = `
 A prompt is a user's turn where the model has a chat template, unless --raw is given; a text that
-is continued where it has none. --file reads one prompt a line: text, or JSON with "prompt" or
-"messages". Without either, a terminal gets a chat (an empty line ends it), and what is piped in is
-the prompt.
+is continued where it has none. --file reads a file of data as train does (JSON lines, a JSON list,
+CSV, Parquet; "prompt", "messages", …), of which answers are left out, or plain text, one prompt a
+line. Without either, a terminal gets a chat (an empty line ends it), and what is piped in is the
+prompt. A run is asked in the chat template that it was trained with.
 
 Examples:
   klamp generate --model ./models/base --prompt "What is the capital of France?"
@@ -44,7 +53,7 @@ export function registerGenerate(program: Command, shell: Shell): void {
     .option("--adapter <trained>", "a run folder, or an adapter: a PEFT folder or a hub name")
     .option("--both", "the base's answer beside the adapter's")
     .option("--prompt <text>", "what is asked")
-    .option("--file <file>", "a file of prompts, one a line")
+    .option("--file <file>", "a file of prompts: data, or text with one a line")
     .option("--raw", "continue the prompt as it is, without the chat template")
     .option("--system <text>", "a system turn before the prompt")
     .option("--temperature <number>", `0 is greedy (default ${ANSWER_DEFAULTS.temperature})`, number)
@@ -69,7 +78,7 @@ export function registerGenerate(program: Command, shell: Shell): void {
       );
       try {
         if (!options.json) for (const notice of answerer.notices) shell.err.write(`${notice}\n`);
-        const prompts = promptsOf(options, answerer);
+        const prompts = await promptsOf(options, answerer);
         if (prompts) await answerAll(prompts, options, answerer, shell);
         else await chat(options, answerer, shell);
       } finally {
@@ -79,48 +88,16 @@ export function registerGenerate(program: Command, shell: Shell): void {
 }
 
 /** The prompts that are given; null where the terminal asks. */
-function promptsOf({ prompt, file, raw }: Options, { hasChat }: Answerer): Prompt[] | null {
-  const asked = (text: string): Prompt => (hasChat && !raw ? { messages: [{ role: "user", content: text }] } : text);
+async function promptsOf({ prompt, file, raw }: Options, { hasChat }: Answerer): Promise<Prompt[] | null> {
+  const asked = (of: Prompt): Prompt =>
+    typeof of === "string" && hasChat && !raw ? { messages: [{ role: "user", content: of }] } : of;
   if (prompt !== undefined) return [asked(prompt)];
-  if (file !== undefined) {
-    const lines = readText(file)
-      .split("\n")
-      .filter((line) => line.trim() !== "");
-    if (lines.length === 0) throw new UserError(`${file} holds no prompt: write one a line.`);
-    return lines.map((line, i) => lineOf(line, `${file}:${i + 1}`, asked));
-  }
+  if (file !== undefined) return (await readPrompts(file)).map(asked);
   if (process.stdin.isTTY) return null;
   const piped = readFileSync(0, "utf8").replace(/\n$/, "");
   if (piped === "")
     throw new UserError("there is nothing to answer: give --prompt, --file, or a text on standard input.");
   return [asked(piped)];
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (cause) {
-    throw new UserError(`${file} cannot be read (${(cause as NodeJS.ErrnoException).code}): give a file of prompts.`, {
-      cause,
-    });
-  }
-}
-
-function lineOf(line: string, where: string, asked: (text: string) => Prompt): Prompt {
-  if (!line.trimStart().startsWith("{")) return asked(line);
-  let value: Record<string, unknown>;
-  try {
-    value = JSON.parse(line) as Record<string, unknown>;
-  } catch (cause) {
-    throw new UserError(`${where} begins as JSON and is none: ${(cause as Error).message}`, { cause });
-  }
-  if (typeof value.prompt === "string") return asked(value.prompt);
-  if (Array.isArray(value.messages)) {
-    const messages = value.messages as { role: string; content: string }[];
-    // An answer that is there is what is asked for.
-    return { messages: messages.at(-1)?.role === "assistant" ? messages.slice(0, -1) : messages };
-  }
-  throw new UserError(`${where} has neither \`prompt\` nor \`messages\`: give one of them, or plain text.`);
 }
 
 async function answerAll(prompts: readonly Prompt[], options: Options, answerer: Answerer, { out }: Shell) {
@@ -133,8 +110,10 @@ async function answerAll(prompts: readonly Prompt[], options: Options, answerer:
   for (const [i, prompt] of prompts.entries()) {
     for (const model of which) {
       const { text, tokens, stop_reason } = answers.get(model)![i]!;
-      if (options.json) out.write(`${JSON.stringify({ prompt, model, text, tokens, stop_reason })}\n`);
-      else if (which.length > 1 || prompts.length > 1) out.write(`${i + 1} ${model.padEnd(8)} ${text.trim()}\n`);
+      if (options.json) {
+        const answer = JSON.stringify({ model, text, tokens, stop_reason });
+        out.write(`{"prompt":${promptJson(prompt)},${answer.slice(1)}\n`);
+      } else if (which.length > 1 || prompts.length > 1) out.write(`${i + 1} ${model.padEnd(8)} ${text.trim()}\n`);
       else out.write(`${text}\n`);
     }
   }

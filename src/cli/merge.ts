@@ -28,7 +28,7 @@ export function registerMerge(program: Command, shell: Shell): void {
         throw new UserError(`merge needs a folder to write, as in \`klamp merge ${folder} --output ./merged\`.`);
       }
       const trained = await findTrained(folder, model, { beside: process.cwd(), signal: shell.signal });
-      await mergeAdapter(trained.model, trained.adapter, resolve(output), {
+      await mergeAdapter(trained.model.folder, trained.adapter, resolve(output), {
         signal: shell.signal,
         onShard: (done, of) => {
           if (of > 1) shell.err.write(`file ${done}/${of} written\n`);

@@ -1,4 +1,4 @@
-import type { ChatRenderer } from "./chat/index.ts";
+import type { ChatRenderer, Message } from "./chat/index.ts";
 
 /** Where a model folder says that an answer ends. */
 export interface EndSources {
@@ -66,7 +66,8 @@ export function answerEnd({ named, template, textOf }: EndSources): AnswerEnd {
   return { eos, stop, notices };
 }
 
-const WORDS = "klamp asks where this answer ends";
+/** Two answers; what is written after both alike is what ends one. */
+const WORDS = ["klamp asks where this answer ends", "what is written after both is the end"] as const;
 
 /**
  * The first token of those in `isEnd` that a chat template writes after the words of an assistant.
@@ -79,18 +80,32 @@ export function templateEnd(
   isEnd: (id: number) => boolean,
 ): TemplateEnd {
   if (renderer === null) return { kind: "unknown" };
-  const messages = [
-    { role: "user", content: "klamp asks" },
-    { role: "assistant", content: WORDS },
-  ];
-  let written: string;
-  try {
-    written = renderer().render({ messages }).text;
-  } catch {
-    return { kind: "unknown" };
+  for (const chat of [plain, withSystem, inParts]) {
+    let written: readonly string[];
+    try {
+      const { render } = renderer();
+      written = WORDS.map((words) => render({ messages: chat(words) }).text);
+    } catch {
+      continue;
+    }
+    const [one, other] = written as [string, string];
+    if (one === other) continue;
+    const id = Array.from(tokenize(commonEnd(one, other))).find(isEnd);
+    return id === undefined ? { kind: "nothing" } : { kind: "token", id };
   }
-  const at = written.lastIndexOf(WORDS);
-  if (at === -1) return { kind: "unknown" };
-  const id = Array.from(tokenize(written.slice(at + WORDS.length))).find(isEnd);
-  return id === undefined ? { kind: "nothing" } : { kind: "token", id };
+  return { kind: "unknown" };
+}
+
+const plain = (words: string): Message[] => [
+  { role: "user", content: "klamp asks" },
+  { role: "assistant", content: words },
+];
+const withSystem = (words: string): Message[] => [{ role: "system", content: "klamp" }, ...plain(words)];
+const inParts = (words: string): Message[] =>
+  plain(words).map(({ role, content }) => ({ role, content: [{ type: "text", text: content as string }] }));
+
+function commonEnd(one: string, other: string): string {
+  let length = 0;
+  while (length < one.length && one.at(-1 - length) === other.at(-1 - length)) length++;
+  return one.slice(one.length - length);
 }

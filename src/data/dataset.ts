@@ -1,6 +1,7 @@
 import { UserError } from "../common/errors.ts";
 import { shownPath } from "../common/shown-path.ts";
 import type { Tensor } from "../divergence/tensor.ts";
+import { ChatNotices } from "./chat-notices.ts";
 import type { Datum } from "./datum.ts";
 import { lineWeight, parseExample, RESERVED_KEYS } from "./example.ts";
 import { Faults } from "./faults.ts";
@@ -77,6 +78,7 @@ export async function readWeighted<Result>(
 
   const tokenize = tokenizeWith(tokenizer, notice);
   const limit = new LengthLimit(maxLength, tooLong);
+  const chats = new ChatNotices();
   const faults = new Faults();
   const results: Result[] = [];
   let [lines, weightless] = [0, 0];
@@ -92,6 +94,7 @@ export async function readWeighted<Result>(
     const tokens = limit.apply(weighted(whole, weight, line), line);
     if (tokens === null) return;
     if (!tokens.weights.some((each, i) => i > 0 && Math.fround(each) > 0)) throw line.fail(nothingToPredict(tokens));
+    if (whole.chat) chats.add(whole.chat, line.source);
     results.push(use(tokens, whole, line));
   };
   for await (const line of readData(path)) {
@@ -102,7 +105,9 @@ export async function readWeighted<Result>(
   const name = shownPath(path);
   const left =
     weightless === 0 ? undefined : `${weightless} of ${lines} lines of ${name} have weight 0 and are left out`;
-  const notices = [limit.notice(name, lines), left].filter((sentence) => sentence !== undefined);
+  const notices = [limit.notice(name, lines), left, ...chats.sentences(name)].filter(
+    (sentence) => sentence !== undefined,
+  );
   if (results.length === 0) throw new UserError(`${path}: no line is left to learn from: ${notices.join("; ")}`);
   for (const sentence of notices) notice(sentence);
   return results;

@@ -7,7 +7,7 @@ import { isGiven, refuseOtherKeys, refusePair } from "./formats/other-keys.ts";
 import { readShareGpt } from "./formats/share-gpt.ts";
 import { checkSoundText } from "./formats/sound-text.ts";
 import { isWeight, readTokens, WEIGHTS } from "./formats/tokens.ts";
-import { readTurns, refuseEmptyAnswers } from "./formats/turns.ts";
+import { readTurns, refuseEmptyAnswers, refuseNothing } from "./formats/turns.ts";
 import { shortJson } from "./short-json.ts";
 
 /** What one line of data says, whatever its format: those of chats are conversations. */
@@ -130,12 +130,9 @@ const READERS: Readonly<Record<Format, (line: Json) => Read>> = {
 };
 
 function conversation(line: Json, messages: readonly Message[], taken: readonly string[] = []): Read {
-  for (const key of CHAT) checkSoundText(line[key], key);
-  checkSoundText(messages, "messages");
-  return {
-    example: { format: "messages", ...readConversation({ ...without(line, taken), messages }) },
-    taken: [...CHAT, ...taken],
-  };
+  const read = readConversation({ ...without(line, taken), messages });
+  for (const [key, value] of Object.entries(read)) checkSoundText(value, key);
+  return { example: { format: "messages", ...read }, taken: [...CHAT, ...taken] };
 }
 
 function readText(line: Json, key: string): string {
@@ -145,9 +142,7 @@ function readText(line: Json, key: string): string {
     const lists = key === "text" ? "" : ", or lists of messages for both `prompt` and `completion`";
     throw new UserError(`\`${key}\` is ${shortJson(found)}, expected text${lists}`);
   }
-  if (found === "" && key !== "prompt") {
-    throw new UserError(`\`${key}\` is empty, and the model would learn to say nothing: take the line out`);
-  }
+  if (key !== "prompt") refuseNothing(found, key);
   checkSoundText(found, `\`${key}\``);
   return found;
 }

@@ -2,8 +2,9 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../common/errors.ts";
 import { answerEnd, templateEnd } from "./answer-end.ts";
-import { type ChatOptions, chatRenderer } from "./chat/index.ts";
+import { type ChatOptions, type ChatRenderer, chatRenderer } from "./chat/index.ts";
 import { declaredTokens } from "./tokenizer/declared-tokens.ts";
+import { spellingNotice } from "./tokenizer/every-byte.ts";
 import { type Json, readChatTemplate, readFolderJson, readSpecialTokens, tokenIds } from "./tokenizer/model-folder.ts";
 import { type Pipeline, pipeline, type TokenizerDefinition } from "./tokenizer/pipeline.ts";
 import { surrounding } from "./tokenizer/surrounding.ts";
@@ -79,11 +80,14 @@ export function loadTokenizer(folder: string, options: TokenizerOptions = {}): T
   const chatTemplate = options.chatTemplate ?? readChatTemplate(folder, settings);
   const ends = new Map(named("eos"));
   const mayEnd = new Set([...special, ...stages.added.map(({ id }) => id), ...[...ends.values()].flat()]);
+  const renderer =
+    chatTemplate === null ? null : () => chatRenderer({ chatTemplate, specialTokens, folder }, options.chat);
   const template = templateEnd(
-    chatTemplate === null ? null : () => chatRenderer({ chatTemplate, specialTokens, folder }, options.chat),
+    renderer,
     (text) => stages.tokenize(text).ids,
     (id) => mayEnd.has(id),
   );
+  const end = answerEnd({ named: ends, template, textOf: (id) => stages.decode([id]) });
   let highest = -1;
   for (const id of stages.vocabulary.values()) highest = Math.max(highest, id);
 
@@ -91,12 +95,23 @@ export function loadTokenizer(folder: string, options: TokenizerOptions = {}): T
     folder,
     vocabularySize: highest + 1,
     bos: named("bos").flatMap(([, ids]) => ids)[0] ?? null,
-    ...answerEnd({ named: ends, template, textOf: (id) => stages.decode([id]) }),
+    ...end,
+    notices: [...end.notices, ...spellingNotice(stages.tokenize), ...unreadNotice(renderer, options.chat?.kwargs)],
     chatTemplate,
     chat: options.chat,
     specialTokens,
     ...textCoder(folder, stages, surrounding(definition.post_processor, folder), special),
   };
+}
+
+/** Variables that are given for every conversation, and that the template does not read: a name may be misspelt. */
+function unreadNotice(renderer: (() => ChatRenderer) | null, kwargs: Json = {}): string[] {
+  if (renderer === null || Object.keys(kwargs).length === 0) return [];
+  const { variables } = renderer();
+  const unread = Object.keys(kwargs).filter((name) => !variables.has(name));
+  return unread.map(
+    (name) => `the chat template does not read \`${name}\`, which data.template_kwargs gives it: is it written so?`,
+  );
 }
 
 const SETTINGS = "tokenizer_config.json";

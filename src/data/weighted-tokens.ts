@@ -1,5 +1,5 @@
 import { UserError } from "../common/errors.ts";
-import { type ChatRenderer, chatRenderer, splitChat } from "./chat/index.ts";
+import { type ChatFacts, type ChatRenderer, chatRenderer, splitChat } from "./chat/index.ts";
 import type { Example } from "./example.ts";
 import type { Segment } from "./segment.ts";
 import type { Tokenizer } from "./tokenizer.ts";
@@ -11,6 +11,12 @@ export interface WeightedTokens {
   readonly weights: readonly number[];
 }
 
+/** A line in tokens. */
+export interface TokenizedLine extends WeightedTokens {
+  /** Of a conversation. */
+  readonly chat?: ChatFacts | undefined;
+}
+
 /**
  * What turns an example into tokens: those of its whole text. A completion counts 1 a token, a prompt 0, a text 1; a
  * token that holds characters of both counts as the completion.
@@ -19,11 +25,12 @@ export interface WeightedTokens {
  * completion and text end in EOS. A chat template brings its own special tokens, and nothing is added to a list of tokens.
  *
  * @param notice is told, once, what a user should know of a border that falls inside a token.
+ * @throws UserError when what is learned says nothing but its end.
  */
 export function tokenizeWith(
   tokenizer: Tokenizer,
   notice: (sentence: string) => void = () => {},
-): (example: Example) => WeightedTokens {
+): (example: Example) => TokenizedLine {
   let renderer: ChatRenderer | undefined;
   let noticed = false;
   const whole = (segments: readonly Segment[], specialTokens: boolean): WeightedTokens => {
@@ -39,15 +46,30 @@ export function tokenizeWith(
       case "tokens":
         return example;
       case "text":
-        return endText(whole([{ text: example.text, weight: 1 }], true), tokenizer);
+        return saying(endText(whole([{ text: example.text, weight: 1 }], true), tokenizer), tokenizer);
       case "prompt":
-        return endText(whole(promptSegments(example), true), tokenizer);
+        return saying(endText(whole(promptSegments(example), true), tokenizer), tokenizer);
       case "messages": {
         renderer ??= chatRenderer(tokenizer, tokenizer.chat);
-        return endAnswer(whole(splitChat(example, renderer), false), tokenizer);
+        let chat: ChatFacts | undefined;
+        const segments = splitChat(example, renderer, (facts) => {
+          chat = facts;
+        });
+        return { ...saying(endAnswer(whole(segments, false), tokenizer), tokenizer), chat };
       }
     }
   };
+}
+
+/** The line itself. @throws UserError when nothing is learned but ends of answers and white space. */
+function saying(line: WeightedTokens, { stop, decode }: Tokenizer): WeightedTokens {
+  const { tokens, weights } = line;
+  const learned = tokens.filter((_, i) => weights[i]! > 0);
+  const says = (id: number) => !stop.includes(id) && decode([id], { specialTokens: true }).trim() !== "";
+  if (learned.length === 0 || learned.some(says)) return line;
+  throw new UserError(
+    "what is learned of this line is nothing but the end of an answer, and the model would learn to say nothing: take the line out",
+  );
 }
 
 /** What a line of prompt and completion asks to be learned. */

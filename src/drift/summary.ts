@@ -1,3 +1,4 @@
+import { shortJson } from "../data/short-json.ts";
 import type { Evaluation } from "./evaluation.ts";
 import type { Score } from "./exact-match.ts";
 
@@ -11,6 +12,8 @@ export interface SummaryInput {
   readonly text: "completions" | "anchor" | null;
   /** What it is held to: `base`, `start`, `file PATH`, …; null without a reference. */
   readonly reference: string | null;
+  /** Of the training data at the last step, in nats per token. Default: not known. */
+  readonly cross_entropy?: number;
   readonly evaluation: Evaluation;
 }
 
@@ -41,7 +44,8 @@ export interface Summary {
 /** Compares runs with their base, and says in one sentence which balances best what was learned with what was kept. */
 export function summarize(base: Evaluation, runs: readonly SummaryInput[]): Summary {
   const rows = runs.map(({ evaluation, ...run }) => ({ ...run, ...toRow(evaluation, base) }));
-  return { base: toRow(base, base), runs: rows, conclusion: summarySentence(rows) };
+  const doubts = runs.flatMap((run) => doubt(run) ?? []);
+  return { base: toRow(base, base), runs: rows, conclusion: [summarySentence(rows), ...doubts].join(" ") };
 }
 
 function toRow({ task, skills, drift, validation }: Evaluation, base: Evaluation): SummaryRow {
@@ -63,6 +67,18 @@ function retention(after: Evaluation["skills"], before: Evaluation["skills"]): n
   const had = Object.entries(before).filter(([, { strict }]) => strict > 0);
   if (had.length === 0) return null;
   return had.reduce((sum, [name, { strict }]) => sum + after[name]!.strict / strict, 0) / had.length;
+}
+
+/** What is learned by heart should be answered. */
+const LEARNED = { cross_entropy: 0.1, task: 0.05 };
+
+/** Questions a run whose training data is learned and whose new task is not, with what to look at. */
+function doubt({ name, cross_entropy, evaluation: { task, samples } }: SummaryInput): string | undefined {
+  if (!task || task.strict > LEARNED.task) return undefined;
+  if (cross_entropy === undefined || !(cross_entropy < LEARNED.cross_entropy)) return undefined;
+  const wrong = samples.find(({ set, right }) => set === "task" && !right);
+  const said = wrong ? `it says ${shortJson(wrong.text)} where ${shortJson(wrong.expected)} is expected, so ` : "";
+  return `${capitalized(name)}, the model predicts its training data (cross-entropy ${cross_entropy.toFixed(3)}) and yet scores ${percent(task.strict)} on the new task: ${said}look at where its answers end and at whether it is asked as it was trained (klamp data shows both).`;
 }
 
 /** One sentence of what the numbers say. */
@@ -93,7 +109,11 @@ function sentenceAlone({ name, task, retention, validation, drift }: SummaryRun)
       : "";
   if (facts.length === 0) return `Nothing was measured: ${advice}.`;
   const list = new Intl.ListFormat("en").format(facts);
-  return `${name.charAt(0).toUpperCase()}${name.slice(1)}, the model ${list}${advice && `; ${advice}`}.`;
+  return `${capitalized(name)}, the model ${list}${advice && `; ${advice}`}.`;
+}
+
+function capitalized(name: string): string {
+  return `${name.charAt(0).toUpperCase()}${name.slice(1)}`;
 }
 
 function percent(share: number): string {

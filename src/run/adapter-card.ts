@@ -33,7 +33,7 @@ export const TOKENIZER_FILES = [
 ];
 
 /**
- * Writes `README.md` into an adapter's folder, and copies the model's tokenizer there.
+ * Writes `README.md` into an adapter's folder, and copies the model's tokenizer there, with the chat template of the run.
  *
  * @param source the folder of the base model.
  */
@@ -41,6 +41,8 @@ export function completeAdapter(adapter: string, source: string, facts: CardFact
   for (const name of TOKENIZER_FILES) {
     if (existsSync(join(source, name))) copyFileSync(join(source, name), join(adapter, name));
   }
+  const { chat_template } = facts.config.data;
+  if (chat_template !== null) copyFileSync(chat_template, join(adapter, "chat_template.jinja"));
   writeCard(adapter, facts);
 }
 

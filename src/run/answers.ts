@@ -1,10 +1,11 @@
 import { UserError } from "../common/errors.ts";
-import { type Conversation, chatRenderer } from "../data/chat/index.ts";
+import { type Conversation, chatFor, chatRenderer } from "../data/chat/index.ts";
 import { checkTokenizer, loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import { encodePrompt } from "../data/weighted-tokens.ts";
 import { openEngine } from "../engine/open.ts";
 import { type LocateOptions, locateModel } from "../hub/locate.ts";
 import type { SamplingClient } from "../model/contract.ts";
+import { openTokenizer } from "./read-input.ts";
 import { findTrained } from "./trained.ts";
 
 /** A model that answers: a base, and what was trained on it. */
@@ -51,7 +52,7 @@ export interface Answer {
 export const ANSWER_DEFAULTS = { max_tokens: 256, temperature: 1, seed: 1 } as const;
 
 /**
- * Opens a model to ask it.
+ * Opens a model to ask it. A run is asked in the chat template, and with the system prompt, that it was trained with.
  *
  * @param trained a run folder or an adapter, if there is one.
  * @param model a folder or a hub name; default: what the run or the adapter names.
@@ -64,8 +65,8 @@ export async function openAnswerer(
   const found = trained === undefined ? undefined : await findTrained(trained, model, options);
   if (!found && model === undefined)
     throw new UserError("give a model with --model, or a run or an adapter with --adapter.");
-  const { folder, hub } = found ? { folder: found.model, hub: undefined } : await locateModel(model!, options);
-  const tokenizer = loadTokenizer(folder);
+  const { folder, hub } = found ? found.model : await locateModel(model!, options);
+  const tokenizer = found?.config ? openTokenizer(found.config, folder) : loadTokenizer(folder);
   const engine = await openEngine({ type: "local", model: folder, hub, threads });
   const { max_tokens: _, ...defaults } = ANSWER_DEFAULTS;
   const samplers = new Map<string, SamplingClient>();
@@ -113,7 +114,7 @@ function promptTokens(prompt: Prompt, tokenizer: Tokenizer, system: string | und
     throw new UserError("the prompt is empty, and the model needs a token to go on from: give one.");
   }
   const renderer = chatRenderer(tokenizer, { ...tokenizer.chat, ...(system !== undefined && { system }) });
-  const { text } = renderer.render(renderer.complete(prompt), { generationPrompt: true });
+  const { text } = renderer.render(chatFor(renderer, prompt), { generationPrompt: true });
   return tokenizer.encode(text);
 }
 

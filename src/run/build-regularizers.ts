@@ -11,6 +11,7 @@ import { excludeTokens } from "../regularizer/exclude-tokens.ts";
 import type { Term } from "../train/objective.ts";
 import { type AnchorMaterial, buildTexts } from "./build-anchors.ts";
 import { type ReferenceMaterial, referenceBuilder } from "./build-references.ts";
+import { excludedTokens } from "./excluded-tokens.ts";
 
 /** What regularizers are built from. */
 export interface Surroundings extends Omit<AnchorMaterial, "seed">, ReferenceMaterial {
@@ -44,14 +45,14 @@ export async function buildRegularizers(
       });
       continue;
     }
-    checkTokens(settings.exclude_tokens, name, surroundings.vocabSize);
+    const excluded = excludedTokens(settings.exclude_tokens, name, surroundings);
     const { reference, fields, attach } = buildReference(referenceOf(settings));
     const { anchors = [], completions } = await buildTexts(settings.text, name, fields, { ...surroundings, seed });
     if (completions) data = await attach(data);
     validation = await attachWhereItCan(validation, attach);
     const regularizer = makeRegularizer(settings, { name, model: surroundings.model, seed, reference });
     terms.push({
-      regularizer: excludeTokens(regularizer, settings.exclude_tokens),
+      regularizer: excludeTokens(regularizer, excluded),
       weight: makeCoefficient(settings.weight),
       anchors: await Promise.all(anchors.map(async (each) => ({ ...each, data: await attach(each.data) }))),
       completions,
@@ -84,13 +85,4 @@ export function dataFields({ regularizers }: Config): string[] {
 /** What a regularizer is held to; those that need no reference do not ask the base either. */
 function referenceOf(settings: TextRegularizerConfig): ReferenceConfig {
   return "reference" in settings ? settings.reference : "base";
-}
-
-/** Refuses tokens that no text can hold: leaving them out would change nothing, and not say so. */
-function checkTokens(tokens: readonly number[], name: string, vocabSize: number): void {
-  const stray = tokens.find((token) => token >= vocabSize);
-  if (stray === undefined) return;
-  throw new UserError(
-    `the regularizer ${name} excludes token ${stray}, the model's vocabulary has ${vocabSize}: give ids below that in exclude_tokens`,
-  );
 }

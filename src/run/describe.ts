@@ -7,7 +7,7 @@ import type { SummaryInput } from "../drift/summary.ts";
 import type { StepMetrics } from "../train/metrics.ts";
 
 /** What a regularizer works on, in words. */
-function describeText(settings: RegularizerConfig): string {
+export function describeText(settings: RegularizerConfig): string {
   if (!("text" in settings)) return "on the adapter";
   const words = sourcesOf(settings.text).map((source) => {
     if (source === "completions") return "the completions";

@@ -8,6 +8,7 @@ export { ANSWER_DEFAULTS, type Answerer, type AnswerOptions, openAnswerer, type 
 export { type Costs, costLines } from "./costs.ts";
 export { describeRegularizers } from "./describe.ts";
 export { type Preview, type PreviewLine, previewData } from "./preview.ts";
+export { promptJson, readPrompts } from "./prompts.ts";
 export { type FilledStore, fillStores } from "./reference-stores.ts";
 export { type NamedRun, type RunSummary, reportData, writeSummary } from "./results.ts";
 export { type RunOptions, runTraining } from "./run.ts";

@@ -6,6 +6,8 @@ import { loadQuestions } from "../data/questions.ts";
 import { checkTokenizer, loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import { readModelFacts } from "../engine/open.ts";
 import { type LocateOptions, locateModel } from "../hub/locate.ts";
+import { describeText } from "./describe.ts";
+import { excludedTokens } from "./excluded-tokens.ts";
 import { openTokenizer } from "./read-input.ts";
 
 /** A line of data as it is trained. */
@@ -20,9 +22,13 @@ export interface PreviewLine {
   readonly regularizers: Readonly<Record<string, readonly number[]>>;
 }
 
+/** What regularizers work on, in words, by their names: `on the completions`, `on 800 samples of the base`. */
+export type WorksOn = Readonly<Record<string, string>>;
+
 export interface Preview {
   readonly tokenizer: Tokenizer;
   readonly lines: readonly PreviewLine[];
+  readonly regularizers: WorksOn;
   /** What was cut or left out, and what of the model's folder should be known. */
   readonly notices: readonly string[];
   /** Lines whose tokens an earlier line has, by the line. */
@@ -54,7 +60,7 @@ export async function previewData(
     tooLong: config?.data.too_long,
     notice: (sentence) => notices.add(sentence),
   };
-  const masks = config ? masksOf(config) : [];
+  const masks = config ? masksOf(config, { tokenizer, vocabSize }) : [];
   const files = from.file === undefined ? [config!.data.train].flat() : [from.file];
   const lines: PreviewLine[] = [];
   for (const entry of files) {
@@ -76,6 +82,7 @@ export async function previewData(
   return {
     tokenizer,
     lines,
+    regularizers: config ? worksOn(config) : {},
     notices: [...notices],
     duplicates: duplicatesOf(lines),
     leaks: await leaksOf(lines, config, tokenizer),
@@ -83,13 +90,18 @@ export async function previewData(
 }
 
 /** The regularizers that work on the completions, and the target tokens that they skip. */
-function masksOf({ regularizers }: Config): { readonly name: string; readonly excluded: ReadonlySet<number> }[] {
+function masksOf({ regularizers }: Config, model: { readonly tokenizer: Tokenizer; readonly vocabSize: number }) {
   const names = namesOf(regularizers);
-  return regularizers.flatMap((settings, i) =>
-    "text" in settings && sourcesOf(settings.text).includes("completions")
-      ? [{ name: names[i]!, excluded: new Set("exclude_tokens" in settings ? settings.exclude_tokens : []) }]
-      : [],
-  );
+  return regularizers.flatMap((settings, i) => {
+    if (!("text" in settings)) return [];
+    const [name, excluded] = [names[i]!, excludedTokens(settings.exclude_tokens, names[i]!, model)];
+    return sourcesOf(settings.text).includes("completions") ? [{ name, excluded: new Set(excluded) }] : [];
+  });
+}
+
+function worksOn({ regularizers }: Config): WorksOn {
+  const names = namesOf(regularizers);
+  return Object.fromEntries(regularizers.map((settings, i) => [names[i]!, describeText(settings)]));
 }
 
 function duplicatesOf(lines: readonly PreviewLine[]): Map<PreviewLine, PreviewLine> {

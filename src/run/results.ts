@@ -134,7 +134,16 @@ export function reportData(summary: RunSummary, runs: readonly NamedRun[], title
 /** Those that were not interrupted, with what sets each one apart. */
 function finishedRuns(runs: readonly NamedRun[]) {
   return runs.flatMap(({ name, result }) =>
-    result.evaluation ? [{ name, ...runSettings(result.config, result.rows), evaluation: result.evaluation }] : [],
+    result.evaluation
+      ? [
+          {
+            name,
+            ...runSettings(result.config, result.rows),
+            cross_entropy: result.rows.at(-1)!.cross_entropy,
+            evaluation: result.evaluation,
+          },
+        ]
+      : [],
   );
 }
 

@@ -2,12 +2,16 @@ import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { UserError } from "../common/errors.ts";
 import { loadConfig } from "../config/file.ts";
-import { type LocateOptions, locateAdapter, locateModel } from "../hub/locate.ts";
+import type { Config } from "../config/schema.ts";
+import { checkAdapterBase } from "../hub/adapter-base.ts";
+import { type Located, type LocateOptions, locateAdapter, locateModel } from "../hub/locate.ts";
 
-/** The folders of a trained adapter and of the model that it belongs to. */
+/** The folder of a trained adapter, and where the model lies that it belongs to. */
 export interface Trained {
   readonly adapter: string;
-  readonly model: string;
+  readonly model: Located;
+  /** Of a run. */
+  readonly config?: Config;
 }
 
 /**
@@ -15,17 +19,24 @@ export interface Trained {
  *
  * @param path a run folder, which tells its model, or an adapter: a folder or a hub name.
  * @param model in place of the model that the run or the adapter names: a folder or a hub name.
- * @throws UserError for what is neither, and for an adapter that names no model which is found.
+ * @throws UserError for what is neither, for an adapter that names no model which is found, and for one that was made for
+ * another model.
  */
 export async function findTrained(path: string, model?: string, options: LocateOptions = {}): Promise<Trained> {
   const run = resolve(path, "config.yaml");
   if (existsSync(run) && existsSync(resolve(path, "adapter"))) {
-    const base = await locateModel(model ?? loadConfig(run).model, options);
-    return { adapter: resolve(path, "adapter"), model: base.folder };
+    const config = loadConfig(run);
+    const folder = resolve(path, "adapter");
+    return { ...(await belonging({ folder }, model ?? config.model, options)), config };
   }
-  const { folder: adapter } = await locateAdapter(path, options);
-  const named = model ?? baseNamedIn(join(adapter, "adapter_config.json"), path);
-  return { adapter, model: (await locateModel(named, options)).folder };
+  const adapter = await locateAdapter(path, options);
+  return belonging(adapter, model ?? baseNamedIn(join(adapter.folder, "adapter_config.json"), path), options);
+}
+
+async function belonging(adapter: Located, named: string, options: LocateOptions): Promise<Trained> {
+  const model = await locateModel(named, options);
+  await checkAdapterBase(adapter, model);
+  return { adapter: adapter.folder, model };
 }
 
 function baseNamedIn(file: string, path: string): string {

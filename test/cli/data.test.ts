@@ -15,9 +15,9 @@ describe("klamp data", () => {
   test("--json prints tokens, weights and stop tokens of each line, and each regularizer's weights", async () => {
     const workspace = new Workspace();
     workspace.write("train.jsonl", jsonLines(LINES));
-    const or = tokenizer.encode(" or")[0]!;
+    const [space] = tokenizer.encode(" ");
     const regularizers = [
-      { text: "completions", exclude_tokens: [or], name: "held" },
+      { text: "completions", exclude_tokens: [" "], name: "held" },
       { type: "entropy", text: "completions" },
       { text: { samples: 4 }, name: "anchored" },
     ];
@@ -36,7 +36,7 @@ describe("klamp data", () => {
       weights: [...prompt.map(() => 0), ...answer.map(() => 1)],
       stop: tokenizer.stop,
       regularizers: {
-        held: [...prompt.map(() => 0), ...answer.map((id) => Number(id !== or))],
+        held: [...prompt.map(() => 0), ...answer.map((id) => Number(id !== space))],
         entropy: [...prompt.map(() => 0), ...answer.map(() => 1)],
       },
     });
@@ -58,6 +58,29 @@ describe("klamp data", () => {
     expect(out).toContain("lines       3\n");
     expect(out).toContain("duplicates  1, such as train.jsonl:3 of train.jsonl:1\n");
     expect(out).toContain("leaks       1, such as train.jsonl:2, which test.jsonl:1 asks\n");
+  });
+
+  test("says which regularizers work on something else", async () => {
+    const workspace = new Workspace();
+    workspace.write("train.jsonl", jsonLines(LINES));
+    const regularizers = [
+      { text: { samples: 4 }, name: "anchored" },
+      { type: "entropy", text: "completions" },
+    ];
+    const { out } = await klamp("data", "--config", workspace.config({ regularizers }));
+    expect(out).toContain("held        anchored works on 4 samples of the base, not on these lines\n");
+    expect(out).toContain("held        entropy works on the completions\n");
+  });
+
+  test("a text of several tokens cannot be excluded", async () => {
+    const workspace = new Workspace();
+    workspace.write("train.jsonl", jsonLines(LINES));
+    const regularizers = [{ text: "completions", exclude_tokens: [1, " or not"] }];
+    const { code, err } = await klamp("data", "--config", workspace.config({ regularizers }));
+    expect(code).toBe(2);
+    expect(err).toMatch(
+      /the regularizer kl_divergence excludes " or not", which is \d+ tokens here, .*: give texts of one token, or ids, in exclude_tokens/,
+    );
   });
 
   test("what is cut or left out is counted, and what a run refuses is refused", async () => {

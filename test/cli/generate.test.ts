@@ -42,6 +42,71 @@ describe("klamp generate", () => {
     expect(out).toBe("1 base     Oslo\n2 base     Oslo\n3 base     Oslo\n");
   });
 
+  test("takes the prompts of any file of data, with answers or without", async () => {
+    const workspace = new Workspace();
+    const ask = "What is the capital of Norway?";
+    const turns = [{ role: "user", content: [{ type: "text", text: ask }] }];
+    const lines = [
+      { messages: turns },
+      { prompt: turns, completion: [{ role: "assistant", content: "?" }], tools: [] },
+      { prompt: turns },
+      { prompt: ask, completion: "?" },
+      { conversations: [{ from: "human", value: ask }] },
+      {
+        conversations: [
+          { from: "human", value: ask },
+          { from: "gpt", value: "?" },
+        ],
+      },
+      { instruction: "What is the capital", input: "of Norway?" },
+      { text: ask, messages: null, prompt: null, completion: "", conversations: [], instruction: null, output: null },
+    ];
+    const expected =
+      "1 base     Oslo\n2 base     Oslo\n3 base     Oslo\n4 base     Oslo\n5 base     Oslo\n6 base     Oslo\n";
+    const file = workspace.write("prompts.json", JSON.stringify(lines, null, 1));
+    const { code, out, err } = await generate("--model", SMALL_WORLD, "--file", file, "--temperature", "0");
+    expect(code, err).toBe(0);
+    expect(out.startsWith(expected)).toBe(true);
+    expect(out).toContain("8 base     Oslo\n");
+    const table = workspace.write("prompts.csv", `prompt,id\n${ask},7\n`);
+    expect((await generate("--model", SMALL_WORLD, "--file", table, "--temperature", "0")).out).toBe(" Oslo\n");
+    const texts = workspace.write("prompts.txt", `[INST] ${ask}\n\n`);
+    const raw = await generate("--model", SMALL_WORLD, "--file", texts, "--json", "--max-tokens", "1", "--raw");
+    expect(JSON.parse(raw.out)).toMatchObject({ prompt: `[INST] ${ask}` });
+    const big = workspace.write(
+      "big.jsonl",
+      '{"messages":[{"role":"user","content":"a","n":9007199254740993,"x":1.0}]}',
+    );
+    const printed = (await generate("--model", SMALL_WORLD, "--file", big, "--json", "--max-tokens", "1")).out;
+    expect(printed).toContain(
+      '{"prompt":{"messages":[{"role":"user","content":"a","n":9007199254740993,"x":1.0}]},"model":"base",',
+    );
+    const bad = workspace.write("bad.jsonl", '{"prompt": 1}\n{"tokens": [1]}\n{"messages": []}\n');
+    const refused = await generate("--model", SMALL_WORLD, "--file", bad);
+    expect(refused.code).toBe(2);
+    expect(refused.err).toMatch(/3 lines cannot be used:\n.*bad\.jsonl:1: `prompt` is 1.*\n.*bad\.jsonl:2: `tokens`/);
+  });
+
+  test("a run is asked in the template that it was trained with", async () => {
+    const workspace = new Workspace();
+    workspace.write("own.jinja", "{% for m in messages %}{{ m.content }}{{ eos_token }}{% endfor %}");
+    const line = {
+      messages: [
+        { role: "user", content: "to be" },
+        { role: "assistant", content: " or not" },
+      ],
+    };
+    workspace.write("train.jsonl", `${JSON.stringify(line)}\n`);
+    const data = { train: "./train.jsonl", chat_template: "./own.jinja" };
+    const learned = { train: { steps: 40, batch_size: 1 }, optimizer: { learning_rate: 1e-2 }, regularizers: [] };
+    expect((await workspace.train({ data, ...learned })).err).not.toContain("klamp:");
+    const { out, err } = await generate(
+      ...["--adapter", workspace.path("run"), "--prompt", "to be", "--temperature", "0"],
+    );
+    expect(out, err).toBe(" or not\n");
+    expect(workspace.read("run", "adapter", "chat_template.jinja")).toContain("m.content");
+  });
+
   test("the base beside what was trained", async () => {
     const trained = ["--adapter", join(FIXTURE, "adapter-init"), "--model", join(FIXTURE, "model")];
     const ask = ["--prompt", "A river", "--raw", "--max-tokens", "8", "--temperature", "0", "--json"];
@@ -59,7 +124,7 @@ describe("klamp generate", () => {
     [["--prompt", "a"], /^klamp: give a model with --model, or a run or an adapter with --adapter\.\n$/],
     [["--model", SMALL_WORLD, "--both", "--prompt", "a"], /--both compares with what was trained/],
     [["--model", SMALL_WORLD, "--prompt", "a", "--file", "b"], /give --prompt or --file, not both/],
-    [["--model", SMALL_WORLD, "--file", "/no/such"], /\/no\/such cannot be read \(ENOENT\)/],
+    [["--model", SMALL_WORLD, "--file", "/no/such"], /cannot read \/no\/such: there is no such file/],
     [["--model", SMALL_WORLD, "--prompt", "a", "--temperature", "-1"], /temperature is -1, expected a finite number/],
     [["--model", SMALL_WORLD, "--prompt", "a", "--top-p", "2"], /top_p is 2, expected a number above 0/],
     [["--model", SMALL_WORLD, "--prompt", "a", "--max-tokens", "9999"], /max_tokens is 9999, the model reads at most/],

@@ -103,9 +103,16 @@ describe("an adapter to start from, by its hub name", () => {
     ],
   ])("that was made for another model is refused: %j", async (config, expected) => {
     await hubWith({ [NAME]: modelRepo(), [ADAPTER]: adapterRepo(config) });
-    const { code, err } = await new Workspace().train({ model: NAME, train: { steps: 1, adapter: ADAPTER } });
-    expect(code).toBe(2);
-    expect(err).toContain(`klamp: the adapter ${ADAPTER} ${expected}`);
+    const workspace = new Workspace();
+    const ways = [
+      await workspace.train({ model: NAME, train: { steps: 1, adapter: ADAPTER } }),
+      await klamp("generate", "--adapter", ADAPTER, "--model", NAME, "--prompt", "a"),
+      await klamp("merge", ADAPTER, "--model", NAME, "--output", workspace.path("merged")),
+    ];
+    for (const { code, err } of ways) {
+      expect(code).toBe(2);
+      expect(err).toContain(`klamp: the adapter ${ADAPTER} ${expected}`);
+    }
   });
 
   test("that klamp trained on another state of the model is refused", async () => {

@@ -70,6 +70,7 @@ describe("what a template ends an answer with", () => {
     ["after a space", (answer) => `<bos>[/INST] ${answer} <eos>`, { kind: "token", id: EOS }],
     ["after words of its own", (answer) => `${answer}\n### End <pad><eos>`, { kind: "token", id: PAD }],
     ["none", (answer) => `<bos>A: ${answer}\n`, { kind: "nothing" }],
+    ["in capitals", (answer) => `${answer.toUpperCase()}<end>`, { kind: "token", id: END }],
     ["an answer that it does not write", () => "<bos><eos>", UNKNOWN],
   ])("%s", (_, write, expected) => {
     expect(found(write)).toEqual(expected);

@@ -67,6 +67,9 @@ async function masks(line: unknown, tokenizer = fixture): Promise<string[]> {
 const words = (text: string, tokenizer = fixture) => [...tokenizer.encode(text)].map((id) => tokenizer.decode([id]));
 const marked = (text: string, tokenizer = fixture) => words(text, tokenizer).map((word) => `[${word}]`);
 
+const user = { role: "user", content: "to be?" };
+const assistant = { role: "assistant", content: "or not" };
+
 describe("what is predicted", () => {
   test("of prompt and completion: the completion and EOS", async () => {
     expect(await masks({ prompt: "to be", completion: " or not" })).toEqual([
@@ -164,8 +167,6 @@ describe("tokens are those of the whole", () => {
 
 describe("of a conversation the assistant's turns are predicted, as the chat template writes them", () => {
   const tokenizer = withTemplate(chatMl);
-  const user = { role: "user", content: "to be?" };
-  const assistant = { role: "assistant", content: "or not" };
   const asked = ["<|bos|>", ...words("user\nto be?"), "<|eos|>", ...words("\n"), "<|bos|>", ...words("assistant\n")];
   const answered = [...marked("or not"), "[<|eos|>]", ...marked("\n")];
 
@@ -385,6 +386,43 @@ describe("a line is refused, by its number", () => {
       `train.jsonl:1: the tokenizer in ${silent.folder} names no token that ends a text: set eos_token in its tokenizer_config.json, or give the data as {"tokens"}`,
     );
     expect(await load([{ tokens: [1, 2] }], silent)).toHaveLength(1);
+  });
+});
+
+test("a line of which nothing is learned but ends of answers is refused, unless it is tokens", async () => {
+  const expected =
+    "train.jsonl:1: what is learned of this line is nothing but the end of an answer, and the model would learn to say nothing: take the line out";
+  expect(await complaint(() => load([{ prompt: "to be", completion: "<|eos|>" }]), folder)).toBe(expected);
+  const trimming = "{% for m in messages %}{{ m.content|replace('x', '') }}{{ eos_token }}\n{% endfor %}";
+  const x = { messages: [user, { role: "assistant", content: "xx" }] };
+  expect(await complaint(() => load([x], withTemplate(trimming)), folder)).toBe(expected);
+  expect(await load([{ tokens: [5, 1], weights: [0, 1] }])).toHaveLength(1);
+  expect(await load([{ text: "a" }])).toHaveLength(1);
+});
+
+describe("what of chats is not shown or learned is told once, with how much of it", () => {
+  test("answers that a template writes differently once later ones are there", async () => {
+    const onlyLast =
+      "{% for m in messages %}{% if loop.last or m.role == 'user' %}{{ m.content }}{% else %}(cut){% endif %}|{% endfor %}";
+    const notices: string[] = [];
+    const lines = [1, 2, 3].map((turns) => ({
+      messages: Array.from({ length: turns }, () => [user, assistant]).flat(),
+    }));
+    await load(lines, withTemplate(onlyLast), { notice: (sentence) => notices.push(sentence) });
+    expect(notices.map((sentence) => sentence.replaceAll(`${folder}/`, ""))).toEqual([
+      "3 answers in 2 lines of train.jsonl are given and not learned, since the chat template writes such turns differently once later ones are there, as those do that leave earlier reasoning out; to learn one, end a line with it (the first: train.jsonl:2, messages[1])",
+    ]);
+  });
+
+  test("messages and tools that it does not write", async () => {
+    const template = "{% for m in messages if m.role != 'tool' %}{{ m.content }}{{ eos_token }}{% endfor %}";
+    const notices: string[] = [];
+    const line = { messages: [user, { role: "tool", content: "rain" }, assistant], tools: [{ type: "function" }] };
+    await load([line, line], withTemplate(template), { notice: (sentence) => notices.push(sentence) });
+    expect(notices.map((sentence) => sentence.replaceAll(`${folder}/`, ""))).toEqual([
+      "the chat template writes nothing of 2 messages in 2 lines of train.jsonl, so the model is not shown that (the first: train.jsonl:1, messages[1].content of the role tool)",
+      "the chat template does not read `tools`, which 2 lines of train.jsonl give, so the model is not shown that (the first: train.jsonl:1)",
+    ]);
   });
 });
 

@@ -175,13 +175,41 @@ describe("a line's weight", () => {
   });
 });
 
+test("a message that says in another word what counts is refused, and so is a part that does", async () => {
+  for (const key of ["train", "training", "loss_multiplier", "is_masked", "lossMask", "learn", "ignore", "labels"]) {
+    expect(await refusal({ messages: [user, { ...assistant, [key]: false }] })).toMatch(
+      `klamp would ignore \`messages[1].${key}\`: say with \`weight\``,
+    );
+  }
+  const part = { type: "text", text: "yes", weight: 0 };
+  expect(await refusal({ messages: [user, { role: "assistant", content: [part] }] })).toBe(
+    "klamp would ignore `messages[1].content[0].weight`: a turn counts as a whole, so give the `weight` to the message, or take it out",
+  );
+});
+
 const SILENT = "is empty, and the model would learn to say nothing: take the line out";
+const BLANK = SILENT.replace("empty", "white space alone");
 
 describe("what cannot be meant is refused", () => {
   test.each<[Record<string, unknown>, string]>([
     [{ text: "" }, `\`text\` ${SILENT}`],
     [{ prompt: "a", completion: "" }, `\`completion\` ${SILENT}`],
     [{ instruction: "a", output: "" }, `\`output\` ${SILENT}`],
+    [{ text: " \n" }, `\`text\` ${BLANK}`],
+    [{ prompt: "a", completion: "  " }, `\`completion\` ${BLANK}`],
+    [{ instruction: "a", output: "\n" }, `\`output\` ${BLANK}`],
+    [
+      { messages: [user, { role: "assistant", content: " " }] },
+      `messages[1].content ${BLANK}, or give the turn \`"weight": 0\``,
+    ],
+    [
+      { messages: [user, { role: "assistant", content: "", tool_calls: [] }] },
+      `messages[1].content ${SILENT}, or give the turn \`"weight": 0\``,
+    ],
+    [
+      { messages: [user, assistant], tools: '[{"name": "a", "name": "b"}]' },
+      '`tools` is text and cannot be read as JSON: the key "name" is there twice in one object, and only one can count',
+    ],
     [
       { messages: [user, { role: "assistant", content: "" }] },
       `messages[1].content ${SILENT}, or give the turn \`"weight": 0\``,
@@ -246,6 +274,7 @@ describe("what cannot be meant is refused", () => {
     ],
     [{ instruction: "a", output: "\ud800" }, "messages[1].content"],
     [{ messages: [user, assistant], tools: [{ name: "\udfff" }] }, "tools[0].name"],
+    [{ messages: [user, assistant], tools: '[{"name": "\\udfff"}]' }, "tools[0].name"],
   ])("half of a character: %j", async (line, where) => {
     expect(await refusal(line)).toMatch(`${where} has half of a character (\\u`);
   });

@@ -1,9 +1,10 @@
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import type { UnigramDefinition } from "../../src/data/tokenizer/unigram.ts";
 import { checkTokenizer, loadTokenizer } from "../../src/data/tokenizer.ts";
 import { tokenizeWith } from "../../src/data/weighted-tokens.ts";
 import { complaint, type Json, MODEL, readJson, templateProcessing, tokenizerFolder } from "./folders.ts";
-import { definitionOf, FIXTURES } from "./tokenizer/fixtures.ts";
+import { definitionOf, FIXTURES, KINDS } from "./tokenizer/fixtures.ts";
 
 describe("the fixture's tokenizer", () => {
   const tokenizer = loadTokenizer(MODEL);
@@ -90,6 +91,34 @@ test("a character that the vocabulary has no token for is named, unless the text
     `the tokenizer in ${folder} has no token for "\u{10000}" (U+10000), and the model would see its unknown token in its place: take such characters out, or use a model whose tokenizer has tokens for all bytes`,
   );
   expect(tokenizer.encode("<unk>")).toEqual(Int32Array.of(0));
+  expect(tokenizer.notices).toEqual([
+    expect.stringMatching(
+      /^the tokenizer cannot spell every text, such as "." \(U\+[0-9A-F]{4}\), for which it has no token: lines that hold such characters are refused, not learned as its unknown token$/u,
+    ),
+  ]);
+});
+
+test("a variable for the template that it does not read is told of", () => {
+  const chat_template = "{% if enable_thinking %}{% endif %}{{ messages[0].content }}";
+  const folder = tokenizerFolder({ "tokenizer_config.json": { ...readJson("tokenizer_config.json"), chat_template } });
+  const noticesOf = (kwargs: Json) => loadTokenizer(folder, { chat: { kwargs } }).notices.join("\n");
+  expect(noticesOf({ enable_thinkin: false })).toContain(
+    "the chat template does not read `enable_thinkin`, which data.template_kwargs gives it: is it written so?",
+  );
+  expect(noticesOf({ enable_thinking: false })).not.toContain("does not read");
+});
+
+test("a vocabulary that lacks some byte is told of when it is opened, a whole one is not", async () => {
+  const { model, ...rest } = definitionOf("unigram");
+  const vocab = (model as UnigramDefinition).vocab.map(([piece, score]) => [piece === "<0xF3>" ? "zz" : piece, score]);
+  const folder = tokenizerFolder({
+    "tokenizer.json": { ...rest, model: { ...model, vocab } } as Json,
+    "tokenizer_config.json": { eos_token: "</s>" },
+    "config.json": null,
+    "generation_config.json": null,
+  });
+  expect(loadTokenizer(folder).notices[0]).toMatch(/^the tokenizer cannot spell every text, such as ".+" \(U\+C0000\)/);
+  for (const kind of KINDS) expect(loadTokenizer(join(FIXTURES, kind)).notices, kind).toEqual([]);
 });
 
 test("half a surrogate pair is refused, a whole one is not", async () => {

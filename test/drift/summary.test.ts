@@ -86,6 +86,18 @@ describe("the conclusion", () => {
   const anchor = run("with an anchor", 1, evaluation(0.93, { sums: 0.8, capitals: 0.98 }));
   const conclusion = (...runs: SummaryInput[]) => summarize(BASE, runs).conclusion;
 
+  test("questions a run that predicts its training data and answers nothing right", () => {
+    const samples = [{ set: "task", prompt: "hi", expected: " yes", text: " yes!", right: false }];
+    const learned = run("trained", 0, evaluation(0, { sums: 0.8, capitals: 1 }, { samples }));
+    expect(conclusion({ ...learned, cross_entropy: 0.0004 })).toMatch(
+      / Trained, the model predicts its training data \(cross-entropy 0\.000\) and yet scores 0 % on the new task: it says " yes!" where " yes" is expected, so look at where its answers end and at whether it is asked as it was trained \(klamp data shows both\)\.$/,
+    );
+    const right = run("trained", 0, evaluation(0.9, { sums: 0.8, capitals: 1 }));
+    for (const each of [{ ...learned, cross_entropy: 1.2 }, learned, { ...right, cross_entropy: 0 }]) {
+      expect(conclusion(each)).not.toContain("predicts its training data");
+    }
+  });
+
   test("of three runs: what it costs to go free, and the best balance, whatever their order", () => {
     const expected =
       "Fine-tuning without KL keeps 15 % of the base's skills and scores 95 % on the new task; " +

@@ -52,10 +52,14 @@ export const entryWeight = uncontrolled
   .default(ELASTIC_NET_DEFAULTS.weight)
   .describe("as above, of a sum over all entries of the adapter");
 
+const TOKENS = "token ids, or texts of one token each";
+
 export const exclude_tokens = z
-  .array(whole(0), { error: "a list of token ids" })
+  .array(z.union([whole(0), text("")], { error: TOKENS }), { error: `a list of ${TOKENS}` })
+  .nullable()
+  .transform((tokens) => tokens ?? [])
   .default([])
-  .describe("positions whose target is one of these token ids are skipped");
+  .describe("positions whose target is one of these tokens are skipped: ids, or texts of one token each");
 export const reduction = oneOf(["mean", "sum"])
   .default(DIVERGENCE_DEFAULTS.reduction)
   .describe("over the tokens of a batch: their weighted mean, or sum");

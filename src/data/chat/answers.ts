@@ -7,8 +7,14 @@ import { headerLength } from "./header.ts";
 import { COMPARED, lastingTurns, type TurnEnds } from "./lasting.ts";
 import type { ChatRenderer, RenderedChat } from "./renderer.ts";
 
+/** What the assistant says, and which of its turns are not learned since they are written differently once later ones are there. */
+export interface Answers {
+  readonly answers: readonly Answer[];
+  readonly passing: readonly number[];
+}
+
 /** What the assistant says in a rendering that ends with its turn, told by what the template writes for parts of it. */
-export function answersOf(conversation: Conversation, rendered: RenderedChat, renderer: ChatRenderer): Answer[] {
+export function answersOf(conversation: Conversation, rendered: RenderedChat, renderer: ChatRenderer): Answers {
   const { messages } = conversation;
   const prefix: RenderPrefix = (count, options) => {
     try {
@@ -32,7 +38,7 @@ export function answersOf(conversation: Conversation, rendered: RenderedChat, re
     return { start: start + headerLength(written, promptOf(turn), content), end, weight: weightOf(messages[turn]!) };
   });
   const found = answers.filter(({ start, end }) => end > start);
-  if (found.length > 0) return found;
+  if (found.length > 0) return { answers: found, passing: learned.filter((turn) => !lasting.has(turn)) };
   if (lasting.size > 0) {
     const turn = [...lasting.keys()].at(-1);
     throw new UserError(`the chat template writes nothing for messages[${turn}] but the prompt that begins it`);

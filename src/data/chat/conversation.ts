@@ -1,6 +1,7 @@
 import { UserError } from "../../common/errors.ts";
+import { parseJsonText } from "../json-text.ts";
+import { meansLoss } from "../loss-keys.ts";
 import { PythonFloat } from "../python/float.ts";
-import { parsePythonJson } from "../python-json.ts";
 
 /** A part of a message's content. Other kinds than text are handed to the template as they are. */
 export interface ContentPart {
@@ -32,9 +33,6 @@ export interface Conversation {
 
 /** The keys of a line that the template is given. */
 const GIVEN = ["messages", "tools", "documents", "chat_template_kwargs", "template_kwargs"];
-
-/** Keys of a message that mean something about the loss in other tools. */
-const LOSS_KEYS = /^(train|trainable|train_detail|loss|loss_mask|loss_weight|mask|masked|labels?|weights)$/;
 
 /**
  * Reads a conversation from the keys of a line of data: `messages`, `tools`, `documents`, and `chat_template_kwargs` or
@@ -68,9 +66,9 @@ function readList(line: Readonly<Record<string, unknown>>, key: string): readonl
   let value = line[key];
   if (typeof value === "string") {
     try {
-      value = parsePythonJson(value);
+      value = parseJsonText(value);
     } catch (cause) {
-      throw new UserError(`\`${key}\` is text and not JSON: ${(cause as Error).message}`, { cause });
+      throw new UserError(`\`${key}\` is text and cannot be read as JSON: ${(cause as Error).message}`, { cause });
     }
   }
   if (value === undefined || value === null) return undefined;
@@ -88,12 +86,12 @@ export function readMessages(value: unknown): readonly Message[] {
   if (!Array.isArray(value) || value.length === 0) throw new UserError(`\`messages\` is ${show(value)}, ${expected}`);
   value.forEach((message: unknown, i) => {
     if (!isObject(message)) throw new UserError(`messages[${i}] is ${show(message)}, ${expected}`);
-    if (typeof message.role !== "string") {
+    if (typeof message.role !== "string" || message.role === "") {
       throw new UserError(`messages[${i}].role is ${show(message.role)}, expected text`);
     }
     checkContent(message, i);
     checkWeight(message, i);
-    const odd = Object.keys(message).find((key) => LOSS_KEYS.test(key));
+    const odd = Object.keys(message).find((key) => key !== "weight" && meansLoss(key));
     if (odd === undefined) return;
     throw new UserError(
       `klamp would ignore \`messages[${i}].${odd}\`: say with \`weight\` how much the turn counts (0 for not at all), or take it out`,
@@ -107,7 +105,10 @@ function checkContent(message: Readonly<Record<string, unknown>>, i: number): vo
   if (typeof content === "string") return;
   if (Array.isArray(content)) {
     const odd = content.findIndex((part) => !isObject(part) || typeof part.type !== "string");
-    if (odd === -1) return;
+    if (odd === -1) {
+      checkParts(content as readonly ContentPart[], i);
+      return;
+    }
     throw new UserError(
       `messages[${i}].content[${odd}] is ${show(content[odd])}, expected a part such as {"type": "text", "text": "…"}`,
     );
@@ -122,11 +123,24 @@ function checkContent(message: Readonly<Record<string, unknown>>, i: number): vo
   );
 }
 
+/** A turn counts as a whole: what a part says of the loss would be ignored. */
+function checkParts(parts: readonly ContentPart[], i: number): void {
+  for (const [at, part] of parts.entries()) {
+    const odd = Object.keys(part).find(meansLoss);
+    if (odd === undefined) continue;
+    throw new UserError(
+      `klamp would ignore \`messages[${i}].content[${at}].${odd}\`: a turn counts as a whole, so give the \`weight\` to the message, or take it out`,
+    );
+  }
+}
+
 function checkWeight({ role, weight }: Readonly<Record<string, unknown>>, i: number): void {
   if (weight === undefined) return;
   const number = weight instanceof PythonFloat ? weight.value : weight;
   if (typeof number !== "number" || !Number.isFinite(Math.fround(number)) || number < 0) {
-    throw new UserError(`messages[${i}].weight is ${show(weight)}, expected a number from 0`);
+    throw new UserError(
+      `messages[${i}].weight is ${show(weight)}, expected a number from 0 to 3.4e38, the most that float32 holds`,
+    );
   }
   if (number > 0 && role !== "assistant") {
     throw new UserError(

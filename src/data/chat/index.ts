@@ -7,4 +7,4 @@ export {
   type RenderedChat,
   type RenderOptions,
 } from "./renderer.ts";
-export { splitChat } from "./split.ts";
+export { type ChatFacts, chatFor, splitChat } from "./split.ts";

@@ -1,7 +1,7 @@
 import { pipeline, Readable } from "node:stream";
 import { CsvError, type Info, parse } from "csv-parse";
 import { UserError } from "../../common/errors.ts";
-import { parsePythonJson } from "../python-json.ts";
+import { parseJsonText } from "../json-text.ts";
 import { shortJson } from "../short-json.ts";
 import { type DataLine, dataLine } from "./line.ts";
 
@@ -51,6 +51,11 @@ export async function* readCsv(
   }
 }
 
+/** Whether a prompt's or completion's cell is a list of messages: no text begins so. */
+function isTurns(name: string, cell: string): boolean {
+  return (name === "prompt" || name === "completion") && /^\s*\[\s*\{\s*"(role|content)"\s*:/.test(cell);
+}
+
 function checkNames(written: readonly string[], path: string): readonly string[] {
   const names = written.map((name) => name.trim());
   const doubled = names.find((name, i) => names.indexOf(name) < i);
@@ -72,12 +77,13 @@ function rowOf(path: string, line: number, names: readonly string[], cells: read
     }
     const entries = names.map((name, i) => {
       const cell = cells[i]!;
-      if (!JSON_COLUMNS.includes(name)) return [name, cell];
+      if (!JSON_COLUMNS.includes(name) && !isTurns(name, cell)) return [name, cell];
       if (cell.trim() === "") return [name, null];
       try {
-        return [name, name === "tokens" || name.startsWith("weight") ? JSON.parse(cell) : parsePythonJson(cell)];
+        return [name, name === "tokens" || name.startsWith("weight") ? JSON.parse(cell) : parseJsonText(cell)];
       } catch (cause) {
-        throw fail(`\`${name}\` is ${shortJson(cell)}, expected JSON in this column`, { cause });
+        const why = (cause as Error).message;
+        throw fail(`\`${name}\` is ${shortJson(cell)}, expected JSON in this column (${why})`, { cause });
       }
     });
     return Object.fromEntries(entries) as Readonly<Record<string, unknown>>;

@@ -1,7 +1,7 @@
 import { UserError } from "../../common/errors.ts";
 import { readCsv } from "./csv.ts";
 import { findFiles } from "./find.ts";
-import { readJsonLines } from "./json-lines.ts";
+import { readJsonLines, readTextLines } from "./json-lines.ts";
 import { readJsonList } from "./json-list.ts";
 import type { DataLine } from "./line.ts";
 import { PARQUET, readParquet } from "./parquet.ts";
@@ -16,10 +16,22 @@ export type { DataLine } from "./line.ts";
  *
  * @throws UserError for a file that cannot be read or has no lines; a single line that is wrong tells so when it is asked.
  */
-export async function* readData(path: string): AsyncGenerator<DataLine> {
+export function readData(path: string): AsyncGenerator<DataLine> {
+  return readFiles(path, readJsonLines);
+}
+
+/** The same, where a file that begins as none of these is plain text, a line each, of which some may be objects. */
+export function readTextOrData(path: string): AsyncGenerator<DataLine | string> {
+  return readFiles<DataLine | string>(path, readTextLines);
+}
+
+/** Reads what begins as no other form does. */
+type ReadOther<Line> = (path: string, text: AsyncIterable<string>) => AsyncIterable<Line | DataLine>;
+
+async function* readFiles<Line>(path: string, readOther: ReadOther<Line>): AsyncGenerator<Line | DataLine> {
   for (const file of await findFiles(path)) {
     let isEmpty = true;
-    for await (const line of await readFile(file)) {
+    for await (const line of await readFile(file, readOther)) {
       isEmpty = false;
       yield line;
     }
@@ -27,7 +39,7 @@ export async function* readData(path: string): AsyncGenerator<DataLine> {
   }
 }
 
-async function readFile(path: string): Promise<AsyncIterable<DataLine>> {
+async function readFile<Line>(path: string, readOther: ReadOther<Line>): Promise<AsyncIterable<Line | DataLine>> {
   const head = await readHead(path);
   if (beginsWith(head, PARQUET)) return readParquet(path);
   const text = readText(path, head);
@@ -37,10 +49,17 @@ async function readFile(path: string): Promise<AsyncIterable<DataLine>> {
   if (begin.startsWith("PAR1")) {
     throw new UserError(`cannot read ${path}: it is Parquet within gzip: unpack it, Parquet is compressed by itself`);
   }
+  if (begin.startsWith("version https://git-lfs.")) {
+    throw new UserError(
+      `cannot read ${path}: it is a pointer of Git LFS, not the data: fetch that with \`git lfs pull\``,
+    );
+  }
   if (/^\{[ \t\r]*\n/.test(begin)) {
     throw new UserError(`${path}: its objects go over several lines: write each in one line, or all as one JSON list`);
   }
-  return begin.startsWith("[") ? readJsonList(path, whole) : readJsonLines(path, whole);
+  if (begin.startsWith("{")) return readJsonLines(path, whole);
+  // A text may begin with a bracket too, as in [INST].
+  return /^\[\s*(["{[\]]|$)/.test(begin) ? readJsonList(path, whole) : readOther(path, whole);
 }
 
 /** The first text that is no white space, and all of it again. */

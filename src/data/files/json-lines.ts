@@ -17,7 +17,22 @@ export async function* readJsonLines(path: string, text: AsyncIterable<string>):
       });
       blank = 0;
     }
-    yield dataLine(path, number, `:${number}`, (fail) => parseObject(line, "line", fail));
+    yield lineOf(path, number, line);
+  }
+}
+
+function lineOf(path: string, number: number, line: string): DataLine {
+  return dataLine(path, number, `:${number}`, (fail) => parseObject(line, "line", fail));
+}
+
+/** The lines of a text, blank ones left out; those that begin as objects are read as such. */
+export async function* readTextLines(path: string, text: AsyncIterable<string>): AsyncGenerator<DataLine | string> {
+  let number = 0;
+  for await (const line of splitLines(text)) {
+    number++;
+    if (line.trim() === "") continue;
+    if (/^\s*\{\s*"/.test(line)) yield lineOf(path, number, line);
+    else yield line.replace(/\r$/, "");
   }
 }
 

@@ -6,7 +6,7 @@ import type { DataLine } from "./line.ts";
 type Json = Readonly<Record<string, unknown>>;
 
 /** Keys whose numbers a chat template may print. */
-const PRINTED = [
+export const PRINTED: readonly string[] = [
   "messages",
   "conversations",
   "prompt",

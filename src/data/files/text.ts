@@ -10,6 +10,7 @@ const OTHERS: readonly (readonly [begin: readonly number[], what: string])[] = [
   [[0x28, 0xb5, 0x2f, 0xfd], "it is compressed with zstd: unpack it, or compress it with gzip"],
   [[0x42, 0x5a, 0x68], "it is compressed with bzip2: unpack it, or compress it with gzip"],
   [[0xfd, 0x37, 0x7a, 0x58], "it is compressed with xz: unpack it, or compress it with gzip"],
+  [[0x41, 0x52, 0x52, 0x4f], "it is an Arrow file: write it as Parquet"],
 ];
 
 const GZIP = [0x1f, 0x8b];

@@ -1,6 +1,7 @@
 import { UserError } from "../../common/errors.ts";
 import type { Message } from "../chat/index.ts";
 import { shortJson } from "../short-json.ts";
+import { refuseNothing } from "./turns.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -14,8 +15,7 @@ export function readAlpaca(line: Json): readonly Message[] {
   const input = text(line, "input", "");
   const instruction = text(line, "instruction");
   const output = text(line, "output");
-  if (output === "")
-    throw new UserError("`output` is empty, and the model would learn to say nothing: take the line out");
+  refuseNothing(output, "output");
   const system = text(line, "system", "");
   return [
     ...(system === "" ? [] : [{ role: "system", content: system }]),

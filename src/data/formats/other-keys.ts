@@ -1,4 +1,5 @@
 import { UserError } from "../../common/errors.ts";
+import { meansLoss } from "../loss-keys.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -15,9 +16,6 @@ const HINTS: Readonly<Record<string, string>> = {
 };
 
 const MEDIA = /^(images?|videos?|audios?|pixel_values)$/;
-
-/** Words of a key that says what counts in the loss, such as `loss_mask` or `trainOnInput`. */
-const LOSS = /^(weight|weights|weighted|mask|masks|masked|label|labels|loss|losses|train|trainable|advantages?)$/;
 
 /** Keys of pairs of answers, the better one first. */
 const PAIRS = [
@@ -53,16 +51,9 @@ export function refuseOtherKeys(line: Json, taken: readonly string[]): void {
 function hintOf(key: string, isTokens: boolean): string | undefined {
   if (Object.hasOwn(HINTS, key)) return HINTS[key];
   if (MEDIA.test(key)) return "it learns from text alone, so take the line out, or the key where the text needs none";
-  if (!wordsOf(key).some((word) => LOSS.test(word))) return undefined;
+  if (!meansLoss(key)) return undefined;
   if (isTokens) return "give the loss weight of each token as `weights`, or take it out";
   return "say with `weight`, of the line or of a message, how much it counts, or give `tokens` and `weights`, or take it out";
-}
-
-function wordsOf(key: string): string[] {
-  return key
-    .replace(/([a-z])([A-Z])/g, "$1_$2")
-    .toLowerCase()
-    .split(/[^a-z]+/);
 }
 
 /** Whether a key's value says anything: files of many formats have all columns in every row. */

@@ -1,6 +1,6 @@
 import { UserError } from "../../common/errors.ts";
 import type { Message } from "../chat/index.ts";
-import { parsePythonJson } from "../python-json.ts";
+import { parseJsonText } from "../json-text.ts";
 import { shortJson } from "../short-json.ts";
 import { readTurns } from "./turns.ts";
 
@@ -53,7 +53,7 @@ function toMessage(turn: unknown, i: number): unknown {
 function readCalls(value: string, i: number): unknown[] {
   let calls: unknown;
   try {
-    calls = parsePythonJson(value);
+    calls = parseJsonText(value);
   } catch {
     // Told below, as any other value.
   }

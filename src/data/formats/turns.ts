@@ -1,5 +1,6 @@
 import { UserError } from "../../common/errors.ts";
 import { contentText, type Message, readMessages } from "../chat/index.ts";
+import { isGiven } from "./other-keys.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -29,11 +30,19 @@ export function refuseEmptyAnswers(messages: readonly Message[], key: string): v
     (message) =>
       message.role === "assistant" &&
       Number(message.weight ?? 1) > 0 &&
-      contentText(message) === "" &&
-      !BESIDE.some((beside) => message[beside] !== undefined && message[beside] !== null),
+      contentText(message).trim() === "" &&
+      !BESIDE.some((beside) => isGiven(message[beside])),
   );
   if (empty === -1) return;
+  const how = contentText(messages[empty]!) === "" ? "empty" : "white space alone";
   throw new UserError(
-    `${key}[${empty}].content is empty, and the model would learn to say nothing: take the line out, or give the turn \`"weight": 0\``,
+    `${key}[${empty}].content is ${how}, and the model would learn to say nothing: take the line out, or give the turn \`"weight": 0\``,
   );
+}
+
+/** @throws UserError for a text that is to be learned and says nothing. */
+export function refuseNothing(text: string, key: string): void {
+  if (text.trim() !== "") return;
+  const how = text === "" ? "empty" : "white space alone";
+  throw new UserError(`\`${key}\` is ${how}, and the model would learn to say nothing: take the line out`);
 }

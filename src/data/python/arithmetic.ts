@@ -44,7 +44,8 @@ function onInts(operator: Exclude<Operator, "/">, a: bigint, b: bigint): bigint 
   if (operator === "-") return a - b;
   if (operator === "*") return a * b;
   if (operator === "**") {
-    if (BigInt(a.toString(2).length) * b > MOST_BITS) throw new PythonError(`${a} ** ${b} is too large a number`);
+    if (a * a > 1n && BigInt(a.toString(2).length) * b > MOST_BITS)
+      throw new PythonError(`${a} ** ${b} is too large a number`);
     return a ** b;
   }
   if (b === 0n) throw new PythonError("integer division or modulo by zero");
@@ -69,6 +70,7 @@ function onFloats(operator: Operator, a: number, b: number): number {
   if (rest !== 0 && rest < 0 !== b < 0) rest += b;
   if (operator === "%") return rest === 0 ? (b < 0 ? -0 : 0) : rest;
   const quotient = (a - rest) / b;
+  if (quotient === 0) return a / b < 0 || Object.is(a / b, -0) ? -0 : 0;
   const floor = Math.floor(quotient);
   return quotient - floor > 0.5 ? floor + 1 : floor;
 }
@@ -95,6 +97,9 @@ function repeat(a: Value, times: Value): Value | undefined {
     if (text.length * n > 2 ** 28) throw new PythonError("a text that long does not fit in memory");
     return a instanceof Markup ? new Markup(text.repeat(n)) : text.repeat(n);
   }
-  if (Array.isArray(a)) return Array.from({ length: n }, () => a).flat(1);
-  return a instanceof Tuple ? new Tuple(Array.from({ length: n }, () => a.items).flat()) : undefined;
+  const items = Array.isArray(a) ? a : a instanceof Tuple ? a.items : undefined;
+  if (items === undefined) return undefined;
+  if (items.length * n > 2 ** 24) throw new PythonError("a list that long does not fit in memory");
+  const repeated = items.length === 0 ? [] : Array.from({ length: n }, () => items).flat(1);
+  return Array.isArray(a) ? repeated : new Tuple(repeated);
 }

@@ -66,11 +66,20 @@ function exponential(number: number, places: number): string {
   return `${mantissa}e${power[0]}${power.slice(1).padStart(2, "0")}`;
 }
 
-function general(number: number, places: number, alternate: boolean): string {
+/** So many significant digits of a float as `str` would show it: with a point, or an exponent. */
+export function floatDigits(number: number, precision: number): string {
+  if (!Number.isFinite(number)) return floatText(number);
+  const places = Math.max(1, precision);
+  const text = general(number, places, false, places - 1);
+  return /[.e]/.test(text) ? text : `${text}.0`;
+}
+
+/** @param most from which exponent on it is written. */
+function general(number: number, places: number, alternate: boolean, most = places): string {
   const shown = exponential(number, places - 1);
   const exponent = Number(shown.split("e")[1]);
   const trim = (text: string) => (alternate || !text.includes(".") ? text : text.replace(/\.?0+$/, ""));
-  if (exponent < -4 || exponent >= places) {
+  if (exponent < -4 || exponent >= most) {
     const [mantissa, power] = shown.split("e") as [string, string];
     return `${trim(mantissa)}e${power}`;
   }

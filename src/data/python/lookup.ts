@@ -129,7 +129,11 @@ function stringMethod(value: string | Markup, name: string): Value | undefined {
     return new Callable(name, (args) => again(strFormat(text, args, lookup)));
   }
   if (!Object.hasOwn(stringMethods, name)) return undefined;
-  return new Callable(name, (args) => again(stringMethods[name]!(text, args)));
+  const method = stringMethods[name]!;
+  return new Callable(name, (args) => {
+    if (method.length === 1) bind(name, args, []);
+    return again(method(text, args));
+  });
 }
 
 function itemIfAny(value: Value, key: Value): Value | undefined {

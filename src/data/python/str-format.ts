@@ -1,6 +1,6 @@
 import { numberOf } from "./compare.ts";
 import { floatText } from "./float.ts";
-import { digitsOf, pad, signOf } from "./format-number.ts";
+import { digitsOf, floatDigits, pad, signOf } from "./format-number.ts";
 import { repr, str } from "./print.ts";
 import { characters } from "./text.ts";
 import { type Arguments, PythonError, Tuple, textOf, typeName, Undefined, type Value } from "./values.ts";
@@ -62,7 +62,7 @@ function formatSpec(value: Value, spec: string): string {
   let digits: string;
   if (kind === "%") digits = `${digitsOf(Number(number) * 100, "f", precision, false)}%`;
   else if (kind === undefined && typeof number === "number") {
-    digits = precision === undefined ? floatText(Math.abs(number)) : digitsOf(number, "g", precision, false);
+    digits = precision === undefined ? floatText(Math.abs(number)) : floatDigits(Math.abs(number), precision);
   } else if (kind === "c") digits = String.fromCodePoint(Number(number));
   else
     digits = digitsOf(

@@ -74,11 +74,11 @@ export function addedTokenSplitter(
       if (token.single_word && (isWord(characterBefore(text, from)) || isWord(characterAt(text, to)))) continue;
       if (token.lstrip) while (from > done && SPACE.test(text[from - 1]!)) from--;
       if (token.rstrip) while (to < text.length && SPACE.test(text[to]!)) to++;
-      from = Math.max(from, done);
+      if (token.lstrip) from = Math.max(from, done);
       if (done < from) sections.push({ token: null, from: done, to: from });
       sections.push({ token, from, to });
+      // A token within the white space that the one before took along is found all the same, as in Python.
       done = to;
-      at = Math.max(at, to);
     }
     if (done < text.length) sections.push({ token: null, from: done, to: text.length });
     return sections;

@@ -51,7 +51,11 @@ export function pipeline(
   const words = preTokenizer(definition.pre_tokenizer);
   const model = tokenModel(definition.model);
   const decode = decoder(definition.decoder);
-  const added = declare(definition.added_tokens ?? [], model.vocabulary);
+  // What the model's vocabulary has, keeps its id there, whatever the file says.
+  const added = declare(definition.added_tokens ?? [], model.vocabulary).map((token) => ({
+    ...token,
+    id: model.vocabulary.get(token.content) ?? token.id,
+  }));
   const isNormalized = ({ normalized, special }: AddedToken) => normalized ?? !special;
   const normalContent = ({ content }: AddedToken) => normalize(aligned(content)).text;
   const sections = addedTokenSplitter(added.filter((token) => !isNormalized(token)));

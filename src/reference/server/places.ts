@@ -4,8 +4,12 @@ import type { PromptTopK } from "../../model/contract.ts";
 
 /** @file The answers of a completions server for a prompt, in either of two protocols, and the top-k in them. */
 
-/** What servers write for a log-probability of −∞, which JSON cannot. */
+/** What servers write for a log-probability of −∞, which JSON cannot: this, or null. */
 const IMPOSSIBLE = -9999;
+const logprob = z
+  .number()
+  .nullable()
+  .transform((value) => value ?? IMPOSSIBLE);
 
 const place = <T extends z.ZodType>(value: T) => z.array(z.record(z.string(), value).nullable());
 /** The parts of an answer that hold it. */
@@ -13,8 +17,8 @@ export const answerSchema = z.object({
   choices: z.array(
     z.object({
       index: z.int(),
-      prompt_logprobs: place(z.object({ logprob: z.number(), decoded_token: z.string().nullish() })).nullish(),
-      logprobs: z.object({ tokens: z.array(z.string()), top_logprobs: place(z.number()).nullish() }).nullish(),
+      prompt_logprobs: place(z.object({ logprob, decoded_token: z.string().nullish() })).nullish(),
+      logprobs: z.object({ tokens: z.array(z.string()), top_logprobs: place(logprob).nullish() }).nullish(),
     }),
   ),
 });

@@ -50,6 +50,7 @@ describe("is refused, by its key", () => {
     [{ messages: {} }, '`messages` is an object of the keys , expected a list of {"role": "…", "content": "…"}'],
     [of(null), 'messages[1] is null, expected a list of {"role": "…", "content": "…"}'],
     [of({ content: "a" }), "messages[1].role is missing, expected text"],
+    [of({ role: "", content: "a" }), 'messages[1].role is "", expected text'],
     [
       of({ role: "assistant" }),
       "messages[1].content is missing, expected text, a list of parts, or null beside tool calls",
@@ -66,9 +67,18 @@ describe("is refused, by its key", () => {
       of({ ...assistant, content: ["a"] }),
       'messages[1].content[0] is "a", expected a part such as {"type": "text", "text": "…"}',
     ],
-    [of({ ...assistant, weight: -1 }), "messages[1].weight is -1, expected a number from 0"],
-    [of({ ...assistant, weight: "0" }), 'messages[1].weight is "0", expected a number from 0'],
-    [of({ ...assistant, weight: 1e39 }), "messages[1].weight is 1e+39, expected a number from 0"],
+    [
+      of({ ...assistant, weight: -1 }),
+      "messages[1].weight is -1, expected a number from 0 to 3.4e38, the most that float32 holds",
+    ],
+    [
+      of({ ...assistant, weight: "0" }),
+      'messages[1].weight is "0", expected a number from 0 to 3.4e38, the most that float32 holds',
+    ],
+    [
+      of({ ...assistant, weight: 1e39 }),
+      "messages[1].weight is 1e+39, expected a number from 0 to 3.4e38, the most that float32 holds",
+    ],
     [
       of({ ...user, weight: 1 }),
       "messages[1].weight is 1, and the role `user` is not learned: make it 0, or take it out",
@@ -77,7 +87,7 @@ describe("is refused, by its key", () => {
       of({ ...assistant, train: false }),
       "klamp would ignore `messages[1].train`: say with `weight` how much the turn counts (0 for not at all), or take it out",
     ],
-    [{ messages: [user], tools: "no" }, "`tools` is text and not JSON: "],
+    [{ messages: [user], tools: "no" }, "`tools` is text and cannot be read as JSON: "],
     [{ messages: [user], tools: { a: 1 } }, "`tools` is an object of the keys a, expected a list of objects"],
     [{ messages: [user], documents: ["a"] }, "`documents` is a list of 1, expected a list of objects"],
     [

@@ -1,6 +1,12 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { type Conversation, chatRenderer, type Message, splitChat } from "../../../src/data/chat/index.ts";
+import {
+  type ChatFacts,
+  type Conversation,
+  chatRenderer,
+  type Message,
+  splitChat,
+} from "../../../src/data/chat/index.ts";
 
 const FIXTURES = new URL("../../fixtures/templates/templates.json", import.meta.url);
 const { templates } = JSON.parse(readFileSync(FIXTURES, "utf8")) as { templates: Record<string, string> };
@@ -86,7 +92,13 @@ describe("an assistant's turn is learned after the prompt that begins it, with w
 
   test("a template that does not write it is refused", () => {
     expect(() => split("{{ bos_token }}", QUESTION)).toThrow("writes nothing for messages[1]");
-    expect(() => split("{% for m in messages %}[{{ m.role }}]{% endfor %}", TWO)).not.toThrow();
+    const roles = "{% for m in messages %}[{{ m.role }}]{% endfor %}";
+    expect(() => split(roles, TWO)).toThrow("the chat template writes nothing of messages[1].content");
+    const parts = "{% for m in messages %}[{{ m.role }}]{% for p in m.content %}{{ p.text }}{% endfor %}{% endfor %}";
+    expect(() => split(parts, QUESTION)).toThrow('give it as a list of parts, [{"type": "text", "text": "…"}]');
+    const noCalls = "{% for m in messages %}[{{ m.role }}]{{ m.content or '' }}{{ eos_token }}{% endfor %}";
+    const call = { role: "assistant", content: null, tool_calls: [{ function: { name: "add", arguments: {} } }] };
+    expect(() => split(noCalls, [user("hi"), call])).toThrow("writes nothing of messages[1].tool_calls");
   });
 
   test("a message that is there twice is told by its place", () => {
@@ -250,6 +262,43 @@ describe("contents that are lists of parts", () => {
     expect(() => split(TURNS, [image, assistant("yes")])).toThrow(
       "messages[0].content[0] is not text, and the chat template takes text alone",
     );
+  });
+});
+
+describe("what is not shown or learned is told", () => {
+  function factsOf(template: string, conversation: Conversation): Partial<ChatFacts> {
+    let facts: Partial<ChatFacts> = {};
+    splitChat(conversation, rendererOf(template), ({ messages: _, ...told }) => {
+      facts = told;
+    });
+    return facts;
+  }
+  const NOTHING = { passing: [], unwritten: [], unread: [] };
+
+  test("turns that are written differently once later ones are there", () => {
+    const thinking = [user("hi"), assistant("<think>hm</think>yes"), user("so?"), assistant("<think>ah</think>no")];
+    const template = templates["thought-of-last-question"]!;
+    expect(factsOf(template, { messages: thinking })).toEqual({ ...NOTHING, passing: [1] });
+    expect(factsOf(template, { messages: thinking.slice(0, 2) })).toEqual(NOTHING);
+    expect(factsOf(TURNS, { messages: TWO })).toEqual(NOTHING);
+  });
+
+  test("messages that the template writes nothing of", () => {
+    const twoRoles =
+      "{% for m in messages %}{% if m.role in ['user', 'assistant'] %}[{{ m.role }}]{{ m.content|trim|upper }}{% endif %}{% endfor %}";
+    const messages = [{ role: "developer", content: "be brief" }, ...QUESTION];
+    expect(factsOf(twoRoles, { messages })).toEqual({ ...NOTHING, unwritten: [{ turn: 0, key: "content" }] });
+    expect(factsOf(twoRoles, { messages: QUESTION })).toEqual(NOTHING);
+  });
+
+  test("what is given to the template, and it does not read", () => {
+    const given = { tools: [{ type: "function" }], documents: [], template_kwargs: { enable_thinkin: false } };
+    expect(factsOf(TURNS, { messages: QUESTION, ...given })).toEqual({
+      ...NOTHING,
+      unread: ["tools", "enable_thinkin"],
+    });
+    const reading = `{{ tools|length }}{% if enable_thinkin %}{% endif %}${TURNS}`;
+    expect(factsOf(reading, { messages: QUESTION, ...given })).toEqual(NOTHING);
   });
 });
 

@@ -67,6 +67,21 @@ describe("files that Python wrote hold what it wrote", () => {
 });
 
 describe("content tells the form, whatever the name", () => {
+  test("a column of floats holds floats where a template may print them", async () => {
+    const [line] = (await values(join(FIXTURES, "calls.parquet"))) as { messages: { tool_calls: object[] }[] }[];
+    const [call] = line!.messages[0]!.tool_calls as { arguments: { price: unknown; n: unknown } }[];
+    expect([String(call!.arguments.price), call!.arguments.n]).toEqual(["2.0", 2]);
+  });
+
+  test("bytes that are no UTF-8 are no text, and a byte order mark stays", async () => {
+    const [broken, marked] = (await values(join(FIXTURES, "not-utf-8.parquet"))) as { text: unknown }[];
+    expect(broken!.text).toEqual([...Buffer.from("to \xff be", "latin1")]);
+    expect(marked!.text).toBe("\ufeffor");
+    expect(await complaint(() => values(join(FIXTURES, "doubled.parquet")), FIXTURES.replace(/\/$/, ""))).toBe(
+      'doubled.parquet: two columns are called "text", and only one can count: rename one',
+    );
+  });
+
   test("gzip and Parquet without an ending", async () => {
     cpSync(join(FIXTURES, "lines.jsonl.gz"), join(folder, "packed"));
     cpSync(join(FIXTURES, "lines-snappy.parquet"), join(folder, "table"));
@@ -94,6 +109,15 @@ test("cells of lists and numbers are JSON, others are text, and an empty one is 
   expect(await values(write("typed.csv", csv))).toEqual([
     { text: "1", weight: 0.5, tools: [{ name: "f" }], note: "[1]" },
     { text: "2", weight: null, tools: null, note: "" },
+  ]);
+});
+
+test("a prompt's and completion's cells that are lists of messages are those", async () => {
+  const csv =
+    'prompt,completion\n"[{""role"":""user"",""content"":""hi""}]","[{""role"": ""assistant""}]"\n[1],[INST]\n';
+  expect(await values(write("turns.csv", csv))).toEqual([
+    { prompt: [{ role: "user", content: "hi" }], completion: [{ role: "assistant" }] },
+    { prompt: "[1]", completion: "[INST]" },
   ]);
 });
 
@@ -143,6 +167,13 @@ describe("a key that an object has twice is refused", () => {
   ])("%s", async (line, key) => {
     expect(await refusal("doubled.jsonl", `{"text":"ok"}\n${line}`)).toBe(
       `doubled.jsonl:2: the key "${key}" is there twice in one object, and only one can count: take one out`,
+    );
+  });
+
+  test("in the JSON of a cell", async () => {
+    const cell = '"[{""role"":""user"",""role"":""assistant""}]"';
+    expect(await refusal("doubled.csv", `messages\n${cell}\n`)).toMatch(
+      /^doubled\.csv:2: `messages` is .*, expected JSON in this column \(the key "role" is there twice in one object/,
     );
   });
 
@@ -199,6 +230,8 @@ describe("what cannot be read is refused", () => {
       'semicolons.csv:1: the first row is one cell, "prompt;completion": put commas between cells, or tabs in a file called .tsv',
     ],
     ["weight.csv", "text,weight\na,much\n", 'weight.csv:2: `weight` is "much", expected JSON in this column'],
+    ["pointer.jsonl", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n", /it is a pointer of Git LFS/],
+    ["table.feather", "ARROW1\0\0", "cannot read table.feather: it is an Arrow file: write it as Parquet"],
   ])("%s", async (name, content, expected) => {
     expect(await refusal(name, content)).toMatch(expected);
   });

@@ -68,3 +68,78 @@ describe("offsets are those of Python's tokenizers", () => {
     expect(narrower).toBeGreaterThan(0);
   });
 });
+
+describe("added tokens are found as Python's tokenizers finds them", () => {
+  const byteLevel = definitionOf("byte-level");
+  const flags = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: false };
+  const added = [
+    { id: 1205, content: "<R>", rstrip: true },
+    { id: 1206, content: "<L>", lstrip: true },
+    { id: 1207, content: "  " },
+    { id: 1208, content: "a" },
+  ].map((token) => ({ ...flags, ...token }));
+  const stages = pipeline({ ...byteLevel, added_tokens: [...(byteLevel.added_tokens ?? []), ...added] });
+
+  // Ids and offsets are those of tokenizers 0.23.
+  test.each<[string, number[], [number, number][]]>([
+    [
+      "<R>    x",
+      [1205, 1207, 1207, 90],
+      [
+        [0, 7],
+        [3, 5],
+        [5, 7],
+        [7, 8],
+      ],
+    ],
+    [
+      "x    <L>",
+      [90, 1207, 1207, 1206],
+      [
+        [0, 1],
+        [1, 3],
+        [3, 5],
+        [5, 8],
+      ],
+    ],
+    [
+      "<R>   <L>",
+      [1205, 1207, 1206],
+      [
+        [0, 6],
+        [3, 5],
+        [5, 9],
+      ],
+    ],
+    [
+      "<R>\n  \n  x",
+      [1205, 1207, 201, 1207, 90],
+      [
+        [0, 9],
+        [4, 6],
+        [6, 7],
+        [7, 9],
+        [9, 10],
+      ],
+    ],
+    [
+      "  <L>  <R>  ",
+      [1207, 1206, 1207, 1205, 1207],
+      [
+        [0, 2],
+        [2, 5],
+        [5, 7],
+        [7, 12],
+        [10, 12],
+      ],
+    ],
+  ])("within the white space that another takes along: %j", (text, ids, offsets) => {
+    const found = stages.tokenize(text);
+    expect(found.ids).toEqual(ids);
+    expect(found.starts.map((start, i) => [start, found.ends[i]])).toEqual(offsets);
+  });
+
+  test("one that the vocabulary has keeps its id there", () => {
+    expect(stages.tokenize("banana").ids).toEqual([68, 67, 80, 67, 80, 67]);
+  });
+});

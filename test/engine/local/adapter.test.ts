@@ -120,6 +120,20 @@ describe("a fresh adapter", () => {
   });
 });
 
+it("settings that leave base and product as they are load, whatever they say", async () => {
+  const harmless = {
+    init_lora_weights: "eva",
+    eva_config: { rho: 2, tau: 0.99 },
+    runtime_config: { ephemeral_gpu_offload: false },
+    megatron_core: "megatron.core",
+    peft_version: "0.21.0",
+    use_dora: false,
+    loftq_config: {},
+  };
+  const config = await readModelConfig(MODEL);
+  expect(await readAdapter(changedConfig(harmless), config)).toEqual(await readAdapter(changedConfig({}), config));
+});
+
 describe("what is refused", () => {
   const LIMITS = "klamp loads LoRA adapters that leave the base as it is (peft_type LORA).";
   const config = readModelConfig(MODEL);

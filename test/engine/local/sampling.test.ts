@@ -285,11 +285,14 @@ describe("requests side by side", () => {
     const vocab = Object.fromEntries(Array.from({ length: 20 }, (_, id) => [`t${id}`, id]));
     const added_tokens = [{ id: 30, content: "<|end|>" }];
     writeFileSync(join(folder, "tokenizer.json"), JSON.stringify({ model: { type: "BPE", vocab }, added_tokens }));
+    // A token that the settings alone declare gets the next id.
+    const settings = { added_tokens_decoder: { 31: { content: "<|turn|>" } } };
+    writeFileSync(join(folder, "tokenizer_config.json"), JSON.stringify(settings));
     const cut = await LocalModel.open(folder, { threads: 1 });
     const drawn = await (await cut.sampler()).sample(PROMPTS, { max_tokens: 40, temperature: 3, seed: 2 });
     const ids = new Set(drawn.flatMap(({ tokens }) => [...tokens]));
-    expect([...ids].every((id) => id < 20 || id === 30)).toBe(true);
-    expect(ids.size).toBe(21);
+    expect([...ids].every((id) => id < 20 || id === 30 || id === 31)).toBe(true);
+    expect(ids.size).toBe(22);
     await cut.close();
   });
 });

@@ -243,9 +243,11 @@ describe("errors say what to do", () => {
   });
 
   test("filters", async () => {
-    expect(await complaint({ filtered: 3 })).toMatch(
-      /URL\/v1 returned only 3 possible tokens of 8 at position 1 of a prompt: it filters \(top-p, top-k or min-p\), switch that off/,
-    );
+    for (const impossible of [-9999, null]) {
+      expect(await complaint({ filtered: 3, impossible })).toMatch(
+        /URL\/v1 returned only 3 possible tokens of 8 at position 1 of a prompt: it filters \(top-p, top-k or min-p\), switch that off/,
+      );
+    }
   });
 
   test("a temperature, told apart from another model by the base", async () => {

@@ -18,6 +18,8 @@ export interface VllmOptions {
   readonly temperature?: number;
   /** Tokens other than so many likeliest are impossible. */
   readonly filtered?: number;
+  /** What is written for the log-probability of an impossible one. Default −9999, as vLLM does. */
+  readonly impossible?: number | null;
   /** The answer to the nth request, from 1, instead of the right one. */
   readonly instead?: (n: number) => Answer | "hang" | "hang up" | undefined;
   readonly apiKey?: string;
@@ -103,9 +105,9 @@ async function score(
   prompt: number[],
   k: number,
   body: Json,
-  { model, tokenizer, temperature = 1, filtered }: VllmOptions,
+  { model, tokenizer, temperature = 1, filtered, impossible = -9999 }: VllmOptions,
 ) {
-  const places: (Map<number, number> | null)[] = [null];
+  const places: (Map<number, number | null> | null)[] = [null];
   if (prompt.length > 1) {
     const [whole] = await model.distributions([everyToken(prompt)]);
     const size = whole!.shape[1]!;
@@ -113,7 +115,7 @@ async function score(
     for (let row = 0; row < prompt.length - 1; row++) {
       const ranked = Array.from({ length: size }, (_, rank) => {
         const possible = filtered === undefined || rank < filtered;
-        return [tokens.data[row * size + rank]!, possible ? logprobs.data[row * size + rank]! : -9999] as const;
+        return [tokens.data[row * size + rank]!, possible ? logprobs.data[row * size + rank]! : impossible] as const;
       });
       places.push(new Map(ranked.filter(([id], rank) => rank < k || id === prompt[row + 1])));
     }

@@ -94,7 +94,8 @@ export const listFilters: Readonly<Record<string, Filter>> = {
     const get = attributeGetter(attribute);
     const seen = new Dict();
     const isNew = (item: Value) => {
-      const key = comparable(get(item), isTrue(sensitive));
+      const found = comparable(get(item), isTrue(sensitive));
+      const key = found instanceof Undefined ? NOTHING : found;
       if (seen.has(key)) return false;
       seen.set(key, true);
       return true;
@@ -102,6 +103,9 @@ export const listFilters: Readonly<Record<string, Filter>> = {
     return new Iterator(toList(value).filter(isNew));
   },
 };
+
+/** All that is undefined counts as one. */
+const NOTHING = new Undefined("nothing");
 
 function sort<Item>(items: readonly Item[], key: (item: Item) => Value, reverse: boolean): Item[] {
   const keyed = items.map((item) => ({ item, key: key(item) }));

@@ -28,7 +28,7 @@ export const textFilters: Readonly<Record<string, Filter>> = {
     const [width = 4n, first = false, blank = false] = bind("indent", args, ["width", "first", "blank"]);
     return indent(
       textOnly("indent", value),
-      textOf(width) ?? " ".repeat(toInt(width, 4)),
+      textOf(width) ?? " ".repeat(Math.max(0, toInt(width, 4))),
       isTrue(first),
       isTrue(blank),
     );

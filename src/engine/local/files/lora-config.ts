@@ -8,6 +8,7 @@ import { type LoraSettings, loraSettings, PROJECTIONS } from "../../../model/lor
 const HARMLESS = [
   "auto_mapping",
   "base_model_name_or_path",
+  "eva_config", // how a start was chosen that leaves the base as it is
   "inference_mode",
   "megatron_config",
   "megatron_core",
@@ -15,6 +16,7 @@ const HARMLESS = [
   "peft_version",
   "qalora_group_size", // counts with use_qalora, which is refused
   "revision",
+  "runtime_config",
   "task_type",
 ];
 /** Starts of A and B that leave the base as it is; once there are matrices, they mean nothing more. */
