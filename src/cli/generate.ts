@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline/promises";
 import { type Command, InvalidArgumentError } from "commander";
 import { UserError } from "../common/errors.ts";
+import { readTextFile } from "../common/text-file.ts";
 import { ANSWER_DEFAULTS, type Answerer, type AnswerOptions, openAnswerer, type Prompt } from "../run/index.ts";
 import { downloadLine } from "./download-line.ts";
 import type { Shell } from "./shell.ts";
@@ -98,11 +99,9 @@ function promptsOf({ prompt, file, raw }: Options, { hasChat }: Answerer): Promp
 
 function readText(file: string): string {
   try {
-    return readFileSync(file, "utf8");
+    return readTextFile(file);
   } catch (cause) {
-    throw new UserError(`${file} cannot be read (${(cause as NodeJS.ErrnoException).code}): give a file of prompts.`, {
-      cause,
-    });
+    throw new UserError(`${(cause as Error).message}; give a file of prompts.`, { cause });
   }
 }
 
