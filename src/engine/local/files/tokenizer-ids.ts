@@ -1,12 +1,13 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { readJsonFile } from "../../../common/text-file.ts";
 
 /** The ids below V that the tokenizer of a model folder does not have; none where the folder has no tokenizer.json. */
 export function idsWithoutToken(folder: string, vocabSize: number): readonly number[] {
   const path = join(folder, "tokenizer.json");
   if (!existsSync(path)) return [];
   const has = new Uint8Array(vocabSize);
-  for (const id of idsOf(JSON.parse(readFileSync(path, "utf8")))) has[id] = 1;
+  for (const id of idsOf(readJsonFile(path) as Definition)) has[id] = 1;
   const missing: number[] = [];
   for (let id = 0; id < vocabSize; id++) if (!has[id]) missing.push(id);
   return missing;
