@@ -16,8 +16,11 @@ export interface SafetensorsFile {
   /** Shapes by name. */
   readonly shapes: ReadonlyMap<string, readonly number[]>;
   readonly metadata: Readonly<Record<string, string>>;
-  /** Reads one tensor; float16, bfloat16 and float64 are converted to float32. */
-  read(name: string): Promise<Tensor>;
+  /**
+   * Reads one tensor; float16, bfloat16 and float64 are converted to float32. Weights hold no NaN and no infinity, which are
+   * refused unless `finite` is false: a log-probability may be −∞.
+   */
+  read(name: string, options?: { readonly finite?: boolean }): Promise<Tensor>;
   /** One tensor as it is stored. */
   readRaw(name: string): Promise<RawTensor>;
   close(): Promise<void>;
@@ -76,14 +79,14 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
       path,
       shapes: new Map([...tensors].map(([name, { shape }]) => [name, shape])),
       metadata,
-      read: async (name) => {
+      read: async (name, options) => {
         const dtype = tensors.get(name)?.dtype;
         if (dtype !== undefined && !READ.includes(dtype)) {
           throw new UserError(`${path} holds tensor ${name} as ${dtype}; klamp reads ${READ.join(", ")}.`);
         }
         const raw = await readRaw(name);
         const { data, finite } = toFloat32(raw.bytes, raw.dtype);
-        if (!finite) throw new UserError(notFinite(path, name, data));
+        if (!finite && options?.finite !== false) throw new UserError(notFinite(path, name, data));
         return { data, shape: raw.shape };
       },
       readRaw,

@@ -59,7 +59,10 @@ describe("klamp generate", () => {
     [["--prompt", "a"], /^klamp: give a model with --model, or a run or an adapter with --adapter\.\n$/],
     [["--model", SMALL_WORLD, "--both", "--prompt", "a"], /--both compares with what was trained/],
     [["--model", SMALL_WORLD, "--prompt", "a", "--file", "b"], /give --prompt or --file, not both/],
-    [["--model", SMALL_WORLD, "--file", "/no/such"], /\/no\/such cannot be read \(ENOENT\)/],
+    [
+      ["--model", SMALL_WORLD, "--file", "/no/such"],
+      /cannot read \/no\/such: there is no such file; give a file of prompts/,
+    ],
     [["--model", SMALL_WORLD, "--prompt", "a", "--temperature", "-1"], /temperature is -1, expected a finite number/],
     [["--model", SMALL_WORLD, "--prompt", "a", "--top-p", "2"], /top_p is 2, expected a number above 0/],
     [["--model", SMALL_WORLD, "--prompt", "a", "--max-tokens", "9999"], /max_tokens is 9999, the model reads at most/],

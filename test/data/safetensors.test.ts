@@ -342,3 +342,11 @@ describe("what is refused, in one sentence", () => {
     );
   });
 });
+
+test("log-probabilities of −∞ are read where they may be", async () => {
+  const numbers = Float32Array.of(-1, Number.NEGATIVE_INFINITY);
+  const header = { x: { dtype: "F32", shape: [2], data_offsets: [0, 8] } };
+  const file = await openSafetensors(write("rows.safetensors", fileOf(header, bytesOf(numbers))));
+  expect((await file.read("x", { finite: false })).data).toEqual(numbers);
+  await file.close();
+});
