@@ -1,3 +1,4 @@
+import { greatest } from "../common/extremes.ts";
 import { ENTROPY_STEP, type Inspection } from "../run/index.ts";
 
 /** @file What an inspection of a reference store found, for a terminal. */
@@ -39,7 +40,7 @@ function damaged(records: number): string {
 }
 
 function histogram(counts: readonly number[]): string[] {
-  const most = Math.max(...counts, 1);
+  const most = Math.max(greatest(counts), 1);
   const bars = counts.map((rows, i) => {
     const range = `${(i * ENTROPY_STEP).toFixed(1)}–${((i + 1) * ENTROPY_STEP).toFixed(1)}`;
     return `${range.padStart(9)}  ${"█".repeat(Math.ceil((WIDTH * rows) / most)).padEnd(WIDTH)}  ${count(rows)}`;

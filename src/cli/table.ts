@@ -1,3 +1,4 @@
+import { greatest } from "../common/extremes.ts";
 import type { Summary, SummaryRow } from "../run/index.ts";
 
 /**
@@ -18,7 +19,7 @@ export function formatSummary({ base, runs }: Summary): string {
   }
   if (base.drift !== null) line("drift", ({ drift }) => nats(drift));
   if (lines.length === 1) return "";
-  const widths = lines[0]!.map((_, i) => Math.max(...lines.map((cells) => cells[i]!.length)));
+  const widths = lines[0]!.map((_, i) => greatest(lines.map((cells) => cells[i]!.length)));
   return lines
     .map((cells) => cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join("   "))
     .map((text) => `${text.trimEnd()}\n`)

@@ -5,6 +5,9 @@ import { either } from "./values.ts";
 
 /** @file From the issues of a schema to messages that say what to do. */
 
+/** Of more unknown keys than this in one group, the others are only counted: a message shows a few. */
+const MOST_EXPLAINED = 100;
+
 /** One thing wrong with a configuration. */
 export interface Fault {
   /** Path of the key, [] for the whole. */
@@ -41,9 +44,11 @@ export function check<Schema extends z.ZodType>(
     // A typo also makes its right key missing.
     const meant = new Set(found.map(({ meant }) => meant?.join(".")));
     const isTypo = (path: Path) => meant.has(path.join(".")) && valueAt(rest, path) === undefined;
-    faults.push(...found.filter(({ path }) => !isTypo(path)));
+    for (const fault of found) {
+      if (!isTypo(fault.path)) faults.push(fault);
+      seen.push(fault.path);
+    }
     for (const { path } of found) remove(rest, path);
-    seen.push(...found.map(({ path }) => path));
   }
 }
 
@@ -64,8 +69,9 @@ function explainIssues(
 function explainIssue(issue: z.core.$ZodIssue, above: Path, tree: Node, input: unknown): readonly Explained[] {
   const path = [...above, ...issue.path];
   if (issue.code === "unrecognized_keys") {
-    return issue.keys.map((key) => {
-      return { path: [...path, key], isUnknownKey: true, ...explainUnknownKey(key, path, tree, input) };
+    return issue.keys.map((key, i) => {
+      const explained = i < MOST_EXPLAINED ? explainUnknownKey(key, path, tree, input) : { message: "unknown key" };
+      return { path: [...path, key], isUnknownKey: true, ...explained };
     });
   }
   if (issue.code === "invalid_union") {

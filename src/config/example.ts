@@ -54,7 +54,7 @@ function alternativeLines(group: Node, known: Set<string>): string[] {
   for (const entry of own) known.add(nameOf(entry));
   const lines = own.flatMap(([key, node]) => keyLines(key, node, "  #   "));
   const above = `and, as above: ${shared.map(([key]) => key).join(", ")}`;
-  lines.push(...wrapText(above, WIDTH - "  #   ".length).map((line) => `  #   ${line}`));
+  for (const line of wrapText(above, WIDTH - "  #   ".length)) lines.push(`  #   ${line}`);
   return lines.map((line, i) => (i === 0 ? line.replace("  #   ", "  # - ") : line));
 }
 

@@ -1,16 +1,20 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { type Document, LineCounter, parseDocument, stringify } from "yaml";
+import { stringify } from "yaml";
 import { UserError } from "../common/errors.ts";
 import { expandHome } from "../common/home.ts";
 import { parseHubName } from "../common/hub-name.ts";
+import { readTextFile, UnreadableFileError } from "../common/text-file.ts";
 import { check, type Fault } from "./errors.ts";
 import { isWithin, type Node, nodesAt, type Path, toTree } from "./json-schema.ts";
 import { applyOverrides, inOverride, type Override, type PlacedFault, parseOverrides } from "./overrides.ts";
 import { type Config, configSchema } from "./schema.ts";
+import { parseYaml, type Yaml, YamlError } from "./yaml.ts";
 
 /** The most faults in one message. */
 const MOST_FAULTS = 10;
+/** The most bytes of a configuration: far more than anybody writes, and read in a few seconds whatever they hold. */
+const MOST_BYTES = 2 << 20;
 
 const TREE = toTree(configSchema);
 
@@ -23,19 +27,12 @@ const TREE = toTree(configSchema);
  * @example const config = loadConfig("config.yaml", ["train.steps=50"]);
  */
 export function loadConfig(file: string, sets: readonly string[] = []): Config {
-  const lines = new LineCounter();
-  const document = parseDocument(readConfigFile(file), { lineCounter: lines });
-  const [broken] = document.errors;
-  if (broken) {
-    const { line } = lines.linePos(broken.pos[0]);
-    const reason = broken.message.split("\n")[0]!.replace(/ at line .*/, "");
-    throw new UserError(`${file}:${line}: this is not valid YAML: ${reason}`);
-  }
-  const settings: unknown = document.toJS() ?? {};
+  const yaml = readYaml(file);
+  const settings: unknown = yaml.value ?? {};
   const parsed = parseOverrides(sets);
   const { applied, faults: misplaced } = applyOverrides(isGroup(settings) ? parsed.overrides : [], settings, TREE);
   const checked = check(configSchema, TREE, settings);
-  const found = "faults" in checked ? checked.faults.map((fault) => place(fault, file, document, lines, applied)) : [];
+  const found = "faults" in checked ? checked.faults.map((fault) => place(fault, file, yaml, applied)) : [];
   const faults = [...parsed.faults, ...misplaced, ...found].sort(
     (a, b) => Number(b.isUnknownKey) - Number(a.isUnknownKey) || a.line - b.line,
   );
@@ -53,13 +50,15 @@ export function stringifyConfig(config: Config): string {
   return stringify(config, { lineWidth: 0, aliasDuplicateObjects: false });
 }
 
-function readConfigFile(file: string): string {
+function readYaml(file: string): Yaml {
   try {
-    return readFileSync(file, "utf8");
+    return parseYaml(readTextFile(file, MOST_BYTES));
   } catch (cause) {
-    const missing = (cause as NodeJS.ErrnoException).code === "ENOENT";
-    const reason = missing ? "there is no such file" : (cause as Error).message;
-    throw new UserError(`cannot read the configuration ${file}: ${reason}`, { cause });
+    if (cause instanceof YamlError) {
+      throw new UserError(`${file}:${cause.line}: this is not valid YAML: ${cause.message}`, { cause });
+    }
+    if (!(cause instanceof UnreadableFileError)) throw cause;
+    throw new UserError(`cannot read the configuration ${file}: ${cause.reason}`, { cause });
   }
 }
 
@@ -71,14 +70,13 @@ function isGroup(settings: unknown): boolean {
 function place(
   { path, message, isUnknownKey }: Fault,
   file: string,
-  document: Document,
-  lines: LineCounter,
+  yaml: Yaml,
   overrides: readonly Override[],
 ): PlacedFault {
   const blamed = (set: Path) => path.length > 0 && (isWithin(path, set) || isWithin(set, path));
   const override = overrides.findLast(({ path: set }) => blamed(set));
   if (override) return inOverride(override, message, isUnknownKey);
-  const line = lineOf(document, lines, path);
+  const line = yaml.lineOf(path);
   return { message: `${file}${line === undefined ? "" : `:${line}`}: ${message}`, line: line ?? 0, isUnknownKey };
 }
 
@@ -88,23 +86,6 @@ function formatFaults(faults: readonly string[]): string {
   const shown = faults.slice(0, MOST_FAULTS).map((fault) => `\n  ${fault}`);
   const more = faults.length > MOST_FAULTS ? `\n  and ${faults.length - MOST_FAULTS} more` : "";
   return `the configuration has ${faults.length} errors:${shown.join("")}${more}`;
-}
-
-/** The line of the key at `path`, or of the nearest key above it that the file has. */
-function lineOf(document: Document, lines: LineCounter, path: Path): number | undefined {
-  if (path.length === 0) return undefined;
-  const parent = document.getIn(path.slice(0, -1), true);
-  const key = path.at(-1);
-  type Written = {
-    readonly key?: { readonly value?: unknown; readonly range?: readonly number[] };
-    readonly range?: readonly number[];
-  };
-  const items = (parent as { readonly items?: readonly Written[] } | undefined)?.items ?? [];
-  const item =
-    typeof key === "number"
-      ? items[key]
-      : items.find((pair) => pair.key !== undefined && String(pair.key.value) === key)?.key;
-  return item?.range ? lines.linePos(item.range[0]!).line : lineOf(document, lines, path.slice(0, -1));
 }
 
 /** Makes every path of the schema absolute, relative to `folderOf` its key; names on the hub stay, where no folder has them. */

@@ -1,9 +1,13 @@
+/** A longer word is a typo of nothing. */
+const LONGEST = 100;
+
 /** The candidate with the fewest edits, if at most `most`: by default half of the word. */
 export function nearest(
   word: string,
   candidates: readonly string[],
   most = Math.max(2, Math.floor(word.length / 2)),
 ): string | undefined {
+  if (word.length > LONGEST) return undefined;
   const [best] = candidates
     .map((candidate) => ({ candidate, edits: distance(word, candidate) }))
     .sort((a, b) => a.edits - b.edits);

@@ -1,6 +1,6 @@
-import { parse } from "yaml";
 import { type Node, nodesAt, type Path, takesKeys } from "./json-schema.ts";
 import { explainUnknownKey } from "./unknown-key.ts";
+import { parseYaml, YamlError } from "./yaml.ts";
 
 /** @file Settings of the command line: `--set train.steps=10`. */
 
@@ -37,9 +37,10 @@ export function parseOverrides(sets: readonly string[]): { overrides: Override[]
     const keys = written.slice(0, equals).split(".");
     const path = keys.map((key) => (/^\d+$/.test(key) ? Number(key) : key));
     try {
-      overrides.push({ path, value: parse(written.slice(equals + 1)), written });
-    } catch {
-      faults.push(inOverride({ written }, "the value is not valid YAML"));
+      overrides.push({ path, value: parseYaml(written.slice(equals + 1)).value, written });
+    } catch (cause) {
+      if (!(cause instanceof YamlError)) throw cause;
+      faults.push(inOverride({ written }, `the value is not valid YAML: ${cause.message}`));
     }
   }
   return { overrides, faults };

@@ -1,8 +1,9 @@
 import { z } from "zod";
 import { UserError } from "../common/errors.ts";
-import { ADAMW_DEFAULTS } from "../model/adamw.ts";
+import { ADAMW_DEFAULTS, EPS, isEps } from "../model/adamw.ts";
+import { MOST_SAMPLES } from "../model/base-samples.ts";
 import { LORA_DEFAULTS, type LoraSettings, PROJECTIONS, type Projection } from "../model/lora.ts";
-import { CHECKPOINT_DEFAULTS, EVALUATION_DEFAULTS, TRAIN_DEFAULTS } from "../model/training.ts";
+import { CHECKPOINT_DEFAULTS, EVALUATION_DEFAULTS, MOST_STEPS, TRAIN_DEFAULTS } from "../model/training.ts";
 import { data } from "./data.ts";
 import { isStart } from "./references/index.ts";
 import { namesOf, type RegularizerConfig, regularizer, type TextRegularizerConfig } from "./regularizers/index.ts";
@@ -10,11 +11,13 @@ import {
   flag,
   group,
   notNegative,
+  numberThat,
   oneOf,
   path,
   pathOrHubName,
   positive,
   refuse,
+  seed,
   share,
   unset,
   whole,
@@ -70,9 +73,11 @@ const train = group({
   steps: unset(whole(1))
     .describe(`how many updates to make (default ${TRAIN_DEFAULTS.steps}, unless epochs is given)`)
     .meta({ example: TRAIN_DEFAULTS.steps }),
-  epochs: unset(positive).describe("or how often to go through the data; may be a fraction"),
+  epochs: unset(
+    numberThat((value) => value > 0 && value <= MOST_STEPS, "a number above 0, at most 1,000,000,000"),
+  ).describe("or how often to go through the data; may be a fraction"),
   batch_size: whole(1).default(TRAIN_DEFAULTS.batchSize).describe("lines of data per update"),
-  seed: whole(0)
+  seed: seed
     .default(TRAIN_DEFAULTS.seed)
     .describe("of the start of the adapter, the order of the data and the samples of anchors"),
   shuffle: flag.default(TRAIN_DEFAULTS.shuffle).describe("a new order of the data each epoch; false keeps the file's"),
@@ -114,7 +119,7 @@ const optimizer = group({
     .tuple([share, share], { error: "two numbers, as in [0.9, 0.999]" })
     .default([...ADAMW_DEFAULTS.betas])
     .describe("AdamW's decay rates of the gradient's mean and square"),
-  eps: positive.default(ADAMW_DEFAULTS.eps).describe("AdamW's ε"),
+  eps: numberThat(isEps, EPS).default(ADAMW_DEFAULTS.eps).describe("AdamW's ε"),
   weight_decay: notNegative.default(ADAMW_DEFAULTS.weightDecay).describe("AdamW's decoupled weight decay"),
   grad_clip: notNegative
     .default(ADAMW_DEFAULTS.gradClip)
@@ -144,7 +149,7 @@ const evaluate = group({
   completions: whole(0)
     .default(EVALUATION_DEFAULTS.completions)
     .describe("how many sample completions the report shows"),
-  drift_samples: whole(0)
+  drift_samples: whole(0, MOST_SAMPLES)
     .default(EVALUATION_DEFAULTS.driftSamples)
     .describe("samples of the base on which drift is measured, in nats per token; 0 is off"),
   every: unset(whole(1)).describe(
@@ -179,7 +184,7 @@ const evaluate = group({
 const engine = group({
   type: word("local").default("local").describe("the embedded engine"),
   threads: z
-    .union([z.literal("auto"), whole(1)], { error: "auto, or a whole number of at least 1" })
+    .union([z.literal("auto"), whole(1, 1024)], { error: "auto, or a whole number from 1 to 1,024" })
     .default("auto")
     .describe("auto (all cores), or how many"),
 }).describe("where the model runs");

@@ -1,18 +1,18 @@
 import { z } from "zod";
-import { BASE_SAMPLE_DEFAULTS } from "../model/base-samples.ts";
+import { BASE_SAMPLE_DEFAULTS, MOST_SAMPLES } from "../model/base-samples.ts";
 import { ANCHOR_DEFAULTS } from "../model/training.ts";
-import { group, path, positive, unset, whole } from "./values.ts";
+import { group, path, seed, temperature, unset, whole } from "./values.ts";
 
 /** @file The text that a regularizer works on. */
 
 const batch_size = whole(1).default(ANCHOR_DEFAULTS.batchSize).describe("texts per step");
 
 const samples = group({
-  samples: whole(1).describe("how many texts to draw from the base"),
+  samples: whole(1, MOST_SAMPLES).describe("how many texts to draw from the base"),
   batch_size,
   max_tokens: whole(1).default(BASE_SAMPLE_DEFAULTS.max_tokens).describe("the most tokens of a sample"),
-  temperature: positive.default(BASE_SAMPLE_DEFAULTS.temperature).describe("sampling temperature"),
-  seed: unset(whole(0)).describe("seed of the samples (default: train.seed, + 1 for the second source, …)"),
+  temperature: temperature.default(BASE_SAMPLE_DEFAULTS.temperature).describe("sampling temperature"),
+  seed: unset(seed).describe("seed of the samples (default: train.seed, + 1 for the second source, …)"),
   refresh_every: unset(whole(1)).describe("draw other samples every so many steps (default: never)"),
 });
 const file = group({ file: path("a file of texts"), batch_size });

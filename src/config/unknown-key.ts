@@ -4,6 +4,9 @@ import { nearest } from "./nearest.ts";
 
 /** @file Messages for a key that its group does not have. */
 
+/** The most characters of a key in a message. */
+const LONGEST_KEY = 60;
+
 /** The message, without its place, and the suggested key, if there is one. */
 export interface UnknownKey {
   readonly message: string;
@@ -20,15 +23,16 @@ export function explainUnknownKey(key: string, path: Path, tree: Node, input?: u
   const nodes = nodesAt(tree, path, input);
   const valid = keysOf(nodes);
   const found = (valueAt(input, path) ?? {}) as Readonly<Record<string, unknown>>;
-  const unknown = `unknown key \`${key}\`${path.length > 0 ? ` in ${path.join(".")}` : ""}`;
+  const unknown = `unknown key \`${shortened(key)}\`${path.length > 0 ? ` in ${path.join(".")}` : ""}`;
   const didYouMean = (meant: Path): UnknownKey => ({
     message: `${unknown}; did you mean \`${shown(meant, path)}\`?`,
     meant,
   });
 
-  const below = Object.keys(found).find((other) => keysOf(nodesAt(tree, [...path, other], input)).includes(key));
+  const present = valid.filter((other) => Object.hasOwn(found, other));
+  const below = present.find((other) => keysOf(nodesAt(tree, [...path, other], input)).includes(key));
   if (below !== undefined) return didYouMean([...path, below, key]);
-  const rival = rivalOf(key, found, nodes);
+  const rival = rivalOf(key, found, present, nodes);
   if (rival) return { message: `${path.join(".")} cannot have both ${rival} and \`${key}\`: remove one` };
   const typo = nearest(key, valid, 1);
   if (typo !== undefined) return didYouMean([...path, typo]);
@@ -48,6 +52,11 @@ export function explainUnknownKey(key: string, path: Path, tree: Node, input?: u
 
 export function valueAt(input: unknown, path: Path): unknown {
   return path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | null | undefined)?.[key], input);
+}
+
+/** A key may be as long as a file. */
+function shortened(key: string): string {
+  return key.length > LONGEST_KEY ? `${key.slice(0, LONGEST_KEY - 1)}…` : key;
 }
 
 /** The path of a key relative to the group at `path` if it is below, else the whole path. */
@@ -77,9 +86,13 @@ function homeOf(key: string, path: Path, tree: Node): Path | undefined {
 }
 
 /** What excludes a key that an alternative takes: a key of another alternative, or a value. */
-function rivalOf(key: string, found: Readonly<Record<string, unknown>>, nodes: readonly Node[]): string | undefined {
-  const valid = keysOf(nodes);
-  const others = Object.keys(found).filter((other) => other !== key && valid.includes(other));
+function rivalOf(
+  key: string,
+  found: Readonly<Record<string, unknown>>,
+  present: readonly string[],
+  nodes: readonly Node[],
+): string | undefined {
+  const others = present.filter((other) => other !== key);
   const takers = nodes.filter((node) => keysOf([node]).includes(key));
   const apart = takers.map((taker) => others.filter((other) => !keysOf([taker]).includes(other)));
   const [fewest] = apart.sort((a, b) => a.length - b.length);

@@ -10,17 +10,38 @@ export const pathOrHubName = (expected: string) =>
   text(`the path of ${expected}, or a name on the Hugging Face hub`).meta({ path: true, hub: true });
 export const flag = z.boolean({ error: "true or false" });
 
-export function whole(least: number) {
-  const error = `a whole number of at least ${least}`;
-  return z.int({ error }).min(least, { error });
+/** The most of what is counted and has no other bound: more than any run holds, and safe in every sum and product. */
+const MOST = 1_000_000_000;
+
+/** A whole number of at least `least`, and at most `most`. */
+export function whole(least: number, most = MOST) {
+  const atLeast = `a whole number of at least ${least}`;
+  const bounded = `a whole number from ${least} to ${most.toLocaleString("en")}`;
+  const error = ({ input }: { readonly input?: unknown }) =>
+    typeof input === "number" && input > most ? bounded : atLeast;
+  return z.number({ error }).refine((value) => Number.isInteger(value) && value >= least && value <= most, { error });
 }
+
+/** What random numbers begin with: seeds that follow it are still exact. */
+export const seed = whole(0, 2 ** 52);
 
 export function numberThat(holds: (value: number) => boolean, error: string) {
   return z.number({ error }).refine(holds, { error });
 }
 
-export const positive = numberThat((value) => value > 0, "a finite number above 0");
-export const notNegative = numberThat((value) => value >= 0, "a finite number of at least 0");
+/** Weights and gradients are float32. */
+const MOST_FLOAT32 = 3.4028234663852886e38;
+
+function finite(holds: (value: number) => boolean, expected: string) {
+  const error = ({ input }: { readonly input?: unknown }) =>
+    typeof input === "number" && input > MOST_FLOAT32 ? `${expected} that float32 holds, at most 3.4e38` : expected;
+  return z.number({ error }).refine((value) => holds(value) && value <= MOST_FLOAT32, { error });
+}
+
+export const positive = finite((value) => value > 0, "a finite number above 0");
+export const notNegative = finite((value) => value >= 0, "a finite number of at least 0");
+/** Of a softmax: beyond these bounds it is certain of one token, or knows none. */
+export const temperature = numberThat((value) => value >= 1e-3 && value <= 1e3, "a number from 0.001 to 1000");
 export const share = numberThat((value) => value >= 0 && value < 1, "a number from 0 to below 1");
 
 /** `a, b or c`. */

@@ -1,4 +1,5 @@
 import { UserError } from "../common/errors.ts";
+import { least } from "../common/extremes.ts";
 import { type Batches, type BatchOptions, batchesOf } from "./batches.ts";
 
 /** So many neighbours among items, and the share of drawn items that come from them. */
@@ -70,16 +71,16 @@ interface Draw {
 function drawParts(shares: readonly number[]): (draw: number) => Draw {
   const given = shares.map(() => 0);
   const known: Draw[] = [];
-  // Whoever is owed at least `least` may be next, and the first of them to be owed `most` is: then nobody is owed more.
-  const least = shares.length > 1 ? 1 / (2 * shares.length - 2) : 0;
-  const most = 1 - least;
+  // Whoever is owed at least `lowest` may be next, and the first of them to be owed `most` is: then nobody is owed more.
+  const lowest = shares.length > 1 ? 1 / (2 * shares.length - 2) : 0;
+  const most = 1 - lowest;
   return (draw) => {
     while (known.length <= draw) {
       const owed = shares.map((share, i) => share * (known.length + 1) - given[i]!);
       const timeLeft = owed.map((owed, i) =>
-        owed >= least - 1e-9 ? (most - owed) / shares[i]! : Number.POSITIVE_INFINITY,
+        owed >= lowest - 1e-9 ? (most - owed) / shares[i]! : Number.POSITIVE_INFINITY,
       );
-      const part = timeLeft.indexOf(Math.min(...timeLeft));
+      const part = timeLeft.indexOf(least(timeLeft));
       known.push({ part, draw: given[part]! });
       given[part]!++;
     }

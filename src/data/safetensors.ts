@@ -1,8 +1,10 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { writePartsAtomic } from "../common/atomic-file.ts";
 import { UserError } from "../common/errors.ts";
+import { refuseIrregular } from "../common/text-file.ts";
 import type { Tensor } from "../divergence/tensor.ts";
 import { fromHalves, toHalves, toUpperHalves } from "./half.ts";
+import { parseHeader } from "./safetensors-header.ts";
 
 /**
  * An open safetensors file: an 8-byte header length, a JSON header, then the numbers.
@@ -14,8 +16,11 @@ export interface SafetensorsFile {
   /** Shapes by name. */
   readonly shapes: ReadonlyMap<string, readonly number[]>;
   readonly metadata: Readonly<Record<string, string>>;
-  /** Reads one tensor; float16, bfloat16 and float64 are converted to float32. */
-  read(name: string): Promise<Tensor>;
+  /**
+   * Reads one tensor; float16, bfloat16 and float64 are converted to float32. Weights hold no NaN and no infinity, which are
+   * refused unless `finite` is false: a log-probability may be −∞.
+   */
+  read(name: string, options?: { readonly finite?: boolean }): Promise<Tensor>;
   /** One tensor as it is stored. */
   readRaw(name: string): Promise<RawTensor>;
   close(): Promise<void>;
@@ -29,13 +34,8 @@ export interface RawTensor {
   readonly bytes: Uint8Array;
 }
 
-interface Entry {
-  readonly dtype: string;
-  readonly shape: number[];
-  readonly data_offsets: [number, number];
-}
-
-const BYTES: Readonly<Record<string, number>> = { F64: 8, F32: 4, F16: 2, BF16: 2 };
+/** Types of numbers that are read as float32. */
+const READ = ["F64", "F32", "F16", "BF16"];
 const MAX_HEADER = 100_000_000;
 /** How a file begins that Git LFS has not fetched. */
 const LFS_POINTER = "version https://git-lfs";
@@ -48,16 +48,14 @@ const LFS_POINTER = "version https://git-lfs";
 export async function openSafetensors(path: string): Promise<SafetensorsFile> {
   let file: FileHandle;
   try {
+    refuseIrregular(path);
     file = await open(path, "r");
   } catch (cause) {
-    const missing = (cause as NodeJS.ErrnoException).code === "ENOENT";
-    const what = missing ? "does not exist" : `cannot be read (${(cause as Error).message})`;
-    throw new UserError(`${path} ${what}; a safetensors file is expected there.`, { cause });
+    const { message } = cause as Error;
+    throw new UserError(`${message}; a safetensors file is expected there.`, { cause });
   }
   try {
-    const stat = await file.stat();
-    if (!stat.isFile()) throw new UserError(`${path} is no file; a safetensors file is expected there.`);
-    const { size } = stat;
+    const { size } = await file.stat();
     const length = size < 8 ? Number.NaN : Number((await readBytes(file, 0, 8)).readBigUInt64LE());
     if (!(length <= MAX_HEADER && 8 + length <= size)) {
       const start = (await readBytes(file, 0, Math.min(size, LFS_POINTER.length))).toString("latin1");
@@ -68,44 +66,28 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
         `${path} is not a safetensors file, or it was cut off in its header; fetch or write it again.`,
       );
     }
-    const { __metadata__, ...entries } = parseHeader(await readBytes(file, 8, length), path);
-    const tensors = new Map<string, Entry>();
-    for (const [name, entry] of Object.entries(entries)) {
-      if (!isEntry(entry)) {
-        throw new UserError(`${path} is not a safetensors file: its header says of ${name} ${JSON.stringify(entry)}.`);
-      }
-      tensors.set(name, entry);
-      const { dtype, shape, data_offsets } = entry;
-      const bytes = shape.reduce((product, n) => product * n, BYTES[dtype] ?? 1);
-      const [from, to] = data_offsets;
-      if (8 + length + to > size) {
-        throw new UserError(`${path} ends before tensor ${name} does: it was cut off; fetch or write it again.`);
-      }
-      if (BYTES[dtype] && to - from !== bytes) {
-        throw new UserError(
-          `${path} gives tensor ${name} ${to - from} bytes, its shape [${shape.join(", ")}] needs ${bytes}.`,
-        );
-      }
-    }
+    const begin = 8 + length;
+    const { tensors, metadata } = parseHeader(await readBytes(file, 8, length), size - begin, path);
     const readRaw = async (name: string) => {
       const entry = tensors.get(name);
       if (!entry) throw new UserError(`${path} has no tensor ${name}.`);
       const { dtype, shape, data_offsets } = entry;
       const [from, to] = data_offsets;
-      return { dtype, shape, bytes: await readBytes(file, 8 + length + from, to - from) };
+      return { dtype, shape, bytes: await readBytes(file, begin + from, to - from) };
     };
     return {
       path,
       shapes: new Map([...tensors].map(([name, { shape }]) => [name, shape])),
-      metadata: (__metadata__ ?? {}) as Record<string, string>,
-      read: async (name) => {
+      metadata,
+      read: async (name, options) => {
         const dtype = tensors.get(name)?.dtype;
-        if (dtype !== undefined && !BYTES[dtype]) {
-          const known = Object.keys(BYTES).join(", ");
-          throw new UserError(`${path} holds tensor ${name} as ${dtype}; klamp reads ${known}.`);
+        if (dtype !== undefined && !READ.includes(dtype)) {
+          throw new UserError(`${path} holds tensor ${name} as ${dtype}; klamp reads ${READ.join(", ")}.`);
         }
         const raw = await readRaw(name);
-        return { data: toFloat32(raw.bytes, raw.dtype), shape: raw.shape };
+        const { data, finite } = toFloat32(raw.bytes, raw.dtype);
+        if (!finite && options?.finite !== false) throw new UserError(notFinite(path, name, data));
+        return { data, shape: raw.shape };
       },
       readRaw,
       close: () => file.close(),
@@ -176,49 +158,42 @@ export function toBytes(data: Float32Array, dtype: string): Uint8Array {
   }
 }
 
-function parseHeader(bytes: Buffer, path: string): Record<string, unknown> {
-  let header: unknown;
-  try {
-    header = JSON.parse(bytes.toString("utf8"));
-  } catch {
-    // Told below, as any other header that is no JSON object.
-  }
-  if (typeof header === "object" && header !== null && !Array.isArray(header)) return { ...header };
-  throw new UserError(`${path} is not a safetensors file: its header is no JSON object.`);
-}
-
-function isEntry(entry: unknown): entry is Entry {
-  const { dtype, shape, data_offsets } = (entry ?? {}) as Readonly<Record<string, unknown>>;
-  const sizes = (list: unknown): list is number[] =>
-    Array.isArray(list) && list.every((n) => Number.isSafeInteger(n) && n >= 0);
-  return (
-    typeof dtype === "string" &&
-    sizes(shape) &&
-    sizes(data_offsets) &&
-    data_offsets.length === 2 &&
-    data_offsets[0]! <= data_offsets[1]!
-  );
-}
-
 /** Reads into memory of its own, aligned for every number type. */
 async function readBytes(file: FileHandle, from: number, length: number): Promise<Buffer> {
   const buffer = Buffer.from(new ArrayBuffer(length));
   for (let done = 0; done < length; ) {
     const { bytesRead } = await file.read(buffer, done, Math.min(length - done, 1 << 30), from + done);
-    if (bytesRead === 0) throw new Error("the file became shorter while it was read");
+    if (bytesRead === 0) throw new UserError("a safetensors file became shorter while it was read");
     done += bytesRead;
   }
   return buffer;
 }
 
-function toFloat32({ buffer }: Uint8Array, dtype: string): Float32Array {
-  if (dtype === "F32") return new Float32Array(buffer as ArrayBuffer);
-  if (dtype === "F64") return Float32Array.from(new Float64Array(buffer as ArrayBuffer));
-  const halfs = new Uint16Array(buffer as ArrayBuffer);
-  if (dtype === "BF16") {
-    const bits = new Uint32Array(halfs.length);
-    for (let i = 0; i < halfs.length; i++) bits[i] = halfs[i]! << 16;
-    return new Float32Array(bits.buffer);
+/** The numbers, and whether all of them are finite, which is looked for on the way: exponents of ones are Infinity and NaN. */
+function toFloat32({ buffer }: Uint8Array, dtype: string): { readonly data: Float32Array; readonly finite: boolean } {
+  const bytes = buffer as ArrayBuffer;
+  if (dtype === "F32") return withFinite(new Float32Array(bytes));
+  if (dtype === "F64") return withFinite(Float32Array.from(new Float64Array(bytes)));
+  const halves = new Uint16Array(bytes);
+  if (dtype === "F16") return withFinite(fromHalves(halves));
+  const bits = new Uint32Array(halves.length);
+  let carry = 0;
+  for (let i = 0; i < halves.length; i++) {
+    const half = halves[i]!;
+    bits[i] = half << 16;
+    carry |= (half & 0x7f80) + 0x80;
   }
-  return fromHalves(halfs);
+  return { data: new Float32Array(bits.buffer), finite: (carry & 0x8000) === 0 };
+}
+
+function withFinite(data: Float32Array): { readonly data: Float32Array; readonly finite: boolean } {
+  const bits = new Int32Array(data.buffer, data.byteOffset, data.length);
+  let carry = 0;
+  for (let i = 0; i < bits.length; i++) carry |= (bits[i]! & 0x7f800000) + 0x00800000;
+  return { data, finite: carry >= 0 };
+}
+
+function notFinite(path: string, name: string, data: Float32Array): string {
+  const at = data.findIndex((value) => !Number.isFinite(value));
+  return `${path} holds ${data[at]} in tensor ${name} (number ${at} of ${data.length}), from which nothing but NaN follows; fetch or write the file again.`;
 }

@@ -3,11 +3,12 @@ import { join } from "node:path";
 import { UserError } from "../common/errors.ts";
 import { answerEnd, templateEnd } from "./answer-end.ts";
 import { type ChatOptions, type ChatRenderer, chatRenderer } from "./chat/index.ts";
+import { checkTokens } from "./tokenizer/check-tokens.ts";
 import { declaredTokens } from "./tokenizer/declared-tokens.ts";
 import { spellingNotice } from "./tokenizer/every-byte.ts";
 import { type Json, readChatTemplate, readFolderJson, readSpecialTokens, tokenIds } from "./tokenizer/model-folder.ts";
 import { type Pipeline, pipeline, type TokenizerDefinition } from "./tokenizer/pipeline.ts";
-import { surrounding } from "./tokenizer/surrounding.ts";
+import { type Surrounding, surrounding } from "./tokenizer/surrounding.ts";
 import { type TextCoder, textCoder } from "./tokenizer/text-coder.ts";
 
 export type { EncodedSpans, EncodeOptions } from "./tokenizer/text-coder.ts";
@@ -62,7 +63,7 @@ export interface TokenizerOptions {
 export function loadTokenizer(folder: string, options: TokenizerOptions = {}): Tokenizer {
   const settings = readFolderJson(folder, "tokenizer_config.json");
   const definition = readFolderJson(folder, "tokenizer.json") as unknown as TokenizerDefinition;
-  const stages = construct(join(folder, "tokenizer.json"), definition, settings);
+  const { stages, around } = construct(join(folder, "tokenizer.json"), definition, settings);
   const configs = ["config.json", "generation_config.json"].flatMap((name) =>
     existsSync(join(folder, name)) ? [[name, readFolderJson(folder, name)] as const] : [],
   );
@@ -100,7 +101,7 @@ export function loadTokenizer(folder: string, options: TokenizerOptions = {}): T
     chatTemplate,
     chat: options.chat,
     specialTokens,
-    ...textCoder(folder, stages, surrounding(definition.post_processor, folder), special),
+    ...textCoder(folder, stages, around, special),
   };
 }
 
@@ -125,14 +126,23 @@ function idsOf(token: string | undefined, { vocabulary }: Pipeline, path: string
   );
 }
 
-function construct(path: string, definition: TokenizerDefinition, settings: Json): Pipeline {
+function construct(
+  path: string,
+  definition: TokenizerDefinition,
+  settings: Json,
+): { readonly stages: Pipeline; readonly around: Surrounding } {
   const broken = (reason: string, cause?: unknown) =>
     new UserError(`${path} is not a tokenizer that klamp can read: ${reason}`, { cause });
   if (typeof definition.model !== "object" || definition.model === null) throw broken("it has no `model`");
   try {
-    return pipeline(definition, (added, vocabulary) => declaredTokens(added, settings, vocabulary));
+    checkTokens(definition);
+    const stages = pipeline(definition, (added, vocabulary) => declaredTokens(added, settings, vocabulary));
+    return { stages, around: surrounding(definition.post_processor) };
   } catch (cause) {
-    throw broken((cause as Error).message, cause);
+    throw broken(
+      cause instanceof UserError ? cause.message : "a part of it has another form than Python's tokenizers write",
+      cause,
+    );
   }
 }
 

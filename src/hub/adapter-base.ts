@@ -1,7 +1,8 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../common/errors.ts";
 import { parseHubName } from "../common/hub-name.ts";
+import { readJsonFile } from "../common/text-file.ts";
 import { isCommit, RepoCache } from "./cache.ts";
 import { HubClient } from "./client.ts";
 import type { HubSnapshot, Located } from "./locate.ts";
@@ -44,7 +45,7 @@ async function isSame(revision: string, { name, revision: commit }: HubSnapshot,
 /** What an adapter says of its base; nothing where it cannot be read, which opening it reports. */
 function readBase(folder: string): { readonly base?: string | undefined; readonly revision?: string | undefined } {
   try {
-    const config: Record<string, unknown> = { ...JSON.parse(readFileSync(join(folder, CONFIG_FILE), "utf8")) };
+    const config: Record<string, unknown> = { ...(readJsonFile(join(folder, CONFIG_FILE)) as object) };
     const text = (value: unknown) => (typeof value === "string" && value !== "" ? value : undefined);
     return { base: text(config.base_model_name_or_path), revision: text(config.revision) };
   } catch {

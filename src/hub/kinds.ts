@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../common/errors.ts";
+import { readJsonFile } from "../common/text-file.ts";
 
 /** What a repository is to be: which of its files are needed, and what it is called in messages. */
 export interface RepoKind {
@@ -63,7 +63,7 @@ export function isIndex(file: string): boolean {
 /** The shards that an index names. @throws UserError for a file that is no index. */
 export function shardsOf(folder: string, file: string): readonly string[] {
   try {
-    const { weight_map } = JSON.parse(readFileSync(join(folder, file), "utf8")) as {
+    const { weight_map } = readJsonFile(join(folder, file)) as {
       weight_map: Record<string, string>;
     };
     return [...new Set(Object.values(weight_map))];

@@ -1,3 +1,6 @@
+import { withDefaults } from "../common/defaults.ts";
+import { UserError } from "../common/errors.ts";
+
 /** Settings of AdamW and of the schedule of its learning rate. */
 export interface OptimizerOptions {
   /** After warm-up. Default 3e-3. */
@@ -26,3 +29,32 @@ export const ADAMW_DEFAULTS = {
   schedule: "constant",
   warmupSteps: 0,
 } as const;
+
+/** Whether ε keeps an update finite whose gradient's square is 0 in float32, and still lets others pass. */
+export const isEps = (value: number) => value >= 1e-20 && value <= 1;
+/** What is expected of ε. */
+export const EPS = "a number from 1e-20 to 1";
+
+/** @throws UserError for settings with which no update is finite. */
+export function checkOptimizer(options: OptimizerOptions): void {
+  const { learningRate, betas, eps, weightDecay, gradClip, warmupSteps } = withDefaults(ADAMW_DEFAULTS, options);
+  const finite = (value: number) => value >= 0 && value < Number.POSITIVE_INFINITY;
+  const share = (value: number) => value >= 0 && value < 1;
+  const expectations = [
+    ["learningRate", learningRate, finite, "a finite number of at least 0"],
+    ["betas[0]", betas[0], share, "a number from 0 to below 1"],
+    ["betas[1]", betas[1], share, "a number from 0 to below 1"],
+    ["eps", eps, isEps, EPS],
+    ["weightDecay", weightDecay, finite, "a finite number of at least 0"],
+    ["gradClip", gradClip, finite, "a finite number of at least 0"],
+    [
+      "warmupSteps",
+      warmupSteps,
+      (value: number) => Number.isInteger(value) && value >= 0,
+      "a whole number of at least 0",
+    ],
+  ] as const;
+  for (const [name, value, holds, expected] of expectations) {
+    if (!holds(value)) throw new UserError(`optimizer.${name} of train() is ${value}, expected ${expected}`);
+  }
+}

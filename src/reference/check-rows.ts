@@ -1,4 +1,5 @@
 import { UserError } from "../common/errors.ts";
+import { greatest, least as leastOf } from "../common/extremes.ts";
 import { type Datum, rowCount } from "../data/datum.ts";
 import { formatDatum } from "../data/format-datum.ts";
 import { crossEntropy } from "../divergence/cross-entropy.ts";
@@ -72,7 +73,7 @@ function looksLike(rows: Tensor, weights: Tensor, sparse: boolean): string {
 /** The T for which Σ exp(T·x) is 1 in every row, if one T does for several. */
 function commonTemperature(rows: readonly Float32Array[]): number | undefined {
   const found = rows.slice(0, 8).map(solve);
-  const [least, most] = [Math.min(...found), Math.max(...found)];
+  const [least, most] = [leastOf(found), greatest(found)];
   return found.length > 1 && most - least <= 0.002 * most ? (least + most) / 2 : undefined;
 }
 

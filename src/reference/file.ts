@@ -30,7 +30,7 @@ export async function attachReference(
           `${path} ${found ? `holds tensor "${i}" with shape ${formatShape(found)}` : `has no tensor "${i}"`}, ${formatDatum(datum, i)} needs log-probabilities of shape ${formatShape(expected)}, one row per token after the first.`,
         );
       }
-      const whole = await file.read(`${i}`);
+      const whole = await file.read(`${i}`, { finite: false });
       attached.push({ ...datum, lossInputs: { ...datum.lossInputs, [field]: keptRows(datum, whole) } });
     }
     return attached;

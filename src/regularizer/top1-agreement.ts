@@ -1,3 +1,4 @@
+import { greatest, least } from "../common/extremes.ts";
 import type { Tensor } from "../divergence/tensor.ts";
 import { isTopK, type ReferenceRows } from "../reference/contract.ts";
 
@@ -19,8 +20,8 @@ function topOfReference(q: ReferenceRows, row: number): number {
   const k = q.tokens.shape.at(-1)!;
   const ids = q.tokens.data.subarray(row * k, (row + 1) * k);
   const logprobs = q.logprobs.data.subarray(row * k, (row + 1) * k);
-  const most = Math.max(...logprobs);
-  return Math.min(...ids.filter((_, i) => logprobs[i] === most));
+  const most = greatest(logprobs);
+  return least(ids.filter((_, i) => logprobs[i] === most));
 }
 
 function topOf({ data, shape }: Tensor, row: number): number {

@@ -51,8 +51,9 @@ export const CLIENT = `"use strict";
         scales: {
           x: { time: false },
           y: { distr: log ? 3 : 1, range: (u, min, max) => {
-            if (min == null) return [0, 1];
-            return log ? [min / 1.2, max * 1.2] : uPlot.rangeNum(Math.min(0, min), max === 0 ? 1 : max, 0.05, true);
+            if (min == null) return log ? [0.1, 1] : [0, 1];
+            // Marks are made one by one, and a dozen decades are all that can be told apart.
+            return log ? [Math.max(min, max * 1e-12) / 1.2, max * 1.2] : uPlot.rangeNum(Math.min(0, min), max === 0 ? 1 : max, 0.05, true);
           } },
         },
         axes: [

@@ -1,3 +1,4 @@
+import { greatest } from "../common/extremes.ts";
 import type { ScoreColumn } from "./data.ts";
 import { percent } from "./format.ts";
 import { type Html, html } from "./html.ts";
@@ -21,7 +22,7 @@ interface Box {
 
 /** Retention (up) against the new task's accuracy (right). Better is up and to the right. */
 export function tradeOff(columns: readonly ScoreColumn[], looks: ReadonlyMap<string, Identity>): Html {
-  const most = Math.max(1, ...columns.map(({ retention }) => retention));
+  const most = Math.max(1, greatest(columns.map(({ retention }) => retention)));
   const top = Math.ceil(most * 10 - 1e-9) / 10;
   const x = (share: number) => FRAME.left + INSET + share * (FRAME.right - FRAME.left - 2 * INSET);
   const y = (share: number) => FRAME.bottom - INSET - (share / top) * (FRAME.bottom - FRAME.top - 2 * INSET);

@@ -1,4 +1,5 @@
 import { UserError } from "../common/errors.ts";
+import { greatest, least } from "../common/extremes.ts";
 import { type Conversation, chatFor, chatRenderer } from "../data/chat/index.ts";
 import { checkTokenizer, loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import { encodePrompt } from "../data/weighted-tokens.ts";
@@ -90,14 +91,14 @@ export async function openAnswerer(
       const { max_tokens, stop = [], system, ...rest } = { ...defaults, ...(defined(how) as AnswerOptions) };
       const tokens = prompts.map((prompt) => promptTokens(prompt, tokenizer, system));
       // The last token drawn is never read.
-      const room = engine.model.maxPositions + 1 - Math.max(...tokens.map(({ length }) => length));
+      const room = engine.model.maxPositions + 1 - greatest(tokens.map(({ length }) => length));
       const most = max_tokens ?? Math.max(1, Math.min(ANSWER_DEFAULTS.max_tokens, room));
       const sampler = await samplerOf(which);
       const drawn = await sampler.sample(tokens, { ...rest, max_tokens: most, stop: tokenizer.stop });
       return drawn.map(({ tokens, stop_reason }) => {
         const ended = stop_reason === "stop" ? tokens.subarray(0, -1) : tokens;
         const text = tokenizer.decode(ended);
-        const at = Math.min(...stop.map((each) => text.indexOf(each)).filter((index) => index !== -1));
+        const at = least(stop.map((each) => text.indexOf(each)).filter((index) => index !== -1));
         return at < text.length
           ? { text: text.slice(0, at), tokens: tokens.length, stop_reason: "stop" }
           : { text, tokens: tokens.length, stop_reason };

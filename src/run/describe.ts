@@ -1,3 +1,4 @@
+import { greatest } from "../common/extremes.ts";
 import { canTrain, describeCoefficient } from "../config/coefficients/index.ts";
 import { describeReference } from "../config/references/index.ts";
 import { formula, namesOf } from "../config/regularizers/index.ts";
@@ -61,5 +62,5 @@ export function runSettings(
 
 function greatestWeight({ weight }: RegularizerConfig, name: string, rows: readonly StepMetrics[]): number {
   if (typeof weight === "number") return weight;
-  return Math.max(0, ...rows.map((row) => row[`${name}/weight`] ?? row.weight ?? 0));
+  return Math.max(0, greatest(rows.map((row) => row[`${name}/weight`] ?? row.weight ?? 0)));
 }

@@ -77,7 +77,7 @@ export async function previewData(
         ]),
       ),
     }));
-    lines.push(...read);
+    for (const line of read) lines.push(line);
   }
   return {
     tokenizer,

@@ -1,10 +1,11 @@
-import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { UserError } from "../common/errors.ts";
+import { readTextFile, UnreadableFileError } from "../common/text-file.ts";
 import { type Config, resolveLora } from "../config/schema.ts";
 import { loadDataset } from "../data/dataset.ts";
 import type { Datum } from "../data/datum.ts";
 import { loadQuestions, type Question } from "../data/questions.ts";
+import { MOST_TEMPLATE } from "../data/tokenizer/model-folder.ts";
 import { checkTokenizer, loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import type { EngineSettings } from "../engine/open.ts";
 import type { ModelFacts } from "../model/contract.ts";
@@ -85,10 +86,11 @@ export function openTokenizer({ data }: Pick<Config, "data">, folder: string): T
 
 function readTemplate(path: string): string {
   try {
-    return readFileSync(path, "utf8");
+    return readTextFile(path, MOST_TEMPLATE);
   } catch (cause) {
+    if (!(cause instanceof UnreadableFileError)) throw cause;
     throw new UserError(
-      `data.chat_template names ${path}, which cannot be read (${(cause as NodeJS.ErrnoException).code}): give a file that holds a Jinja2 template, or leave it out for the model's own`,
+      `data.chat_template names ${path}, which cannot be read: ${cause.reason}; give a file that holds a Jinja2 template, or leave it out for the model's own`,
       { cause },
     );
   }

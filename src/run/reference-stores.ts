@@ -130,8 +130,10 @@ export async function fillStores(
       const { anchors = [], completions } = await buildTexts(text, "", [], material);
       const key = JSON.stringify(settings);
       const data = texts.get(key)?.data ?? [];
-      data.push(...(completions ? training : []), ...anchors.flatMap((anchor) => [...anchor.data]));
-      texts.set(key, { settings, data });
+      texts.set(key, {
+        settings,
+        data: data.concat(completions ? training : [], ...anchors.map((anchor) => anchor.data)),
+      });
     }
     const filled: FilledStore[] = [];
     for (const { settings, data } of texts.values()) {

@@ -1,6 +1,7 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { UserError } from "../common/errors.ts";
+import { readJsonFile } from "../common/text-file.ts";
 import { loadConfig } from "../config/file.ts";
 import type { Config } from "../config/schema.ts";
 import { checkAdapterBase } from "../hub/adapter-base.ts";
@@ -42,7 +43,7 @@ async function belonging(adapter: Located, named: string, options: LocateOptions
 function baseNamedIn(file: string, path: string): string {
   let config: Readonly<Record<string, unknown>>;
   try {
-    config = { ...JSON.parse(readFileSync(file, "utf8")) };
+    config = { ...(readJsonFile(file) as object) };
   } catch {
     throw new UserError(
       `${path} is neither a run folder, with config.yaml and adapter/, nor an adapter, with adapter_config.json: give one of them.`,

@@ -78,7 +78,7 @@ export class Objective {
     const texts: Item[][] = [];
     for (const { anchors } of this.#terms) {
       const own: Item[] = [];
-      for (const at of anchors) own.push(...itemsOf(await at(step.number)));
+      for (const at of anchors) for (const item of itemsOf(await at(step.number))) own.push(item);
       texts.push(own);
     }
     const members = await settled(

@@ -4,9 +4,9 @@ import { type Batches, batchesOf } from "../data/batches.ts";
 import type { Datum } from "../data/datum.ts";
 import { type MixturePart, mixedBatches } from "../data/mixture.ts";
 import type { PositionValues, Step } from "../loss/contract.ts";
-import { ADAMW_DEFAULTS, type OptimizerOptions } from "../model/adamw.ts";
+import { ADAMW_DEFAULTS, checkOptimizer, type OptimizerOptions } from "../model/adamw.ts";
 import type { AdamParams, TrainingClient } from "../model/contract.ts";
-import { TRAIN_DEFAULTS } from "../model/training.ts";
+import { MOST_STEPS, TRAIN_DEFAULTS } from "../model/training.ts";
 import { composeAdapter, type WeightedPenalty } from "../regularizer/adapter/compose.ts";
 import { checkNames } from "../regularizer/check-names.ts";
 import { supportOf } from "../regularizer/compose.ts";
@@ -91,6 +91,8 @@ export interface TrainResult {
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const { client, data, optimizer = {}, adapterPenalties = [], state, signal } = options;
   const { reportEvery } = checked(options);
+  if (data.length === 0) throw new UserError("train() was given no data: give at least one datum");
+  checkOptimizer(optimizer);
   const batches = trainingBatches(options);
   const steps = countSteps(options, batches.stepsPerEpoch);
   const now = options.now ?? (() => performance.now());
@@ -186,8 +188,16 @@ export function trainingBatches(
 export function countSteps({ steps, epochs }: Pick<TrainOptions, "steps" | "epochs">, stepsPerEpoch: number): number {
   if (epochs === undefined) return steps ?? TRAIN_DEFAULTS.steps;
   if (steps !== undefined) throw new UserError("train() was given steps and epochs: give one of them");
-  if (epochs > 0 && epochs < Number.POSITIVE_INFINITY) return Math.max(1, Math.ceil(epochs * stepsPerEpoch));
+  const wanted = Math.max(1, Math.ceil(epochs * stepsPerEpoch));
+  if (wanted > MOST_STEPS && epochs < Number.POSITIVE_INFINITY) {
+    throw tooManySteps(`${epochs} epochs are ${wanted} steps`);
+  }
+  if (epochs > 0 && epochs < Number.POSITIVE_INFINITY) return wanted;
   throw new UserError(`epochs of train() is ${epochs}, expected a finite number above 0`);
+}
+
+function tooManySteps(found: string): UserError {
+  return new UserError(`${found}, at most ${MOST_STEPS.toLocaleString("en")} are made: give fewer`);
 }
 
 /** @throws UserError for an invalid setting. */
@@ -195,9 +205,10 @@ function checked(options: Partial<Pick<TrainOptions, keyof typeof TRAIN_DEFAULTS
   const settings = withDefaults(TRAIN_DEFAULTS, options);
   for (const [name, least] of Object.entries({ steps: 1, batchSize: 1, seed: 0, reportEvery: 0 } as const)) {
     const value = settings[name as keyof typeof TRAIN_DEFAULTS];
-    if (Number.isInteger(value) && (value as number) >= least) continue;
+    if (Number.isSafeInteger(value) && (value as number) >= least) continue;
     throw new UserError(`${name} of train() is ${value}, expected a whole number of at least ${least}`);
   }
+  if (settings.steps > MOST_STEPS) throw tooManySteps(`steps of train() is ${settings.steps}`);
   return settings;
 }
 

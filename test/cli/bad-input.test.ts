@@ -53,12 +53,12 @@ describe("the model", () => {
     [
       "no model.safetensors",
       inModel((w) => rmSync(w.path(weights))),
-      "./model/model.safetensors does not exist; a safetensors file is expected there.",
+      "cannot read ./model/model.safetensors: there is no such file; a safetensors file is expected there.",
     ],
     [
       "no config.json",
       inModel((w) => rmSync(w.path("model/config.json"))),
-      "./model/config.json cannot be read; a model is a Hugging Face folder with config.json, model.safetensors and tokenizer.json.",
+      "cannot read ./model/config.json: there is no such file; a model is a Hugging Face folder with config.json, model.safetensors and tokenizer.json.",
     ],
     [
       "no tokenizer.json",
@@ -68,7 +68,7 @@ describe("the model", () => {
     [
       "a config.json that is not JSON",
       inModel((w) => w.write("model/config.json", "{oops")),
-      /config\.json is not JSON/,
+      /config\.json is not valid JSON: /,
     ],
     [
       "a config.json of null",
@@ -332,7 +332,7 @@ describe("the adapter to start from", () => {
     [
       "a folder that holds no adapter",
       start("./empty", (w) => mkdirSync(w.path("empty"))),
-      "./empty/adapter_config.json is missing or not JSON; an adapter is a PEFT folder with adapter_config.json and adapter_model.safetensors.",
+      "cannot read ./empty/adapter_config.json: there is no such file; an adapter is a PEFT folder with adapter_config.json and adapter_model.safetensors.",
     ],
     [
       "an adapter of a model with more layers",

@@ -45,7 +45,7 @@ test("a loss that is no longer finite ends the run; the weights that were last m
   expect(workspace.read(ADAPTER)).toBe(shorter.read(ADAPTER));
 });
 
-test("a loss that is not finite in the first step is not blamed on the settings, and writes nothing", async () => {
+test("an adapter with a NaN is refused before the first step, and nothing is written", async () => {
   const workspace = new Workspace();
   workspace.copy("adapter-init");
   await breakOneNumber(workspace.path("adapter-init/adapter_model.safetensors"));
@@ -53,9 +53,7 @@ test("a loss that is not finite in the first step is not blamed on the settings,
   const before = workspace.everything();
   const { code, err } = await klamp("train", "--config", config);
   expect(code).toBe(2);
-  expect(err).toMatch(
-    /klamp: step 1: the loss became NaN, .*: nothing was updated yet, so look at the model, the adapter /,
-  );
+  expect(err).toMatch(/^klamp: .*adapter_model\.safetensors holds NaN in tensor .* \(number 3 of /m);
   expect(workspace.everything()).toEqual(before);
 });
 

@@ -61,7 +61,7 @@ optimizer: { schedule: step, lr: 1 }
       "  --set train.stps=3: unknown key `stps` in train; did you mean `steps`?",
       "  config.yaml:3: train.steps is 0, expected a whole number of at least 1",
       "  --set train.seed: expected KEY=VALUE, as in --set train.steps=50",
-      "  --set optimizer.eps=[: the value is not valid YAML",
+      "  --set optimizer.eps=[: the value is not valid YAML: Flow sequence must end with a ]",
       "  --set lora.rank=0: lora.rank is 0, expected a whole number of at least 1",
     ]);
   });

@@ -402,7 +402,7 @@ describe("what is wrong is said in one sentence, with its place", () => {
     ["engine: { threads: 0 }\n", "config.yaml:3: engine.threads is 0, expected a whole number of at least 1"],
     [
       "engine: { threads: all }\n",
-      'config.yaml:3: engine.threads is "all", expected auto, or a whole number of at least 1',
+      'config.yaml:3: engine.threads is "all", expected auto, or a whole number from 1 to 1,024',
     ],
     [
       "optimizer: { schedule: step }\n",
@@ -425,7 +425,7 @@ describe("what is wrong is said in one sentence, with its place", () => {
       "lora: [\n",
       "config.yaml:4: this is not valid YAML: Flow sequence in block collection must be sufficiently indented and end with a ]",
     ],
-    ["model: other\n", "config.yaml:3: this is not valid YAML: Map keys must be unique"],
+    ["model: other\n", "config.yaml:3: this is not valid YAML: the key model is there twice"],
   ])("%j", (yaml, expected) => {
     expect(complaint(REQUIRED + yaml)).toBe(expected);
   });
@@ -479,7 +479,7 @@ describe("what is wrong is said in one sentence, with its place", () => {
     ],
     ["model.path=x", '--set model.path=x: model is "./model", it holds no keys'],
     ["train.steps", "--set train.steps: expected KEY=VALUE, as in --set train.steps=50"],
-    ["train.steps=[", "--set train.steps=[: the value is not valid YAML"],
+    ["train.steps=[", "--set train.steps=[: the value is not valid YAML: Flow sequence must end with a ]"],
   ])("--set %s", (set, expected) => {
     expect(complaint(REQUIRED, set)).toBe(expected);
   });

@@ -91,7 +91,10 @@ async function writtenHalves(data: Float32Array): Promise<Uint16Array> {
 }
 
 describe("numbers", () => {
-  const SPECIAL = [0, -0, 1, -1.5, 1e-45, -1e-45, 1.1754942e-38, 3.4028235e38, 1 / 3, Infinity, -Infinity, NaN];
+  const SPECIAL = [0, -0, 1, -1.5, 1e-45, -1e-45, 1.1754942e-38, 3.4028235e38, 1 / 3];
+  /** All numbers of 16 bits whose exponent, under this mask, is not that of Infinity and NaN. */
+  const finite = (mask: number) =>
+    Uint16Array.from({ length: 65536 }, (_, i) => i).filter((bits) => (bits & mask) !== mask);
 
   test("float32, bit by bit", async () => {
     const numbers = Float32Array.from(SPECIAL);
@@ -99,12 +102,12 @@ describe("numbers", () => {
   });
 
   test("float64, rounded to float32", async () => {
-    const numbers = Float64Array.from([...SPECIAL, Math.PI, 1e300, -1e300, 1e-300]);
+    const numbers = Float64Array.from([...SPECIAL, Math.PI, 1e-300]);
     expectSame(await readOne("F64", bytesOf(numbers), numbers.length), [...numbers].map(Math.fround));
   });
 
-  test("bfloat16: all 65536 are the upper halves of float32", async () => {
-    const all = Uint16Array.from({ length: 65536 }, (_, i) => i);
+  test("bfloat16: all that are finite are the upper halves of float32", async () => {
+    const all = finite(0x7f80);
     const view = new DataView(new ArrayBuffer(4));
     const expected = Array.from(all, (bits) => {
       view.setUint16(0, bits);
@@ -113,11 +116,25 @@ describe("numbers", () => {
     expectSame(await readOne("BF16", bytesOf(all), all.length), expected);
   });
 
-  test("float16: all 65536, subnormal, zero of both signs, infinite and NaN", async () => {
-    const all = Uint16Array.from({ length: 65536 }, (_, i) => i);
+  test("float16: all that are finite, subnormal and zero of both signs", async () => {
+    const all = finite(0x7c00);
     const found = await readOne("F16", bytesOf(all), all.length);
     expectSame(found, Array.from(all, halfByTheBook));
     expect([found[0x0001], found[0x03ff], found[0x7bff]]).toEqual([2 ** -24, 1023 * 2 ** -24, 65504]);
+  });
+
+  test.each<[string, string, { buffer: ArrayBufferLike }]>([
+    ["NaN", "F32", Float32Array.of(1, Number.NaN, 2)],
+    ["-Infinity", "F32", Float32Array.of(1, Number.NEGATIVE_INFINITY, 2)],
+    ["NaN", "F64", Float64Array.of(1, Number.NaN, 2)],
+    ["Infinity", "F64", Float64Array.of(1, 1e300, 2)],
+    ["NaN", "F16", Uint16Array.of(1, 0xfe00, 2)],
+    ["Infinity", "F16", Uint16Array.of(1, 0x7c00, 2)],
+    ["NaN", "BF16", Uint16Array.of(1, 0x7fc0, 2)],
+    ["-Infinity", "BF16", Uint16Array.of(1, 0xff80, 2)],
+  ])("%s as %s is refused, tensor and place named", async (value, dtype, numbers) => {
+    const header = { x: { dtype, shape: [3], data_offsets: [0, bytesOf(numbers).length] } };
+    expect(await refusal(fileOf(header, bytesOf(numbers)))).toContain(`holds ${value} in tensor x (number 1 of 3)`);
   });
 
   test("float16 written and read again is the same, for all halves", async () => {
@@ -201,10 +218,10 @@ describe("what is refused, in one sentence", () => {
     const folder = temporaryFolder();
     const missing = join(folder, "missing.safetensors");
     expect(await complaint(() => openSafetensors(missing), folder)).toBe(
-      "missing.safetensors does not exist; a safetensors file is expected there.",
+      "cannot read missing.safetensors: there is no such file; a safetensors file is expected there.",
     );
     expect(await complaint(() => openSafetensors(folder))).toBe(
-      `${folder} is no file; a safetensors file is expected there.`,
+      `cannot read ${folder}: it is a folder, expected a file; a safetensors file is expected there.`,
     );
     const pointer = Buffer.from("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n");
     expect(await refusal(pointer)).toContain("is only Git LFS's pointer to the file; fetch the file itself");
@@ -264,14 +281,72 @@ describe("what is refused, in one sentence", () => {
     }
   });
 
+  test.each<[string, unknown, number, string]>([
+    [
+      "bytes left over",
+      { x: F32([1], [0, 4]) },
+      12,
+      "8 bytes after its last tensor belong to none; fetch or write it again.",
+    ],
+    ["no tensor at all for them", {}, 4, "4 bytes after its last tensor belong to none; fetch or write it again."],
+    ["a hole", { x: F32([1], [0, 4]), y: F32([1], [8, 12]) }, 12, "tensor y leaves 4 bytes before it to no tensor"],
+    ["a hole at the start", { x: F32([1], [4, 8]) }, 8, "tensor x leaves 4 bytes before it to no tensor"],
+    [
+      "two tensors in one place",
+      { x: F32([1], [0, 4]), y: F32([1], [0, 4]) },
+      4,
+      "tensor y overlaps the tensor before it",
+    ],
+    ["an overlap", { x: F32([2], [0, 8]), y: F32([2], [4, 12]) }, 12, "tensor y overlaps the tensor before it"],
+    ["an unknown type", { x: { dtype: "F31", shape: [1], data_offsets: [0, 4] } }, 4, "its header says of x"],
+    [
+      "metadata that are no texts",
+      { __metadata__: { steps: 3 } },
+      0,
+      "its __metadata__ holds something else than texts",
+    ],
+    [
+      "a shape beyond all numbers",
+      { x: F32([2 ** 40, 2 ** 40], [0, 4]) },
+      4,
+      "its shape [1099511627776, 1099511627776] needs",
+    ],
+  ])("%s", async (_, header, size, message) => {
+    expect(await refusal(fileOf(header, new Uint8Array(size)))).toContain(message);
+  });
+
+  test("a name that is there twice", async () => {
+    const entry = JSON.stringify(F32([1], [0, 4]));
+    expect(await refusal(fileOf(`{"x":${entry},"x":${entry}}`, new Uint8Array(4)))).toBe(
+      'bad.safetensors is not a safetensors file: its header has "x" twice.',
+    );
+  });
+
+  test("tensors in any order, and empty ones, are well", async () => {
+    const header = { b: F32([1], [4, 8]), none: F32([0, 3], [4, 4]), a: F32([1], [0, 4]) };
+    const file = await openSafetensors(write("order.safetensors", fileOf(header, bytesOf(Float32Array.of(1, 2)))));
+    expect((await file.read("a")).data).toEqual(Float32Array.of(1));
+    expect((await file.read("b")).data).toEqual(Float32Array.of(2));
+    expect((await file.read("none")).data.length).toBe(0);
+    await file.close();
+  });
+
   test.each([
     ["I64", 8],
-    ["F8_E4M3", 3],
+    ["F8_E4M3", 1],
     ["BOOL", 1],
   ])("numbers of type %s, only when they are read", async (dtype, size) => {
-    const header = { x: { dtype, shape: [size], data_offsets: [0, size] } };
+    const header = { x: { dtype, shape: [1], data_offsets: [0, size] } };
     expect(await refusal(fileOf(header, new Uint8Array(size)))).toBe(
       `bad.safetensors holds tensor x as ${dtype}; klamp reads F64, F32, F16, BF16.`,
     );
   });
+});
+
+test("log-probabilities of −∞ are read where they may be", async () => {
+  const numbers = Float32Array.of(-1, Number.NEGATIVE_INFINITY);
+  const header = { x: { dtype: "F32", shape: [2], data_offsets: [0, 8] } };
+  const file = await openSafetensors(write("rows.safetensors", fileOf(header, bytesOf(numbers))));
+  expect((await file.read("x", { finite: false })).data).toEqual(numbers);
+  await file.close();
 });

@@ -276,6 +276,6 @@ test("a token that the tokenizer adds but does not have is an error, not token 0
   const json = JSON.stringify({ ...readJson("tokenizer.json"), post_processor: templateProcessing() });
   const folder = tokenizerFolder({ "tokenizer.json": json.replaceAll('"id":"<|bos|>"', '"id":"<|start|>"') });
   expect(await complaint(() => loadTokenizer(folder).encode("a", { specialTokens: true }))).toBe(
-    `the tokenizer in ${folder} has no token for "<|start|>"`,
+    `${folder}/tokenizer.json is not a tokenizer that klamp can read: it has no token for "<|start|>"`,
   );
 });

@@ -71,6 +71,8 @@ describe("a reference from a file", () => {
 
   test("a file that is not there", async () => {
     const path = join(temporaryFolder(), "none.safetensors");
-    expect(await complaint(() => attachReference([FIRST], path, "teacher", VOCABULARY))).toContain("does not exist");
+    expect(await complaint(() => attachReference([FIRST], path, "teacher", VOCABULARY))).toContain(
+      "none.safetensors: there is no such file",
+    );
   });
 });

@@ -11,6 +11,19 @@ import { plainRun, quickstart, unregularized } from "./example.ts";
 
 /** @file The report as a person meets it: opened from disk in a real browser. */
 
+/** A loss that runs through all that a float64 holds, for the logarithmic scale. */
+const extreme: ReportData = {
+  ...plainRun,
+  runs: plainRun.runs.map((run) => ({
+    ...run,
+    metrics: run.metrics.map((row, i, { length }) => ({
+      ...row,
+      loss: 10 ** ((-320 * i) / length),
+      cross_entropy: -1,
+    })),
+  })),
+};
+
 const cases: readonly (readonly [string, ReportData])[] = [
   ["quickstart", quickstart],
   ["plain", plainRun],
@@ -34,7 +47,7 @@ describe("the page in a browser", () => {
   const folder = mkdtempSync(join(tmpdir(), "klamp-page-"));
   let browser: Browser | undefined;
   beforeAll(async () => {
-    for (const [name, data] of [...cases, ["crowded", crowded] as const])
+    for (const [name, data] of [...cases, ["crowded", crowded] as const, ["extreme", extreme] as const])
       writeReport(join(folder, `${name}.html`), data);
     browser = chromium === undefined ? undefined : await launch(chromium);
   });
@@ -77,6 +90,13 @@ describe("the page in a browser", () => {
       for (const pixels of inked) expect(pixels).toBeGreaterThan(500);
     }),
   );
+
+  it("draws values from 1 to 1e-320, and values of which no logarithm is known, on a logarithmic scale", () =>
+    open("extreme", {}, async (page) => {
+      await page.evaluate("document.querySelectorAll('figure button').forEach((button) => button.click())");
+      const inked = await page.evaluate<number[]>(INKED_PIXELS);
+      expect(inked.length).toBeGreaterThan(1);
+    }));
 
   it("shows in its table the numbers of the data", () =>
     open("quickstart", {}, async (page) => {

@@ -54,6 +54,35 @@ describe("invalid options are refused before the first step", () => {
       { epochs: Number.POSITIVE_INFINITY },
       "epochs of train() is Infinity, expected a finite number above 0",
     ],
+    ["batchSize -1", { batchSize: -1 }, "batchSize of train() is -1, expected a whole number of at least 1"],
+    ["no data", { data: [] }, "train() was given no data: give at least one datum"],
+    [
+      "endless steps",
+      { steps: 2 ** 52 },
+      "steps of train() is 4503599627370496, at most 1,000,000,000 are made: give fewer",
+    ],
+    ["endless epochs", { epochs: 1e308 }, "1e+308 epochs are 1e+308 steps, at most 1,000,000,000 are made: give fewer"],
+    ["eps 0", { optimizer: { eps: 0 } }, "optimizer.eps of train() is 0, expected a number from 1e-20 to 1"],
+    [
+      "a learning rate of NaN",
+      { optimizer: { learningRate: Number.NaN } },
+      "optimizer.learningRate of train() is NaN, expected a finite number of at least 0",
+    ],
+    [
+      "a beta of 1",
+      { optimizer: { betas: [0.9, 1] } },
+      "optimizer.betas[1] of train() is 1, expected a number from 0 to below 1",
+    ],
+    [
+      "a negative clip",
+      { optimizer: { gradClip: -1 } },
+      "optimizer.gradClip of train() is -1, expected a finite number of at least 0",
+    ],
+    [
+      "half a step of warm-up",
+      { optimizer: { warmupSteps: 0.5 } },
+      "optimizer.warmupSteps of train() is 0.5, expected a whole number of at least 0",
+    ],
   ])("%s", async (_, options, message) => {
     const { batches, regularizer } = recorder();
     const failing = run({ ...options, regularizers: [regularizer] });

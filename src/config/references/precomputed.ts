@@ -3,12 +3,12 @@ import { checkTemperature } from "../../reference/check-temperature.ts";
 import type { Reference } from "../../reference/contract.ts";
 import { FIELD_DEFAULTS } from "../../reference/normalize-rows.ts";
 import type { Source } from "../text.ts";
-import { positive } from "../values.ts";
+import { temperature as softmaxTemperature } from "../values.ts";
 import type { BuiltReference, ReferenceMaterial } from "./provider.ts";
 
 /** @file What references have in common whose numbers klamp does not compute itself. */
 
-export const temperature = positive
+export const temperature = softmaxTemperature
   .default(FIELD_DEFAULTS.temperature)
   .describe("the temperature that the log-probabilities are of");
 

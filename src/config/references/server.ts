@@ -4,9 +4,12 @@ import { promptReference } from "../../reference/prompt-reference.ts";
 import { isServerAddress, SERVER_ADDRESS } from "../../reference/server/address.ts";
 import { completionsServer } from "../../reference/server/completions-server.ts";
 import { SERVER_DEFAULTS } from "../../reference/server/defaults.ts";
-import { group, oneOf, positive, text, unset, whole } from "../values.ts";
+import { group, numberThat, oneOf, text, unset, whole } from "../values.ts";
 import { checked } from "./precomputed.ts";
 import { provider } from "./provider.ts";
+
+/** In seconds. */
+const DAY = 86_400;
 
 const server = group({
   url: text(SERVER_ADDRESS).refine(isServerAddress, { error: SERVER_ADDRESS }),
@@ -16,9 +19,11 @@ const server = group({
     .default(SERVER_DEFAULTS.protocol)
     .describe("vllm: prompt_logprobs; echo: echo with logprobs"),
   api_key_env: unset(text("the name of an environment variable")).describe("where the API key is (default: none)"),
-  concurrency: whole(1).default(SERVER_DEFAULTS.concurrency).describe("requests at once"),
-  timeout: positive.default(SERVER_DEFAULTS.timeout / 1000).describe("seconds that one try of a request may take"),
-  retries: whole(0).default(SERVER_DEFAULTS.retries).describe("how often a failed request is tried again"),
+  concurrency: whole(1, 1000).default(SERVER_DEFAULTS.concurrency).describe("requests at once"),
+  timeout: numberThat((value) => value > 0 && value <= DAY, "a number above 0, at most 86,400 (a day)")
+    .default(SERVER_DEFAULTS.timeout / 1000)
+    .describe("seconds that one try of a request may take"),
+  retries: whole(0, 1000).default(SERVER_DEFAULTS.retries).describe("how often a failed request is tried again"),
 });
 
 export type ServerConfig = z.output<typeof server>;

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { NOISE_DEFAULTS, tokenDropout, tokenReplacement } from "../../regularizer/augmentation.ts";
 import { CONSISTENCY_DEFAULTS, Consistency } from "../../regularizer/consistency.ts";
 import { onText as text } from "../text.ts";
-import { group, oneOf, share, unset, whole } from "../values.ts";
+import { group, oneOf, seed, share, unset } from "../values.ts";
 import { describeDirection, expectedDirection, klFormula } from "./direction.ts";
 import { NATS, positionMetrics } from "./metrics.ts";
 import { clip, epsilon, exclude_tokens, name, onText, reduction, symmetric, textWeight } from "./shared.ts";
@@ -26,7 +26,7 @@ export const consistency = onText({
     weight: textWeight.default(CONSISTENCY_DEFAULTS.weight),
     view: oneOf(["replace", "drop"]).default("replace").describe("replace tokens by others of the text, or drop them"),
     rate: share.default(NOISE_DEFAULTS.rate).describe("the share of tokens that change"),
-    seed: unset(whole(0)).describe("seed of the augmentation (default: train.seed)"),
+    seed: unset(seed).describe("seed of the augmentation (default: train.seed)"),
     direction,
     symmetric: symmetric.default(CONSISTENCY_DEFAULTS.symmetric),
     reduction,

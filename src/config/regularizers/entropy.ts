@@ -2,7 +2,7 @@ import { z } from "zod";
 import { ENTROPY_DEFAULTS, Entropy } from "../../regularizer/entropy.ts";
 import { refuseControl } from "../coefficients/index.ts";
 import { onText as text } from "../text.ts";
-import { group, oneOf, positive } from "../values.ts";
+import { group, oneOf, temperature } from "../values.ts";
 import { NATS, positionMetrics } from "./metrics.ts";
 import { exclude_tokens, name, onText, reduction, textWeight } from "./shared.ts";
 
@@ -16,7 +16,7 @@ export const entropy = onText({
     mode: oneOf(["bonus", "penalty"])
       .default(ENTROPY_DEFAULTS.mode)
       .describe("a bonus rewards entropy, a penalty certainty"),
-    temperature: positive.default(ENTROPY_DEFAULTS.temperature).describe("of the distribution whose entropy it is"),
+    temperature: temperature.default(ENTROPY_DEFAULTS.temperature).describe("of the distribution whose entropy it is"),
     reduction,
     exclude_tokens,
     text,

@@ -141,10 +141,10 @@ function told<Result>(work: () => Result): Result {
   try {
     return work();
   } catch (cause) {
+    if (!(cause instanceof RangeError || cause instanceof PythonError)) throw cause;
     // A full stack: a value of the conversation is nested thousands deep, or a macro calls itself.
-    const isDeep = cause instanceof RangeError;
-    if (!isDeep && !(cause instanceof PythonError)) throw cause;
-    const why = isDeep ? "maximum recursion depth exceeded" : (cause as Error).message;
+    const isDeep = cause.message === "Maximum call stack size exceeded";
+    const why = isDeep ? "maximum recursion depth exceeded" : cause.message;
     throw new UserError(`the chat template does not take this conversation: ${why}`, { cause });
   }
 }

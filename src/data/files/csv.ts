@@ -4,6 +4,7 @@ import { UserError } from "../../common/errors.ts";
 import { parseJsonText } from "../json-text.ts";
 import { shortJson } from "../short-json.ts";
 import { type DataLine, dataLine } from "./line.ts";
+import { MOST_CHARACTERS } from "./text.ts";
 
 /** Columns whose cells are JSON, since they hold more than text. */
 const JSON_COLUMNS = [
@@ -34,7 +35,13 @@ export async function* readCsv(
   text: AsyncIterable<string>,
   delimiter: "," | "\t",
 ): AsyncGenerator<DataLine> {
-  const parser = parse({ delimiter, info: true, relax_column_count: true, skip_empty_lines: true });
+  const parser = parse({
+    delimiter,
+    info: true,
+    relax_column_count: true,
+    skip_empty_lines: true,
+    max_record_size: MOST_CHARACTERS,
+  });
   const rows: AsyncIterable<unknown> = pipeline(Readable.from(text), parser, () => {});
   let names: readonly string[] | undefined;
   let line = 1;

@@ -1,6 +1,7 @@
 import { UserError } from "../../common/errors.ts";
 import { parseObject } from "./json.ts";
 import { type DataLine, dataLine } from "./line.ts";
+import { checkLength } from "./text.ts";
 
 /** The objects of a file that is one JSON list, one at a time: only one is held in memory. */
 export async function* readJsonList(path: string, text: AsyncIterable<string>): AsyncGenerator<DataLine> {
@@ -54,6 +55,7 @@ async function* splitItems(path: string, text: AsyncIterable<string>): AsyncGene
       closed = depth === 0;
     }
     item += chunk.slice(from);
+    checkLength(item.length, "item", path, begin || line);
   }
   if (!closed) throw new UserError(`${path}: the file ends within its JSON list, at line ${line}: is it cut off?`);
 }

@@ -1,4 +1,6 @@
+import { setImmediate } from "node:timers/promises";
 import {
+  type AsyncBuffer,
   asyncBufferFromFile,
   parquetMetadataAsync,
   parquetReadObjects,
@@ -20,8 +22,9 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 /** The rows of a Parquet file; one group of rows is held in memory at a time. @throws UserError when it is damaged. */
 export async function* readParquet(path: string): AsyncGenerator<DataLine> {
   let number = 0;
+  const state = { failed: false };
   try {
-    const file = await asyncBufferFromFile(path);
+    const file = patient(await asyncBufferFromFile(path), state);
     const metadata = await parquetMetadataAsync(file);
     const schema = parquetSchema(metadata);
     checkNames(schema, path);
@@ -43,9 +46,30 @@ export async function* readParquet(path: string): AsyncGenerator<DataLine> {
       rowStart = rowEnd;
     }
   } catch (cause) {
+    state.failed = true;
     if (cause instanceof UserError) throw cause;
-    throw new UserError(`cannot read ${path}: the Parquet file is damaged (${(cause as Error).message})`, { cause });
+    throw new UserError(`cannot read ${path}: the Parquet file is damaged${reasonOf(cause)}`, { cause });
   }
+}
+
+/** What the library says; where it did not foresee the damage, JavaScript's own words say nothing to a user. */
+function reasonOf(cause: unknown): string {
+  return cause instanceof TypeError || cause instanceof RangeError ? "" : ` (${(cause as Error).message})`;
+}
+
+/**
+ * A file whose parts come a little later, and after a failure never. The library begins to read all columns at once and,
+ * when it fails before it waits for them, nobody would be there to hear of their own failures, which ends a process.
+ */
+function patient(file: AsyncBuffer, state: { readonly failed: boolean }): AsyncBuffer {
+  return {
+    byteLength: file.byteLength,
+    slice: (from, to) => {
+      const part = setImmediate().then(() => (state.failed ? new Promise<never>(() => {}) : file.slice(from, to)));
+      part.catch(() => {});
+      return part;
+    },
+  };
 }
 
 /** @param where the columns lie, after a space. */

@@ -3,6 +3,7 @@ import { open } from "node:fs/promises";
 import { pipeline, type Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { UserError } from "../../common/errors.ts";
+import { refuseIrregular } from "../../common/text-file.ts";
 
 /** Files that begin so are of a form that is not read, and what to do. */
 const OTHERS: readonly (readonly [begin: readonly number[], what: string])[] = [
@@ -15,9 +16,21 @@ const OTHERS: readonly (readonly [begin: readonly number[], what: string])[] = [
 
 const GZIP = [0x1f, 0x8b];
 
+/** The most characters of one line, or one item of a list: far more than any model reads. */
+export const MOST_CHARACTERS = 1 << 26;
+
+/** @throws UserError for a line, or an item, of more characters than are held. */
+export function checkLength(characters: number, what: string, path: string, line: number): void {
+  if (characters <= MOST_CHARACTERS) return;
+  throw new UserError(
+    `${path}:${line}: this ${what} has more than ${MOST_CHARACTERS.toLocaleString("en")} characters, which no model reads: split its text`,
+  );
+}
+
 /** The first bytes of a file. @throws UserError when it cannot be read. */
 export async function readHead(path: string): Promise<Uint8Array> {
   try {
+    refuseIrregular(path, "it is a folder: name its files, as in FOLDER/*.jsonl");
     const file = await open(path);
     try {
       const { buffer, bytesRead } = await file.read(Buffer.alloc(4), 0, 4, 0);
@@ -66,8 +79,6 @@ export function unreadable(path: string, cause: unknown): unknown {
 }
 
 function describe({ code, message }: NodeJS.ErrnoException): string {
-  if (code === "ENOENT") return "there is no such file";
-  if (code === "EISDIR") return "it is a folder: name its files, as in FOLDER/*.jsonl";
   if (code === "ERR_ENCODING_INVALID_ENCODED_DATA") return "it is not UTF-8 text";
   if (code === "Z_BUF_ERROR") return "the gzip file is cut off";
   if (code?.startsWith("Z_")) return `the gzip file is damaged (${message})`;

@@ -3,6 +3,7 @@ import { contains, equal, order } from "../python/compare.ts";
 import { attributeOf, itemOf, sliceOf } from "../python/lookup.ts";
 import { str } from "../python/print.ts";
 import { isTrue, iterate } from "../python/sequence.ts";
+import { checkText } from "../python/size.ts";
 import { type Arguments, Dict, PythonError, Tuple, textOf, Undefined, type Value } from "../python/values.ts";
 import type { FilterContext } from "./filters/filter.ts";
 import { filters } from "./filters/index.ts";
@@ -10,6 +11,7 @@ import { callValue } from "./globals.ts";
 import type { Scope } from "./scope.ts";
 import type { ArgumentList, Comparison, Expression } from "./syntax.ts";
 import { tests } from "./tests.ts";
+import { charactersWork, workOf } from "./work.ts";
 
 export type Evaluate = (scope: Scope) => Value;
 
@@ -54,7 +56,10 @@ export function compileExpression(node: Expression): Evaluate {
     case "call": {
       const callee = compileExpression(node.callee);
       const args = compileArguments(node.args);
-      return (scope) => callValue(callee(scope), args(scope));
+      return (scope) => {
+        const [called, given] = [callee(scope), args(scope)];
+        return counted(scope, given.positional, () => callValue(called, given));
+      };
     }
     case "filter": {
       const of = compileExpression(node.of);
@@ -65,7 +70,10 @@ export function compileExpression(node: Expression): Evaluate {
       const of = compileExpression(node.of);
       const args = compileArguments(node.args);
       const test = named(tests, node.name, "test");
-      return (scope) => test(of(scope), args(scope));
+      return (scope) => {
+        const value = of(scope);
+        return counted(scope, [value], () => test(value, args(scope)));
+      };
     }
     case "unary": {
       const of = compileExpression(node.of);
@@ -75,7 +83,7 @@ export function compileExpression(node: Expression): Evaluate {
     }
     case "arithmetic": {
       const [left, right] = [compileExpression(node.left), compileExpression(node.right)];
-      return (scope) => calculate(node.operator, left(scope), right(scope));
+      return (scope) => counted(scope, [], () => calculate(node.operator, left(scope), right(scope)));
     }
     case "and":
     case "or": {
@@ -90,7 +98,7 @@ export function compileExpression(node: Expression): Evaluate {
       return compileCompare(node.first, node.rest);
     case "concat": {
       const parts = node.parts.map(compileExpression);
-      return (scope) => parts.map((part) => str(part(scope))).join("");
+      return (scope) => counted(scope, [], () => joined(parts.map((part) => str(part(scope)))));
     }
     case "condition": {
       const [test, then] = [compileExpression(node.test), compileExpression(node.then)];
@@ -100,17 +108,38 @@ export function compileExpression(node: Expression): Evaluate {
   }
 }
 
+function joined(texts: readonly string[]): string {
+  checkText(texts.reduce((sum, { length }) => sum + length, 0));
+  return texts.join("");
+}
+
+/** A call, counted as work by what it is given and what it gives. */
+function counted(scope: Scope, given: readonly Value[], call: () => Value): Value {
+  for (const value of given) scope.run.spend(workOf(value));
+  const result = call();
+  scope.run.spend(workOf(result));
+  return result;
+}
+
 const WITHOUT_ELSE = new Undefined("the inline if-expression evaluated to false and no else section was defined.");
 
 function compileItem(of: Expression, key: Expression): Evaluate {
   const value = compileExpression(of);
   if (key.type !== "slice") {
     const at = compileExpression(key);
-    return (scope) => itemOf(value(scope), at(scope));
+    return (scope) => {
+      const of = value(scope);
+      scope.run.spend(charactersWork(of));
+      return itemOf(of, at(scope));
+    };
   }
   const part = (node: Expression | null) => (node === null ? () => null : compileExpression(node));
   const [start, stop, step] = [part(key.start), part(key.stop), part(key.step)];
-  return (scope) => sliceOf(value(scope), start(scope), stop(scope), step(scope));
+  return (scope) => {
+    const of = value(scope);
+    scope.run.spend(charactersWork(of));
+    return counted(scope, [of], () => sliceOf(of, start(scope), stop(scope), step(scope)));
+  };
 }
 
 const COMPARE: Readonly<Record<Comparison, (a: Value, b: Value) => boolean>> = {
@@ -131,6 +160,7 @@ function compileCompare(first: Expression, rest: readonly (readonly [Comparison,
     let left = start(scope);
     for (const [holds, operand] of steps) {
       const right = operand(scope);
+      scope.run.spend(workOf(left) + workOf(right));
       if (!holds(left, right)) return false;
       left = right;
     }
@@ -142,7 +172,7 @@ function compileCompare(first: Expression, rest: readonly (readonly [Comparison,
 export function compileFilter(name: string, list: ArgumentList): (value: Value, scope: Scope) => Value {
   const args = compileArguments(list);
   const filter = named(filters, name, "filter");
-  return (value, scope) => filter(value, args(scope), context);
+  return (value, scope) => counted(scope, [value], () => filter(value, args(scope), context));
 }
 
 export function compileArguments({
@@ -158,7 +188,7 @@ export function compileArguments({
   return (scope) => {
     const values = first.map((argument) => argument(scope));
     const names = new Map(byName.map(([name, argument]) => [name, argument(scope)] as const));
-    if (more !== null) values.push(...iterate(more(scope)));
+    if (more !== null) for (const value of iterate(more(scope))) values.push(value);
     const dict = moreByName?.(scope);
     if (dict instanceof Dict) for (const [key, value] of dict.entries()) names.set(textOf(key) ?? "", value);
     else if (dict !== undefined) throw new PythonError("argument after ** must be a mapping");

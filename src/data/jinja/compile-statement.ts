@@ -7,6 +7,7 @@ import { LoopState } from "./loop.ts";
 import { compileMacro, namesIn } from "./macro.ts";
 import type { Scope } from "./scope.ts";
 import type { AppliedFilter, Statement, Target } from "./syntax.ts";
+import { workOf } from "./work.ts";
 
 /** What a statement does; a `break` or `continue` in it is handed to the loop around. */
 export type Execute = (scope: Scope) => "break" | "continue" | undefined;
@@ -15,6 +16,7 @@ export type Execute = (scope: Scope) => "break" | "continue" | undefined;
 export function compileBody(statements: readonly Statement[]): Execute {
   const steps = statements.map(compileStatement);
   return (scope) => {
+    scope.run.spend(steps.length);
     for (const step of steps) {
       const signal = step(scope);
       if (signal !== undefined) return signal;
@@ -39,6 +41,7 @@ function compileStatement(node: Statement): Execute {
       const value = compileExpression(node.value);
       return plain((scope) => {
         const text = str(value(scope));
+        scope.run.spend(workOf(text));
         scope.run.output.write(text);
       });
     }
@@ -126,6 +129,7 @@ function compileFor(node: Extract<Statement, { type: "for" }>): Execute {
 
   function* chosen(items: Value, scope: Scope): Generator<Value> {
     for (const item of iterate(items)) {
+      scope.run.spend(1);
       if (test !== null) {
         const inner = scope.inner();
         assign(node.target, item, inner);
@@ -136,6 +140,7 @@ function compileFor(node: Extract<Statement, { type: "for" }>): Execute {
   }
   const loop = (items: Value, scope: Scope, depth: number): void => {
     const { run } = scope;
+    run.spend(workOf(items));
     // A loop that can see its own length has all its items before the first pass.
     const list = usesLoop || test === null ? [...chosen(items, scope)] : chosen(items, scope);
     const state = new LoopState(Array.isArray(list) ? list : [], depth);

@@ -27,7 +27,7 @@ function parseUntil(stream: TokenStream, ends: readonly string[]): Statement[] {
     } else {
       stream.expect("block begin");
       if (ends.length > 0 && stream.isName(...ends)) return body;
-      body.push(...parseTag(stream));
+      for (const statement of parseTag(stream)) body.push(statement);
       stream.expect("block end");
     }
   }

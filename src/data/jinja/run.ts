@@ -1,4 +1,10 @@
-import type { Value } from "../python/values.ts";
+import { PythonError, type Value } from "../python/values.ts";
+
+/**
+ * The most that a rendering may do, in steps: a statement, an item that is gone through, a call, or 256 characters of
+ * what a call is given or gives. About a second; templates take some dozens for a message.
+ */
+const MOST_WORK = 2_000_000;
 
 /** A stretch of a rendering, in UTF-16 units. */
 export interface Stretch {
@@ -34,9 +40,16 @@ export class Run {
   readonly now: Date;
   loops = 0;
   depth = 0;
+  #left = MOST_WORK;
 
   constructor(now: Date) {
     this.now = now;
+  }
+
+  /** Counts work, so that a template that would not end in time does end. @throws PythonError when there was too much. */
+  spend(work: number): void {
+    this.#left -= work;
+    if (this.#left < 0) throw new PythonError(`it takes more than ${MOST_WORK.toLocaleString("en")} steps`);
   }
 
   /** What `write` writes, instead of writing it. */

@@ -1,16 +1,19 @@
 import { numberOf } from "./compare.ts";
 import { escapeHtml } from "./escape.ts";
 import { percentFormat } from "./percent-format.ts";
+import { checkItems, checkText, repeatText } from "./size.ts";
 import { Markup, PythonError, Tuple, textOf, typeName, Undefined, type Value } from "./values.ts";
 
 export type Operator = "+" | "-" | "*" | "/" | "//" | "%" | "**";
 
 /** The most digits that a result may have: what is larger was not meant, and would hang. */
 const MOST_BITS = 100_000n;
+const GREATEST = 1n << MOST_BITS;
 
 /** A binary operator of Python on two values. */
 export function calculate(operator: Operator, a: Value, b: Value): Value {
-  if (operator === "+" && typeof a === "string" && typeof b === "string") return a + b;
+  if (operator === "+" && typeof a === "string" && typeof b === "string")
+    return checkText(a.length + b.length) && a + b;
   const [left, right] = [numberOf(a), numberOf(b)];
   if (left !== undefined && right !== undefined) return onNumbers(operator, left, right);
   const text = textOf(a);
@@ -40,9 +43,9 @@ function onNumbers(operator: Operator, a: bigint | number, b: bigint | number): 
 }
 
 function onInts(operator: Exclude<Operator, "/">, a: bigint, b: bigint): bigint {
-  if (operator === "+") return a + b;
-  if (operator === "-") return a - b;
-  if (operator === "*") return a * b;
+  if (operator === "+") return bounded(a + b);
+  if (operator === "-") return bounded(a - b);
+  if (operator === "*") return bounded(a * b);
   if (operator === "**") {
     if (a * a > 1n && BigInt(a.toString(2).length) * b > MOST_BITS)
       throw new PythonError(`${a} ** ${b} is too large a number`);
@@ -53,6 +56,11 @@ function onInts(operator: Exclude<Operator, "/">, a: bigint, b: bigint): bigint 
   const crosses = rest !== 0n && rest < 0n !== b < 0n;
   if (operator === "%") return crosses ? rest + b : rest;
   return crosses ? a / b - 1n : a / b;
+}
+
+function bounded(result: bigint): bigint {
+  if (-GREATEST < result && result < GREATEST) return result;
+  throw new PythonError(`an int of more than ${MOST_BITS} bits is too large a number`);
 }
 
 function onFloats(operator: Operator, a: number, b: number): number {
@@ -80,7 +88,7 @@ function join(a: Value, b: Value): Value | undefined {
   if (left !== undefined && right !== undefined) {
     const safe = (value: Value, text: string) => (value instanceof Markup ? text : escapeHtml(text));
     if (a instanceof Markup || b instanceof Markup) return new Markup(safe(a, left) + safe(b, right));
-    return left + right;
+    return checkText(left.length + right.length) && left + right;
   }
   if (Array.isArray(a) && Array.isArray(b)) return [...a, ...b];
   if (a instanceof Tuple && b instanceof Tuple) return new Tuple([...a.items, ...b.items]);
@@ -94,12 +102,12 @@ function repeat(a: Value, times: Value): Value | undefined {
   const n = Math.max(0, Number(count));
   const text = textOf(a);
   if (text !== undefined) {
-    if (text.length * n > 2 ** 28) throw new PythonError("a text that long does not fit in memory");
-    return a instanceof Markup ? new Markup(text.repeat(n)) : text.repeat(n);
+    const repeated = repeatText(text, n);
+    return a instanceof Markup ? new Markup(repeated) : repeated;
   }
   const items = Array.isArray(a) ? a : a instanceof Tuple ? a.items : undefined;
   if (items === undefined) return undefined;
-  if (items.length * n > 2 ** 24) throw new PythonError("a list that long does not fit in memory");
+  checkItems(items.length * n);
   const repeated = items.length === 0 ? [] : Array.from({ length: n }, () => items).flat(1);
   return Array.isArray(a) ? repeated : new Tuple(repeated);
 }

@@ -1,5 +1,6 @@
 import { numberOf } from "./compare.ts";
 import { floatText } from "./float.ts";
+import { repeatText } from "./size.ts";
 import { codePointLength } from "./text.ts";
 import { PythonError, typeName, type Value } from "./values.ts";
 
@@ -39,9 +40,10 @@ function magnitude(value: bigint | number): bigint {
 /** Exact decimal digits of a float, rounded half to even on its true value, as C does it. */
 export function fixed(number: number, places: number): string {
   // toFixed works on the true value, up to 100 places and below 1e21; it rounds exact halves up, C to even.
-  if (number >= 1e21 || places > 100) {
+  if (places > 100) return fixed(number, 100) + repeatText("0", places - 100);
+  if (number >= 1e21) {
     const whole = BigInt(number).toString();
-    return places > 0 ? `${whole}.${"0".repeat(places)}` : whole;
+    return places > 0 ? `${whole}.${repeatText("0", places)}` : whole;
   }
   const text = number.toFixed(places);
   if (places > 22) return text;
@@ -97,11 +99,11 @@ export function numberFor(kind: string, value: Value): bigint | number {
 export function pad(sign: string, body: string, width: number, fill: string, align: string): string {
   const missing = width - codePointLength(sign + body);
   if (missing <= 0) return sign + body;
-  if (align === "<") return sign + body + fill.repeat(missing);
-  if (align === "=") return sign + fill.repeat(missing) + body;
+  if (align === "<") return sign + body + repeatText(fill, missing);
+  if (align === "=") return sign + repeatText(fill, missing) + body;
   if (align === "^") {
     const before = Math.floor(missing / 2);
-    return fill.repeat(before) + sign + body + fill.repeat(missing - before);
+    return repeatText(fill, before) + sign + body + repeatText(fill, missing - before);
   }
-  return fill.repeat(missing) + sign + body;
+  return repeatText(fill, missing) + sign + body;
 }

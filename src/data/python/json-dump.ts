@@ -1,4 +1,5 @@
 import { floatText } from "./float.ts";
+import { checkText } from "./size.ts";
 import { compareText } from "./text.ts";
 import { Dict, PythonError, Tuple, textOf, typeName, type Value } from "./values.ts";
 
@@ -38,6 +39,7 @@ export function dumpJson(
   };
   const group = (brackets: string, items: readonly string[], depth: number): string => {
     if (items.length === 0) return brackets;
+    checkText(items.reduce((sum, { length }) => sum + length, 0) + (indent?.length ?? 0) * depth * items.length);
     if (indent === null) return brackets[0] + items.join(itemEnd) + brackets[1];
     const line = `\n${indent.repeat(depth + 1)}`;
     return `${brackets[0]}${line}${items.join(itemEnd + line)}\n${indent.repeat(depth)}${brackets[1]}`;

@@ -1,5 +1,6 @@
 import { digitsOf, numberFor, pad, signOf } from "./format-number.ts";
 import { repr, str } from "./print.ts";
+import { repeatText } from "./size.ts";
 import { characters } from "./text.ts";
 import { Dict, PythonError, Tuple, textOf, Undefined, type Value } from "./values.ts";
 
@@ -38,7 +39,7 @@ export function percentFormat(template: string, value: Value): string {
         throw new PythonError(`%${kind} format: an integer is required, not float`);
       }
       let digits = digitsOf(number, presentation, precision, flags.includes("#"));
-      if (presentation === "d" && precision !== undefined) digits = digits.padStart(precision, "0");
+      if (presentation === "d" && precision !== undefined) digits = repeatText("0", precision - digits.length) + digits;
       const sign = signOf(number, flags.includes("+") ? "+" : flags.includes(" ") ? " " : "-");
       const zeros = flags.includes("0") && !left;
       return pad(sign, digits, fieldWidth, zeros ? "0" : " ", zeros ? "=" : align);

@@ -1,4 +1,5 @@
 import { floatText } from "./float.ts";
+import { checkText } from "./size.ts";
 import {
   Attributes,
   Callable,
@@ -26,21 +27,21 @@ export function str(value: Value): string {
 export function repr(value: Value): string {
   if (value === null) return "None";
   if (typeof value === "boolean") return value ? "True" : "False";
-  if (typeof value === "bigint") return value.toString();
+  if (typeof value === "bigint") return intText(value);
   if (typeof value === "number") return floatText(value);
   if (typeof value === "string") return reprText(value);
-  if (Array.isArray(value)) return `[${value.map(repr).join(", ")}]`;
+  if (Array.isArray(value)) return `[${reprs(value)}]`;
   if (value instanceof Markup) return `Markup(${reprText(value.text)})`;
   if (value instanceof Undefined) return "Undefined";
   if (value instanceof Tuple) {
-    return value.items.length === 1 ? `(${repr(value.items[0]!)},)` : `(${value.items.map(repr).join(", ")})`;
+    return value.items.length === 1 ? `(${repr(value.items[0]!)},)` : `(${reprs(value.items)})`;
   }
   if (value instanceof Dict)
     return `{${value
       .entries()
-      .map(([key, of]) => `${repr(key)}: ${repr(of)}`)
+      .map(([key, of]) => `${repr(key)}: ${reprs([of])}`)
       .join(", ")}}`;
-  if (value instanceof View) return `${value.kind}([${value.items.map(repr).join(", ")}])`;
+  if (value instanceof View) return `${value.kind}([${reprs(value.items)}])`;
   if (value instanceof Range) {
     return `range(${value.start}, ${value.stop}${value.step === 1n ? "" : `, ${value.step}`})`;
   }
@@ -49,6 +50,21 @@ export function repr(value: Value): string {
     throw new PythonError(`it prints a ${typeName(value)}, which Python shows with an address that changes`);
   }
   return value satisfies never;
+}
+
+/** Lists that hold the same list often are small, and long when they are printed. */
+function reprs(values: readonly Value[]): string {
+  const text = values.map(repr).join(", ");
+  checkText(text.length);
+  return text;
+}
+
+const MOST_DIGITS = 4300;
+const LONGEST = 10n ** BigInt(MOST_DIGITS);
+
+function intText(value: bigint): string {
+  if (-LONGEST < value && value < LONGEST) return value.toString();
+  throw new PythonError(`Exceeds the limit (${MOST_DIGITS} digits) for integer string conversion`);
 }
 
 function reprText(text: string): string {

@@ -1,5 +1,6 @@
 import { bind, toInt } from "./arguments.ts";
 import { isTrue, iterate, slicePositions } from "./sequence.ts";
+import { repeatText } from "./size.ts";
 import { characterTests } from "./string-tests.ts";
 import {
   capitalize,
@@ -64,7 +65,7 @@ export const stringMethods: Readonly<Record<string, Method>> = {
   zfill: (text, args) => {
     const missing = toInt(needed("zfill", args, ["width"])[0], 0) - codePointLength(text);
     const sign = /^[+-]/.test(text) ? text[0]! : "";
-    return missing > 0 ? sign + "0".repeat(missing) + text.slice(sign.length) : text;
+    return missing > 0 ? sign + repeatText("0", missing) + text.slice(sign.length) : text;
   },
 };
 
@@ -177,10 +178,10 @@ function justify(name: "center" | "ljust" | "rjust", text: string, args: Argumen
   const wanted = toInt(width, 0);
   const missing = wanted - codePointLength(text);
   if (missing <= 0) return text;
-  if (name === "ljust") return text + filler.repeat(missing);
-  if (name === "rjust") return filler.repeat(missing) + text;
+  if (name === "ljust") return text + repeatText(filler, missing);
+  if (name === "rjust") return repeatText(filler, missing) + text;
   const before = Math.floor(missing / 2) + (missing & wanted & 1);
-  return filler.repeat(before) + text + filler.repeat(missing - before);
+  return repeatText(filler, before) + text + repeatText(filler, missing - before);
 }
 
 function expandTabs(text: string, size: number): string {
@@ -189,7 +190,7 @@ function expandTabs(text: string, size: number): string {
   for (const character of text) {
     if (character === "\t") {
       const spaces = size > 0 ? size - (column % size) : 0;
-      written += " ".repeat(spaces);
+      written += repeatText(" ", spaces);
       column += spaces;
     } else {
       written += character;

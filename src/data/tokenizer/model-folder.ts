@@ -1,25 +1,22 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../../common/errors.ts";
+import { readJsonFile, readTextFile } from "../../common/text-file.ts";
+
+/** The most bytes of a chat template: a hundred times the longest known. */
+export const MOST_TEMPLATE = 4 << 20;
 
 export type Json = Readonly<Record<string, unknown>>;
 
 /** A JSON file of a model folder, which must hold an object. */
 export function readFolderJson(folder: string, name: string): Json {
   const path = join(folder, name);
-  let source: string;
   try {
-    source = readFileSync(path, "utf8");
-  } catch (cause) {
-    const missing = (cause as NodeJS.ErrnoException).code === "ENOENT";
-    const reason = missing ? "there is no such file in the model folder" : (cause as Error).message;
-    throw new UserError(`cannot read ${path}: ${reason}`, { cause });
-  }
-  try {
-    const json: unknown = JSON.parse(source);
+    const json = readJsonFile(path);
     if (typeof json === "object" && json !== null && !Array.isArray(json)) return json as Json;
   } catch (cause) {
-    throw new UserError(`${path} is not valid JSON: ${(cause as Error).message}`, { cause });
+    const missing = ((cause as Error).cause as NodeJS.ErrnoException | undefined)?.code === "ENOENT";
+    throw missing ? new UserError(`${(cause as Error).message} in the model folder`, { cause }) : cause;
   }
   throw new UserError(`${path} must hold one JSON object`);
 }
@@ -38,10 +35,10 @@ export function readSpecialTokens(settings: Json): Record<string, string> {
 /** A template's own file wins over tokenizer_config.json; of several named ones, `default` is taken. */
 export function readChatTemplate(folder: string, settings: Json): string | null {
   const file = join(folder, "chat_template.jinja");
-  if (existsSync(file)) return readFileSync(file, "utf8");
+  if (existsSync(file)) return readTextFile(file, MOST_TEMPLATE);
   const written = settings.chat_template;
   if (!Array.isArray(written)) return typeof written === "string" ? written : null;
-  const named = (written as Json[]).find(({ name }) => name === "default")?.template;
+  const named = (written as (Json | null)[]).find((each) => each?.name === "default")?.template;
   return typeof named === "string" ? named : null;
 }
 

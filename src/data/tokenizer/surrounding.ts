@@ -27,27 +27,27 @@ export interface Surrounding {
 const SUPPORTED = ["Sequence", "ByteLevel", "TemplateProcessing", "BertProcessing", "RobertaProcessing"];
 
 /** @throws UserError for a template with a token that is not defined. */
-export function surrounding(definition: PostProcessorDefinition | null | undefined, folder: string): Surrounding {
+export function surrounding(definition: PostProcessorDefinition | null | undefined): Surrounding {
   if (definition == null) return { before: [], after: [] };
   switch (definition.type) {
     case "ByteLevel":
       return { before: [], after: [] };
     case "Sequence":
       return definition.processors
-        .map((step) => surrounding(step, folder))
+        .map((step) => surrounding(step))
         .reduce((inner, outer) => ({
           before: [...outer.before, ...inner.before],
           after: [...inner.after, ...outer.after],
         }));
     case "BertProcessing":
     case "RobertaProcessing":
-      return { before: [definition.cls[1]], after: [definition.sep[1]] };
+      return { before: checkIds([definition.cls[1]]), after: checkIds([definition.sep[1]]) };
     case "TemplateProcessing": {
       const ids = (piece: SpecialPiece): readonly number[] => {
         if (!("SpecialToken" in piece)) return [];
         const defined = definition.special_tokens[piece.SpecialToken.id];
-        if (defined !== undefined) return defined.ids;
-        throw new UserError(`the tokenizer in ${folder} has no token for ${JSON.stringify(piece.SpecialToken.id)}`);
+        if (defined !== undefined) return checkIds(defined.ids);
+        throw new UserError(`it has no token for ${JSON.stringify(piece.SpecialToken.id)}`);
       };
       const text = definition.single.findIndex((piece) => "Sequence" in piece);
       return {
@@ -58,6 +58,11 @@ export function surrounding(definition: PostProcessorDefinition | null | undefin
     default:
       throw notSupported(`the post-processor ${(definition as { type: string }).type}`, SUPPORTED);
   }
+}
+
+function checkIds(ids: readonly number[]): readonly number[] {
+  if (Array.isArray(ids) && ids.every((id) => Number.isInteger(id) && id >= 0)) return ids;
+  throw new UserError("its `post_processor` adds tokens whose ids are no whole numbers");
 }
 
 /** What of the surrounding tokens is still to be put around a text: what it begins or ends with already is not doubled. */

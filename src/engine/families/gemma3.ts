@@ -4,7 +4,7 @@ import type { Family } from "./family.ts";
 import { attention, mlp, norm } from "./layers.ts";
 import { readShape } from "./model-config.ts";
 import { headNormWeights, projectionWeights, readBiases } from "./pre-norm.ts";
-import { readRope } from "./rotary.ts";
+import { readRope, THETAS } from "./rotary.ts";
 import { layerWays, wayOf } from "./ways.ts";
 
 const THETA = 1_000_000;
@@ -33,7 +33,7 @@ export const gemma3: Family = {
       window: raw.count("sliding_window", 4096),
       rope: raw.part("rope_parameters")?.part("sliding_attention")
         ? readRope(raw, 10_000, "sliding_attention")
-        : { theta: raw.number("rope_local_base_freq", 10_000) },
+        : { theta: raw.number("rope_local_base_freq", 10_000, THETAS) },
     };
     return {
       ...shape,

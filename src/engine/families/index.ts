@@ -6,7 +6,9 @@ import { mistral } from "./mistral.ts";
 import type { ModelConfig } from "./model-config.ts";
 import { qwen2, qwen3 } from "./qwen.ts";
 import { RawConfig } from "./raw-config.ts";
+import { checkRope } from "./rotary.ts";
 import { smolLM3 } from "./smollm3.ts";
+import { waysOf } from "./ways.ts";
 
 /** All model families that klamp computes. */
 const FAMILIES: readonly Family[] = [llama, mistral, qwen2, qwen3, smolLM3, gemma3];
@@ -36,5 +38,7 @@ export function parseModelConfig(values: Readonly<Record<string, unknown>>, path
     const { quant_method } = raw.part("quantization_config")!.values;
     raw.refuse(`weights quantized with ${String(quant_method ?? "an unnamed method")}`);
   }
-  return familyOf(raw).config(raw);
+  const config = familyOf(raw).config(raw);
+  for (const { rope } of waysOf(config)) if (rope) checkRope(raw, config, rope);
+  return config;
 }

@@ -1,7 +1,7 @@
 import { UserError } from "../../common/errors.ts";
 import type { Projection } from "../../model/lora.ts";
 import type { Attention } from "./attention.ts";
-import type { RawConfig } from "./raw-config.ts";
+import { MOST_LAYERS, type RawConfig } from "./raw-config.ts";
 import { readRope } from "./rotary.ts";
 
 /** The shape of a decoder, as a Hugging Face `config.json` gives it. */
@@ -51,12 +51,24 @@ export interface ConfigDefaults {
   readonly tied: boolean;
 }
 
+/** More numbers in a head than any model has make tables of rotations that no memory holds. */
+const HEAD_DIMS = [1, 65_536] as const;
+/** Below, a row of zeros is divided by 0 in float32; above, the norm is no norm. */
+const EPSILONS = [1e-30, 1] as const;
+
+/** About how many numbers the weights of such a model are: its matrices'. */
+export function countWeights(config: ModelConfig): number {
+  const { vocabSize, hiddenSize, intermediateSize, layers, heads, kvHeads, headDim, tied } = config;
+  const layer = hiddenSize * (2 * headDim * (heads + kvHeads) + 3 * intermediateSize);
+  return layers * layer + vocabSize * hiddenSize * (tied ? 1 : 2);
+}
+
 /** What every family has. @throws UserError for sizes that make no decoder. */
 export function readShape(raw: RawConfig, defaults: ConfigDefaults): ModelConfig {
   const heads = raw.count("num_attention_heads");
   const kvHeads = raw.count("num_key_value_heads", defaults.kvHeads ?? heads);
   const hiddenSize = raw.count("hidden_size");
-  const headDim = raw.number("head_dim", defaults.headDim ?? hiddenSize / heads);
+  const headDim = raw.number("head_dim", defaults.headDim ?? hiddenSize / heads, HEAD_DIMS);
   if (heads % kvHeads !== 0 || headDim % 2 !== 0) {
     throw new UserError(
       `${raw.path} has ${heads} heads, ${kvHeads} key/value heads and head size ${headDim}; heads must be a multiple of key/value heads and the head size even.`,
@@ -66,12 +78,12 @@ export function readShape(raw: RawConfig, defaults: ConfigDefaults): ModelConfig
     vocabSize: raw.count("vocab_size"),
     hiddenSize,
     intermediateSize: raw.count("intermediate_size"),
-    layers: raw.count("num_hidden_layers"),
+    layers: raw.count("num_hidden_layers", undefined, MOST_LAYERS),
     heads,
     kvHeads,
     headDim,
     ropeTheta: readRope(raw, defaults.ropeTheta).theta,
-    normEpsilon: raw.number("rms_norm_eps", 1e-6),
+    normEpsilon: raw.number("rms_norm_eps", 1e-6, EPSILONS),
     maxPositions: raw.count("max_position_embeddings", defaults.maxPositions),
     tied: raw.flag("tie_word_embeddings", defaults.tied),
     architecture: raw.architecture,

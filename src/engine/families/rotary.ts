@@ -1,5 +1,9 @@
+import { UserError } from "../../common/errors.ts";
 import type { Tensor } from "../../divergence/tensor.ts";
 import type { RawConfig } from "./raw-config.ts";
+
+/** Below, wavelengths are shorter than a position; above, no float32 tells the longest from none. */
+export const THETAS = [1, 1e30] as const;
 
 /** A rotary embedding: the base of its wavelengths, and how they are stretched for longer texts. */
 export interface Rope {
@@ -40,7 +44,10 @@ export type RopeScaling =
 export function readRope(raw: RawConfig, theta: number, layers?: string): Rope {
   const ofAll = raw.part("rope_parameters") ?? raw.part("rope_scaling");
   const rope = (layers !== undefined && ofAll?.part(layers)) || ofAll;
-  const base = rope?.values.rope_theta == null ? raw.number("rope_theta", theta) : rope.number("rope_theta");
+  const base =
+    rope?.values.rope_theta == null
+      ? raw.number("rope_theta", theta, THETAS)
+      : rope.number("rope_theta", undefined, THETAS);
   const type: unknown = rope?.values.rope_type ?? rope?.values.type ?? "default";
   const partial = rope?.values.partial_rotary_factor ?? raw.values.partial_rotary_factor ?? 1;
   if (partial !== 1) raw.refuse(`partial_rotary_factor ${JSON.stringify(partial)}`);
@@ -84,6 +91,26 @@ export function readRope(raw: RawConfig, theta: number, layers?: string): Rope {
     default:
       return raw.refuse(`rope_type ${JSON.stringify(type)}`);
   }
+}
+
+/**
+ * Refuses a rotary embedding that turns the model's positions by no angle, or by none that float32 holds.
+ *
+ * @throws UserError
+ */
+export function checkRope(
+  { path }: RawConfig,
+  { headDim, maxPositions }: { readonly headDim: number; readonly maxPositions: number },
+  rope: Rope,
+): void {
+  const holds = (frequency: number) => frequency > 0 && Number.isFinite(Math.fround(frequency * maxPositions));
+  const factor = rope.scaling?.type === "yarn" ? rope.scaling.attentionFactor : 1;
+  if (rotaryFrequencies(headDim, rope).every(holds) && Number.isFinite(Math.fround(factor))) return;
+  const { theta, scaling } = rope;
+  const scaled = scaling ? ` and the scaling ${JSON.stringify(scaling)}` : "";
+  throw new UserError(
+    `${path} has ${theta} for rope_theta${scaled}, whose angles float32 does not hold: the model would give NaN; values such as 10000 are expected.`,
+  );
 }
 
 /** cos and sin of position · frequency, each [positions, d/2], rounded to float32 at the steps where Hugging Face rounds. */

@@ -2,6 +2,7 @@ import { UserError } from "../../common/errors.ts";
 import type { Family } from "./family.ts";
 import { readShape } from "./model-config.ts";
 import { preNorm, readBiases } from "./pre-norm.ts";
+import { shown } from "./raw-config.ts";
 import { readRope } from "./rotary.ts";
 import { layerWays } from "./ways.ts";
 
@@ -23,7 +24,7 @@ export const smolLM3: Family = {
       raw.values.no_rope_layers ?? Array.from(Array(shape.layers), (_, i) => Number((i + 1) % every !== 0));
     if (!Array.isArray(turned) || turned.length !== shape.layers) {
       throw new UserError(
-        `${raw.path} has ${JSON.stringify(turned)} for no_rope_layers; 1 or 0 for each of ${shape.layers} layers is expected.`,
+        `${raw.path} has ${shown(turned)} for no_rope_layers; 1 or 0 for each of ${shape.layers} layers is expected.`,
       );
     }
     const window = raw.flag("use_sliding_window", false) ? raw.count("sliding_window") : null;

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { UserError } from "../../common/errors.ts";
+import { greatest } from "../../common/extremes.ts";
 import { serialize } from "../../common/serial.ts";
 import type { Tensor } from "../../divergence/tensor.ts";
 import { attentionInput } from "../families/attention.ts";
@@ -138,7 +139,7 @@ export class BaseModel implements ModelMachine {
       ["embeddings", feed(this.#embed(tokens))] as const,
       ["positions", this.runtime.int64s(positions.data, positions.shape)] as const,
       ...masks,
-      ...this.#rotaryFeeds(Math.max(0, ...(columns.cache?.lengths ?? [])) + columns.length),
+      ...this.#rotaryFeeds(Math.max(0, greatest(columns.cache?.lengths ?? [])) + columns.length),
     ]);
     return { feeds, dims: decoderDims(this.config, columns) };
   }

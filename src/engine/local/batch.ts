@@ -1,4 +1,5 @@
 import { UserError } from "../../common/errors.ts";
+import { greatest } from "../../common/extremes.ts";
 import { type Datum, rowCount } from "../../data/datum.ts";
 import type { Columns } from "../families/columns.ts";
 import type { ModelConfig } from "../families/model-config.ts";
@@ -38,7 +39,7 @@ export function splitBatches(data: readonly Datum[], config: ModelConfig, tokens
 
 function layOut(all: readonly Datum[], indices: readonly number[]): Batch {
   const data = indices.map((i) => all[i]!);
-  const length = Math.max(...data.map((datum) => datum.modelInput.length));
+  const length = greatest(data.map((datum) => datum.modelInput.length));
   const tokens = new Int32Array(data.length * length);
   for (const [b, { modelInput }] of data.entries()) tokens.set(modelInput, b * length);
   return { data, indices, batch: data.length, length, tokens };

@@ -1,4 +1,5 @@
 import { UserError } from "../../common/errors.ts";
+import { greatest } from "../../common/extremes.ts";
 import { createRandom, type Random } from "../../common/random.ts";
 import type { SampledSequence, SamplingParams, Tokens, Waiting } from "../../model/contract.ts";
 import type { ModelConfig } from "../families/model-config.ts";
@@ -113,7 +114,7 @@ async function drawAll(model: BaseModel, generator: Generator, waiting: Request[
     const joining = admit(model, waiting, active);
     if (joining.length > 0) {
       const first = active.length;
-      active.push(...joining);
+      for (const request of joining) active.push(request);
       cache.add(joining.length);
       await pass(model, generator, cache, active, first, (request) => request.prompt);
       leave(model, cache, active);
@@ -130,7 +131,7 @@ function admit({ config, tokensAtOnce }: BaseModel, waiting: Request[], active: 
   const { layers, kvHeads, headDim } = config;
   const room = (request: Request) =>
     2 * layers * kvHeads * headDim * (request.prompt.length + request.params.max_tokens);
-  let left = CACHE_AT_ONCE - Math.max(0, ...active.map(room)) * active.length;
+  let left = CACHE_AT_ONCE - Math.max(0, greatest(active.map(room))) * active.length;
   waiting.sort((a, b) => a.prompt.length - b.prompt.length);
   let count = 0;
   for (const request of waiting) {
@@ -156,10 +157,10 @@ async function pass(
   const rows = active.slice(first);
   const inputs = rows.map(next);
   const counts = inputs.map(({ length }) => length);
-  const length = Math.max(...counts);
+  const length = greatest(counts);
   const tokens = new Int32Array(rows.length * length);
   for (const [b, input] of inputs.entries()) tokens.set(input, b * length);
-  cache.reserve(Math.max(...rows.map((_, b) => cache.lengths[first + b]! + counts[b]!)));
+  cache.reserve(greatest(rows.map((_, b) => cache.lengths[first + b]! + counts[b]!)));
   const lengths = cache.lengths.slice(first);
   const columns = { batch: rows.length, length, cache: { lengths, columns: cache.columns } };
   const { feeds: fed, dims } = model.decoderFeeds(tokens, columns);

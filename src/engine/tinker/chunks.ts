@@ -1,3 +1,4 @@
+import { greatest, least } from "../../common/extremes.ts";
 import { encodeDatum, type ForwardBackwardOutput, type WireDatum } from "./wire/forward-backward.ts";
 
 /** What Tinker's servers take in one request. */
@@ -32,8 +33,8 @@ export function joined(parts: readonly ForwardBackwardOutput[]): ForwardBackward
     const having = parts.filter((part) => key in part.metrics);
     const values = having.map((part) => part.metrics[key]!);
     const reduction = key.slice(key.lastIndexOf(":") + 1);
-    if (reduction === "max") metrics[key] = Math.max(...values);
-    else if (reduction === "min") metrics[key] = Math.min(...values);
+    if (reduction === "max") metrics[key] = greatest(values);
+    else if (reduction === "min") metrics[key] = least(values);
     else if (reduction === "sum") metrics[key] = sum(values);
     else {
       const counts = having.map((part) => part.outputs.length);

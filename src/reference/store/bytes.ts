@@ -1,3 +1,5 @@
+import { UserError } from "../../common/errors.ts";
+
 /**
  * @file Numbers as bytes: counts as LEB128 (7 bits a byte, low bits first), gaps between sorted numbers as Rice codes
  * (packed bits, low bits first), arrays little-endian, as is every machine that klamp runs on.
@@ -89,10 +91,17 @@ export class ByteReader {
   count(): number {
     let value = 0;
     for (let scale = 1; ; scale *= 128) {
-      const byte = this.#bytes[this.#at++]!;
+      const byte = this.#next();
       value += (byte & 127) * scale;
       if (byte < 128) return value;
     }
+  }
+
+  /** A count of numbers that follow, each of a byte or more. */
+  length(): number {
+    const count = this.count();
+    if (count > this.#bytes.length) throw cutOff();
+    return count;
   }
 
   /** Fills `into` with ascending numbers. */
@@ -109,10 +118,16 @@ export class ByteReader {
 
   halves(length: number): Uint16Array {
     this.#align();
+    if (this.#at + 2 * length > this.#bytes.length) throw cutOff();
     const numbers = new Uint8Array(2 * length);
     numbers.set(this.#bytes.subarray(this.#at, this.#at + 2 * length));
     this.#at += 2 * length;
     return new Uint16Array(numbers.buffer);
+  }
+
+  #next(): number {
+    if (this.#at >= this.#bytes.length) throw cutOff();
+    return this.#bytes[this.#at++]!;
   }
 
   /** Skips the rest of the current byte. */
@@ -122,10 +137,16 @@ export class ByteReader {
   }
 
   #unpack(count: number): number {
-    for (; this.#filled < count; this.#filled += 8) this.#bits |= this.#bytes[this.#at++]! << this.#filled;
+    for (; this.#filled < count; this.#filled += 8) this.#bits |= this.#next() << this.#filled;
     const bits = this.#bits & ((1 << count) - 1);
     this.#bits >>>= count;
     this.#filled -= count;
     return bits;
   }
+}
+
+function cutOff(): UserError {
+  return new UserError(
+    "a record of the reference store ends before its numbers do: it is damaged, build the store again",
+  );
 }

@@ -1,4 +1,4 @@
-import { readdirSync, readSync, statSync } from "node:fs";
+import { fstatSync, readdirSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { decodeEntry, ENTRY_BYTES, type IndexEntry } from "./index-entry.ts";
 
@@ -26,10 +26,12 @@ export function storeBytes(folder: string): number {
  * @param file a file descriptor.
  */
 export function readAt(file: number, from: number, length: number): Buffer {
-  const bytes = Buffer.allocUnsafeSlow(length);
+  // What a damaged entry asks for may be more than there is, and than memory holds.
+  const there = Math.max(0, Math.min(length, fstatSync(file).size - from));
+  const bytes = Buffer.allocUnsafeSlow(there);
   let done = 0;
-  while (done < length) {
-    const read = readSync(file, bytes, done, length - done, from + done);
+  while (done < there) {
+    const read = readSync(file, bytes, done, Math.min(there - done, 1 << 30), from + done);
     if (read === 0) break;
     done += read;
   }

@@ -1,7 +1,8 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { UserError } from "../../common/errors.ts";
+import { readTextFile } from "../../common/text-file.ts";
 import type { RowFormat } from "./record.ts";
 
 /** What is kept at each position: the k most probable tokens and the rest, or the model's final hidden state. */
@@ -28,6 +29,7 @@ export interface StoreIdentity {
 /** Incremented whenever the format changes. */
 const FORMAT = "klamp reference store 1";
 export const IDENTITY_FILE = "store.json";
+const MOST_BYTES = 1 << 20;
 
 /** Differences are listed in this order. */
 const NAMES: Readonly<Record<keyof StoreIdentity, string>> = {
@@ -54,11 +56,14 @@ export function identityJson(identity: StoreIdentity): string {
 export function readIdentity(folder: string): StoreIdentity | null {
   const path = join(folder, IDENTITY_FILE);
   if (!existsSync(path)) {
+    if (existsSync(folder) && !statSync(folder).isDirectory()) {
+      throw new UserError(`${folder} is a file, and a reference store is a folder: choose another path`);
+    }
     // A build that was killed at once may have left a temporary file.
     if (!existsSync(folder) || readdirSync(folder).every((name) => name.endsWith(".tmp"))) return null;
     throw new UserError(`${folder} is not a reference store, it has no ${IDENTITY_FILE}: choose another folder`);
   }
-  const text = readFileSync(path, "utf8");
+  const text = readTextFile(path, MOST_BYTES);
   let parsed: Readonly<Record<string, unknown>> = {};
   try {
     parsed = { ...(JSON.parse(text) as object) };
@@ -74,7 +79,27 @@ export function readIdentity(folder: string): StoreIdentity | null {
       `the reference store is damaged at ${path}: its checksum ${checksum} does not match its content; delete its folder and build it again with \`klamp reference build --config FILE\``,
     );
   }
-  return identity as unknown as StoreIdentity;
+  if (!isIdentity(identity)) {
+    throw new UserError(`${path} describes no store of klamp's: build the store again`);
+  }
+  return identity;
+}
+
+/** Whether it is what a build writes: a checksum alone does not say so. */
+function isIdentity(found: Readonly<Record<string, unknown>>): found is StoreIdentity & Record<string, unknown> {
+  const count = (value: unknown, most: number) =>
+    Number.isInteger(value) && (value as number) >= 1 && (value as number) <= most;
+  const { kind, k, vocabulary, hidden_size, temperature, model, adapter, tokenizer } = found;
+  if (!count(vocabulary, 2 ** 31 - 1)) return false;
+  const hasWidth =
+    kind === "top-k"
+      ? count(k, vocabulary as number) && hidden_size === null
+      : kind === "hidden" && count(hidden_size, 2 ** 24) && k === null;
+  return (
+    hasWidth &&
+    typeof temperature === "number" &&
+    [model, adapter, tokenizer].every((digest) => typeof digest === "string")
+  );
 }
 
 /** The format of such a store's records. */

@@ -2,6 +2,7 @@ import { closeSync, fstatSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { UserError } from "../../common/errors.ts";
+import { refuseIrregular, UnreadableFileError } from "../../common/text-file.ts";
 import type { Datum } from "../../data/datum.ts";
 import { INDEX_FILE, readAt, readEntries, shardPath } from "./files.ts";
 import { readIdentity, rowFormat, type StoreIdentity } from "./identity.ts";
@@ -127,10 +128,12 @@ export class StoreReader {
 
 function openOrRefuse(path: string): number {
   try {
+    refuseIrregular(path);
     return openSync(path, "r");
   } catch (cause) {
-    const missing = (cause as NodeJS.ErrnoException).code === "ENOENT";
-    throw damaged(path, missing ? "the file is missing" : (cause as Error).message);
+    const missing = ((cause as Error).cause as NodeJS.ErrnoException | undefined)?.code === "ENOENT";
+    const reason = cause instanceof UnreadableFileError ? cause.reason : (cause as Error).message;
+    throw damaged(path, missing ? "the file is missing" : reason);
   }
 }
 

@@ -73,7 +73,7 @@ export function decodePositions(bytes: Buffer): Int32Array {
 }
 
 function readPositions(reader: ByteReader): Int32Array {
-  const positions = new Int32Array(reader.count());
+  const positions = new Int32Array(reader.length());
   let last = 0;
   for (let i = 0; i < positions.length; i++) {
     last += reader.count();

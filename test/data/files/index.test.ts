@@ -1,4 +1,5 @@
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
@@ -235,4 +236,28 @@ describe("what cannot be read is refused", () => {
   ])("%s", async (name, content, expected) => {
     expect(await refusal(name, content)).toMatch(expected);
   });
+});
+
+test("a line, an item and a row of more characters than any model reads are refused before they are held whole", async () => {
+  const long = "a".repeat(70_000_000);
+  const lines = gzipSync(`{"text":"a"}\n{"text":"${long}"}\n`, { level: 1 });
+  expect(await refusal("long.jsonl.gz", lines)).toBe(
+    "long.jsonl.gz:2: this line has more than 67,108,864 characters, which no model reads: split its text",
+  );
+  expect(await refusal("long.json.gz", gzipSync(`[{"text":"${long}"}]`, { level: 1 }))).toBe(
+    "long.json.gz:1: this item has more than 67,108,864 characters, which no model reads: split its text",
+  );
+  expect(await refusal("long.csv.gz", gzipSync(`text\n${long}\n`, { level: 1 }))).toContain(
+    "long.csv.gz: this is not valid CSV: ",
+  );
+});
+
+test.skipIf(process.platform === "win32")("a pipe and a device are told as what they are", async () => {
+  execFileSync("mkfifo", [join(folder, "pipe")]);
+  symlinkSync("/dev/zero", join(folder, "device"));
+  for (const name of ["pipe", "device"]) {
+    expect(await complaint(() => read(join(folder, name)), folder)).toBe(
+      `cannot read ${name}: it is no regular file but a pipe, socket or device`,
+    );
+  }
 });

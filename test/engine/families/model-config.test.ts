@@ -58,7 +58,7 @@ describe("config.json", () => {
   });
 
   it.each([
-    [{ hidden_size: undefined }, "config.json has undefined for hidden_size; a positive number is expected."],
+    [{ hidden_size: undefined }, "config.json has nothing for hidden_size; a positive number is expected."],
     [{ vocab_size: "320" }, 'config.json has "320" for vocab_size; a positive number is expected.'],
     [{ num_hidden_layers: 0 }, "config.json has 0 for num_hidden_layers; a positive number is expected."],
     [

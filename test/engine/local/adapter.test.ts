@@ -93,8 +93,9 @@ describe("an adapter's folder", () => {
 
 describe("a fresh adapter", () => {
   it("starts as PEFT's: B zero, A even within ±1/√in, fixed by its seed; the model is its base", async () => {
+    const wide = { ...TINY, hiddenSize: 64, headDim: 32 };
     const settings = { ...SETTINGS, rank: 64 };
-    const { matrices } = newAdapter(TINY, settings, 1);
+    const { matrices } = newAdapter(wide, settings, 1);
     expect(matrices.size).toBe(8);
     for (const [name, { data, shape }] of matrices) {
       if (name.includes("lora_B")) {
@@ -106,8 +107,8 @@ describe("a fresh adapter", () => {
       // An even spread has this standard deviation.
       expect(norm(data) / Math.sqrt(data.length) / (bound / Math.sqrt(3))).toBeCloseTo(1, 1);
     }
-    expect(newAdapter(TINY, settings, 1)).toEqual(newAdapter(TINY, settings, 1));
-    expect(newAdapter(TINY, settings, 2)).not.toEqual(newAdapter(TINY, settings, 1));
+    expect(newAdapter(wide, settings, 1)).toEqual(newAdapter(wide, settings, 1));
+    expect(newAdapter(wide, settings, 2)).not.toEqual(newAdapter(wide, settings, 1));
 
     const model = await tinyModel();
     const client = await model.trainingClient({ rank: 2 });
@@ -132,6 +133,18 @@ it("settings that leave base and product as they are load, whatever they say", a
   };
   const config = await readModelConfig(MODEL);
   expect(await readAdapter(changedConfig(harmless), config)).toEqual(await readAdapter(changedConfig({}), config));
+});
+
+it("a rank above the smaller side of every matrix is refused before anything of its size is made", async () => {
+  const model = await tinyModel();
+  const refused = (rank: number) => complaint(() => model.trainingClient({ rank }));
+  for (const rank of [9, 64, 1e9, 2 ** 40]) {
+    expect(await refused(rank)).toBe(
+      `LoRA's rank is ${rank}, expected a whole number from 1 to 8, the smaller side of the model's largest matrix: no update has a higher one.`,
+    );
+  }
+  await (await model.trainingClient({ rank: 8 })).close();
+  await model.close();
 });
 
 describe("what is refused", () => {
@@ -198,9 +211,9 @@ describe("what is refused", () => {
   it("a folder without an adapter", async () => {
     const folder = temporaryFolder();
     const expected =
-      "adapter_config.json is missing or not JSON; an adapter is a PEFT folder with adapter_config.json and adapter_model.safetensors.";
+      "cannot read adapter_config.json: there is no such file; an adapter is a PEFT folder with adapter_config.json and adapter_model.safetensors.";
     expect(await complaint(() => readAdapter(folder, TINY), folder)).toBe(expected);
     writeJson(folder, "adapter_config.json", null);
-    expect(await complaint(() => readAdapter(folder, TINY), folder)).toContain("has peft_type undefined");
+    expect(await complaint(() => readAdapter(folder, TINY), folder)).toContain("has peft_type missing");
   });
 });

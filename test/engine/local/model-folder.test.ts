@@ -13,9 +13,11 @@ import { configJson, randomData, randomWeights, TINY, writeJson } from "./models
 describe("config.json", () => {
   it("that is missing or no JSON object is refused", async () => {
     const folder = temporaryFolder();
-    expect(await complaint(() => readModelConfig(folder), folder)).toContain("config.json cannot be read; a model is");
+    expect(await complaint(() => readModelConfig(folder), folder)).toContain(
+      "config.json: there is no such file; a model is",
+    );
     for (const [content, expected] of [
-      ["{", "config.json is not JSON ("],
+      ["{", "config.json is not valid JSON: "],
       ["null", "config.json does not hold a JSON object."],
     ] as const) {
       writeFileSync(join(folder, "config.json"), content);
@@ -64,12 +66,12 @@ describe("weights", () => {
 
     rmSync(join(folder, names[1]!));
     expect(await complaint(() => LocalModel.open(folder), folder)).toBe(
-      "model-00002-of-00002.safetensors does not exist; a safetensors file is expected there.",
+      "cannot read model-00002-of-00002.safetensors: there is no such file; a safetensors file is expected there.",
     );
-    for (const index of ["{", "{}", "null"]) {
+    for (const index of ["{", "{}", "null", '{"weight_map":{"a":7}}', '{"weight_map":{"a":"../b.safetensors"}}']) {
       writeFileSync(join(folder, "model.safetensors.index.json"), index);
       expect(await complaint(() => LocalModel.open(folder), folder)).toMatch(
-        /^model\.safetensors\.index\.json is not an index of shards, JSON with a weight_map: /,
+        /^model\.safetensors\.index\.json is not (valid JSON: |an index of shards, JSON with a weight_map )/,
       );
     }
   });
@@ -172,7 +174,9 @@ describe("weights", () => {
   it("cut off, or not there, or no folder at all", async () => {
     const folder = temporaryFolder();
     cpSync(join(MODEL, "config.json"), join(folder, "config.json"));
-    expect(await complaint(() => LocalModel.open(folder), folder)).toContain("model.safetensors does not exist");
+    expect(await complaint(() => LocalModel.open(folder), folder)).toContain(
+      "cannot read model.safetensors: there is no such file",
+    );
     const bytes = readFileSync(join(MODEL, "model.safetensors"));
     writeFileSync(join(folder, "model.safetensors"), bytes.subarray(0, bytes.length - 100));
     expect(await complaint(() => LocalModel.open(folder), folder)).toContain("it was cut off; fetch or write it again");

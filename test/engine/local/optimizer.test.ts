@@ -243,7 +243,7 @@ describe("a state in a folder", () => {
     cpSync(join(folder, "adapter_config.json"), join(bare, "adapter_config.json"));
     cpSync(join(folder, "adapter_model.safetensors"), join(bare, "adapter_model.safetensors"));
     expect(await complaint(() => client.folders.loadState(bare), bare)).toMatch(
-      /^optimizer\.safetensors does not exist/,
+      /^cannot read optimizer\.safetensors: there is no such file/,
     );
     expect(weightsOf(client)).toEqual(after);
     await client.close();

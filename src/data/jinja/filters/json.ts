@@ -1,6 +1,7 @@
 import { bind } from "../../python/arguments.ts";
 import { dumpJson } from "../../python/json-dump.ts";
 import { isTrue, toList } from "../../python/sequence.ts";
+import { repeatText } from "../../python/size.ts";
 import { PythonError, textOf, type Value } from "../../python/values.ts";
 import type { Filter } from "./filter.ts";
 
@@ -20,7 +21,7 @@ export const jsonFilters: Readonly<Record<string, Filter>> = {
 
 function indentOf(indent: Value): string | null {
   if (indent === null) return null;
-  if (typeof indent === "bigint" || typeof indent === "boolean") return " ".repeat(Math.max(0, Number(indent)));
+  if (typeof indent === "bigint" || typeof indent === "boolean") return repeatText(" ", Math.max(0, Number(indent)));
   const text = textOf(indent);
   if (text === undefined) throw new PythonError("indent must be a number of spaces or a text");
   return text;

@@ -2,6 +2,7 @@ import { bind, toInt } from "../../python/arguments.ts";
 import { equal, order } from "../../python/compare.ts";
 import { str } from "../../python/print.ts";
 import { isTrue, iterate, lengthOf, toList } from "../../python/sequence.ts";
+import { checkItems } from "../../python/size.ts";
 import { characters } from "../../python/text.ts";
 import {
   type Arguments,
@@ -20,7 +21,7 @@ export const listFilters: Readonly<Record<string, Filter>> = {
   batch: (value, args) => {
     const [size, fill = null] = bind("batch", args, ["linecount", "fill_with"]);
     const rows = rowsOf(toList(value), toInt(size, 0));
-    if (fill !== null) for (const row of rows) while (row.length < toInt(size, 0)) row.push(fill);
+    if (fill !== null) for (const row of rows) while (row.length < checkItems(toInt(size, 0))) row.push(fill);
     return new Iterator(rows);
   },
   count: (value) => BigInt(lengthOf(value)),
@@ -138,7 +139,7 @@ function slices(items: readonly Value[], count: number, fill: Value): Value[][] 
   const each = Math.floor(items.length / count);
   const longer = items.length % count;
   let at = 0;
-  return Array.from({ length: count }, (_, i) => {
+  return Array.from({ length: checkItems(count) }, (_, i) => {
     const end = at + each + (i < longer ? 1 : 0);
     const part = items.slice(at, end);
     at = end;

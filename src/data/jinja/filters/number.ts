@@ -7,6 +7,9 @@ import { strip } from "../../python/text.ts";
 import { PythonError, textOf, typeName, Undefined, type Value } from "../../python/values.ts";
 import { attributeGetter, type Filter } from "./filter.ts";
 
+/** Python reads, and writes, no int of more. */
+const MOST_DIGITS = 4300;
+
 /** Filters that make numbers. */
 export const numberFilters: Readonly<Record<string, Filter>> = {
   abs: (value) => {
@@ -52,7 +55,7 @@ function round(number: bigint | number, places: number): bigint | number {
   if (typeof number === "bigint" && places >= 0) return number;
   if (typeof number === "number" && !Number.isFinite(number)) return number;
   if (places >= 0) return Math.sign(Number(number)) * Number(fixed(Math.abs(Number(number)), places));
-  if (typeof number === "bigint") return roundInt(number, 10n ** BigInt(-places));
+  if (typeof number === "bigint") return places < -MOST_DIGITS ? 0n : roundInt(number, 10n ** BigInt(-places));
   const unit = 10 ** -places;
   return Number(fixed(Math.abs(number) / unit, 0)) * unit * (number < 0 ? -1 : 1);
 }
@@ -75,6 +78,7 @@ function toWhole(value: Value, base: number): bigint | undefined {
   const prefix = { 2: "0b", 8: "0o", 16: "0x" }[base] ?? "";
   const match = /^([+-]?)(0[box])?([\da-z]+(?:_[\da-z]+)*)$/.exec(asciiDigits(strip(text)).toLowerCase());
   if (match === null || (match[2] !== undefined && match[2] !== prefix)) return undefined;
+  if (match[3]!.length > MOST_DIGITS) return undefined;
   let whole = 0n;
   for (const digit of match[3]!.replaceAll("_", "")) {
     const worth = Number.parseInt(digit, 36);

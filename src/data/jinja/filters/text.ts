@@ -3,6 +3,7 @@ import { escapeHtml } from "../../python/escape.ts";
 import { percentFormat } from "../../python/percent-format.ts";
 import { str } from "../../python/print.ts";
 import { isTrue, lengthOf } from "../../python/sequence.ts";
+import { repeatText } from "../../python/size.ts";
 import { replace, stringMethods } from "../../python/string-methods.ts";
 import { capitalize, characters, codePointLength, splitLines, strip } from "../../python/text.ts";
 import { Dict, Markup, PythonError, Tuple, textOf, typeName, type Value } from "../../python/values.ts";
@@ -28,7 +29,7 @@ export const textFilters: Readonly<Record<string, Filter>> = {
     const [width = 4n, first = false, blank = false] = bind("indent", args, ["width", "first", "blank"]);
     return indent(
       textOnly("indent", value),
-      textOf(width) ?? " ".repeat(Math.max(0, toInt(width, 4))),
+      textOf(width) ?? repeatText(" ", toInt(width, 4)),
       isTrue(first),
       isTrue(blank),
     );

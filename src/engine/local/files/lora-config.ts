@@ -1,5 +1,6 @@
-import { readFile } from "node:fs/promises";
 import { UserError } from "../../../common/errors.ts";
+import { readJsonFile } from "../../../common/text-file.ts";
+import { shortJson } from "../../../data/short-json.ts";
 import { type LoraSettings, loraSettings, PROJECTIONS } from "../../../model/lora.ts";
 
 /** @file PEFT's `adapter_config.json`: read strictly, since a setting that is passed over may mean another product. */
@@ -31,16 +32,17 @@ const STARTS: readonly unknown[] = [undefined, null, true, false, "gaussian", "e
 export async function readLoraConfig(path: string): Promise<LoraSettings> {
   let raw: Record<string, unknown>;
   try {
-    raw = { ...JSON.parse(await readFile(path, "utf8")) };
-  } catch {
+    raw = { ...(readJsonFile(path) as object) };
+  } catch (cause) {
     throw new UserError(
-      `${path} is missing or not JSON; an adapter is a PEFT folder with adapter_config.json and adapter_model.safetensors.`,
+      `${(cause as Error).message}; an adapter is a PEFT folder with adapter_config.json and adapter_model.safetensors.`,
+      { cause },
     );
   }
   const refuse = (what: string): never => {
     throw new UserError(`${path} ${what}; klamp loads LoRA adapters that leave the base as it is (peft_type LORA).`);
   };
-  if (raw.peft_type !== "LORA") refuse(`has peft_type ${JSON.stringify(raw.peft_type)}`);
+  if (raw.peft_type !== "LORA") refuse(`has peft_type ${shortJson(raw.peft_type)}`);
   const {
     r = 8,
     lora_alpha = 8,
@@ -57,34 +59,34 @@ export async function readLoraConfig(path: string): Promise<LoraSettings> {
     ...others
   } = raw;
   if (!STARTS.includes(init_lora_weights)) {
-    refuse(`has init_lora_weights ${JSON.stringify(init_lora_weights)}, a start that changes the base's own weights`);
+    refuse(`has init_lora_weights ${shortJson(init_lora_weights)}, a start that changes the base's own weights`);
   }
-  if (bias !== "none") refuse(`has bias ${JSON.stringify(bias)}`);
+  if (bias !== "none") refuse(`has bias ${shortJson(bias)}`);
   for (const [key, value] of Object.entries(others)) {
-    if (!HARMLESS.includes(key) && !isOff(value)) refuse(`sets ${key} to ${JSON.stringify(value)}`);
+    if (!HARMLESS.includes(key) && !isOff(value)) refuse(`sets ${key} to ${shortJson(value)}`);
   }
   const numbers = (value: unknown, key: string) => {
     if (isOff(value)) return undefined;
     const isObject = typeof value === "object" && !Array.isArray(value);
     if (!isObject || Object.values(value as object).some((each) => typeof each !== "number")) {
-      return refuse(`has ${JSON.stringify(value)} for ${key}, expected numbers by names of modules`);
+      return refuse(`has ${shortJson(value)} for ${key}, expected numbers by names of modules`);
     }
     return value as Record<string, number>;
   };
   const names = (value: unknown, key: string) => {
     if (typeof value === "string") return value;
     if (Array.isArray(value) && value.length > 0 && value.every((each) => typeof each === "string")) return value;
-    return refuse(`has ${key} ${JSON.stringify(value)}, expected names of modules, or a regular expression for them`);
+    return refuse(`has ${key} ${shortJson(value)}, expected names of modules, or a regular expression for them`);
   };
   const layers = [layers_to_transform ?? []].flat();
   if (layers.some((layer) => !Number.isInteger(layer))) {
-    refuse(`has layers_to_transform ${JSON.stringify(layers_to_transform)}, expected numbers of layers`);
+    refuse(`has layers_to_transform ${shortJson(layers_to_transform)}, expected numbers of layers`);
   }
   if (layers.length > 0 && typeof target_modules === "string" && target_modules !== "all-linear") {
     refuse("has layers_to_transform beside a regular expression, which PEFT refuses as well");
   }
   for (const [key, value] of Object.entries({ r, lora_alpha, lora_dropout: lora_dropout ?? 0 })) {
-    if (typeof value !== "number") refuse(`has ${key} ${JSON.stringify(value)}, expected a number`);
+    if (typeof value !== "number") refuse(`has ${key} ${shortJson(value)}, expected a number`);
   }
   const settings = {
     rank: r as number,

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { UserError } from "../../../common/errors.ts";
+import { readJsonFile } from "../../../common/text-file.ts";
 import { openSafetensors, type SafetensorsFile } from "../../../data/safetensors.ts";
 import type { Tensor } from "../../../divergence/tensor.ts";
 import type { ModelConfig } from "../../families/model-config.ts";
@@ -31,6 +31,7 @@ export async function readModelWeights(folder: string, written: ModelConfig): Pr
   const files: SafetensorsFile[] = [];
   try {
     for (const path of await shardPaths(folder)) files.push(await openSafetensors(path));
+    refuseDoubled(files);
     const fileOf = (name: string) => files.find((each) => each.shapes.has(name));
     const weights = new Map<string, Tensor>();
     for (const [name, shape] of weightShapes(written)) {
@@ -76,18 +77,32 @@ async function readWeight(file: SafetensorsFile, name: string, shape: readonly n
   return file.read(name);
 }
 
+/** Whether it names a file of the same folder. */
+function isFileName(value: unknown): value is string {
+  return typeof value === "string" && /^[^/\\]+\.safetensors$/.test(value);
+}
+
+/** @throws UserError for a tensor that two files hold: only one can count. */
+function refuseDoubled(files: readonly SafetensorsFile[]): void {
+  const owners = new Map<string, string>();
+  for (const { path, shapes } of files) {
+    for (const name of shapes.keys()) {
+      const owner = owners.get(name);
+      if (owner !== undefined) throw new UserError(`${owner} and ${path} both hold ${name}: take one of them out.`);
+      owners.set(name, path);
+    }
+  }
+}
+
 /** The files that hold a model's weights. */
 export async function shardPaths(folder: string): Promise<string[]> {
   const single = join(folder, "model.safetensors");
   const index = join(folder, "model.safetensors.index.json");
   if (existsSync(single) || !existsSync(index)) return [single];
-  try {
-    const { weight_map } = JSON.parse(await readFile(index, "utf8")) as { weight_map: Record<string, string> };
-    return [...new Set(Object.values(weight_map))].map((file) => join(folder, file));
-  } catch (cause) {
-    throw new UserError(
-      `${index} is not an index of shards, JSON with a weight_map: ${(cause as Error).message}; download it again.`,
-      { cause },
-    );
-  }
+  const content = readJsonFile(index) as { readonly weight_map?: unknown } | null;
+  const shards = [...new Set(Object.values({ ...(content?.weight_map as object) }))];
+  if (shards.length > 0 && shards.every(isFileName)) return shards.map((file) => join(folder, file));
+  throw new UserError(
+    `${index} is not an index of shards, JSON with a weight_map from tensors to names of files beside it; download it again.`,
+  );
 }

@@ -31,7 +31,7 @@ export async function readMoments(
   const file = await openSafetensors(path);
   try {
     const steps = Number(file.metadata.steps ?? Number.NaN);
-    if (!(Number.isInteger(steps) && steps >= 0)) {
+    if (!(Number.isSafeInteger(steps) && steps >= 0 && /^\d+$/.test(file.metadata.steps!))) {
       throw new UserError(
         `${path} does not say after how many steps it was saved; give a folder that saveState wrote.`,
       );
@@ -44,9 +44,15 @@ export async function readMoments(
           const what = found ? `[${found.join(", ")}]` : "nothing";
           throw new UserError(`${path} holds ${what} as the ${which} of ${name}, expected [${shape.join(", ")}].`);
         }
-        moments.set(`${which}.${name}`, await file.read(`${which}.${name}`));
+        const moment = await file.read(`${which}.${name}`);
+        if (which === "variance" && moment.data.some((value) => value < 0)) {
+          throw new UserError(`${path} holds numbers below 0 in ${which}.${name}, a mean of squares: it is damaged.`);
+        }
+        moments.set(`${which}.${name}`, moment);
       }
     }
+    const strange = [...file.shapes.keys()].find((name) => !moments.has(name));
+    if (strange !== undefined) throw new UserError(`${path} holds ${strange}, which is no moment of this adapter.`);
     return { moments, steps };
   } finally {
     await file.close();

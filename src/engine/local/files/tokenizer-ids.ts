@@ -1,5 +1,6 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { readJsonFile } from "../../../common/text-file.ts";
 import type { AddedToken } from "../../../data/tokenizer/added-tokens.ts";
 import { declaredTokens } from "../../../data/tokenizer/declared-tokens.ts";
 import type { Json } from "../../../data/tokenizer/model-folder.ts";
@@ -10,7 +11,11 @@ export function idsWithoutToken(folder: string, vocabSize: number): readonly num
   if (!existsSync(path)) return [];
   const has = new Uint8Array(vocabSize);
   const settings = join(folder, "tokenizer_config.json");
-  for (const id of idsOf(readJson(path), existsSync(settings) ? readJson(settings) : {})) has[id] = 1;
+  for (const id of idsOf(
+    readJsonFile(path) as Definition,
+    existsSync(settings) ? (readJsonFile(settings) as Json) : {},
+  ))
+    has[id] = 1;
   const missing: number[] = [];
   for (let id = 0; id < vocabSize; id++) if (!has[id]) missing.push(id);
   return missing;
@@ -19,10 +24,6 @@ export function idsWithoutToken(folder: string, vocabSize: number): readonly num
 interface Definition {
   readonly model?: { readonly vocab?: Readonly<Record<string, number>> | readonly (readonly [string, number])[] };
   readonly added_tokens?: readonly AddedToken[];
-}
-
-function readJson<Read extends object>(path: string): Read {
-  return JSON.parse(readFileSync(path, "utf8")) as Read;
 }
 
 /** A vocabulary is ids by token, or for Unigram a list. Of added tokens, some are declared in the settings alone. */

@@ -130,11 +130,17 @@ export function decodeForwardBackwardOutput(bytes: Uint8Array): ForwardBackwardO
   return { outputs: message.every(2).flatMap(decodeRecord), metrics: message.map(3, (entry) => entry.number(2)) };
 }
 
+/** A record may claim any count in a few bytes; a request has far fewer data. */
+const MOST_OUTPUTS = 1 << 20;
+
 function decodeRecord(bytes: Uint8Array): Record<string, WireTensor>[] {
   const message = new Message(bytes);
   const fields = Object.entries(message.map(2, (entry) => decodeBatchedTensor(entry.bytes(2))));
   // A server may leave fields out of a record, never datums: its own count is what counts.
   const count = message.number(3) || (fields[0]?.[1].length ?? 0);
+  if (!(count >= 0 && count <= MOST_OUTPUTS)) {
+    throw new UserError(`a record of the answer counts ${count} outputs, expected at most ${MOST_OUTPUTS}`);
+  }
   return Array.from({ length: count }, (_, i) => {
     return Object.fromEntries(fields.flatMap(([name, tensors]) => (tensors[i] ? [[name, tensors[i]]] : [])));
   });

@@ -10,7 +10,7 @@ export class Message {
     try {
       while (reader.pos < reader.len) this.#readField(reader);
     } catch (cause) {
-      throw new UserError(`${bytes.length} bytes are not a protobuf message of the Tinker API`, { cause });
+      throw broken(bytes, cause);
     }
   }
 
@@ -52,7 +52,11 @@ export class Message {
       if (typeof value === "number") return [value];
       const reader = new BinaryReader(value);
       const integers: number[] = [];
-      while (reader.pos < reader.len) integers.push(Number(reader.int64()));
+      try {
+        while (reader.pos < reader.len) integers.push(Number(reader.int64()));
+      } catch (cause) {
+        throw broken(value, cause);
+      }
       return integers;
     });
   }
@@ -62,6 +66,10 @@ export class Message {
     const entries = this.every(field).map((bytes) => new Message(bytes));
     return Object.fromEntries(entries.map((entry) => [entry.text(1), value(entry)]));
   }
+}
+
+function broken({ length }: Uint8Array, cause: unknown): UserError {
+  return new UserError(`${length} bytes are not a protobuf message of the Tinker API`, { cause });
 }
 
 /** Tinker's messages hold integers, doubles, and bytes (strings and messages are bytes too). */
