@@ -190,10 +190,11 @@ function rowsOf(batch: readonly Datum[]): number {
   );
 }
 
-function randomTexts({ batchSize, tokens }: AnchorCost, { vocabSize }: ModelFacts): Datum[] {
+function randomTexts({ batchSize, tokens }: AnchorCost, { vocabSize, maxPositions }: ModelFacts): Datum[] {
+  const length = Math.min(tokens!, maxPositions) + 1;
   // Which tokens they are costs nothing; different ones touch more of the embeddings.
   return Array.from({ length: batchSize }, (_, i) =>
-    everyToken(Int32Array.from({ length: tokens! + 1 }, (_, t) => (7919 * i + 31 * t) % vocabSize)),
+    everyToken(Int32Array.from({ length }, (_, t) => (7919 * i + 31 * t) % vocabSize)),
   );
 }
 
