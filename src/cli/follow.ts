@@ -14,20 +14,26 @@ export function followRun({ err, now, signal }: Shell): Follow {
   let progress: Progress | undefined;
   const download = downloadLine(err, now);
   const phase = phaseLine(err, now);
+  // Costs are shown when work begins: what is refused until then is answered with its sentence alone.
+  let held = "";
   const done = () => {
     download.done();
     phase.done();
     progress?.done();
     progress = undefined;
   };
+  const begin = () => {
+    if (held !== "") err.write(held);
+    held = "";
+  };
   return {
     note: (text) => {
       done();
+      begin();
       err.write(`${text}\n`);
     },
     onCosts: (costs) => {
-      done();
-      err.write(`${costLines(costs)}\n`);
+      held = `${costLines(costs)}\n`;
     },
     onDownload: download.show,
     onProgress: phase.show,

@@ -4,7 +4,7 @@ import { UserError } from "../common/errors.ts";
 import { shownPath } from "../common/shown-path.ts";
 import { loadConfig } from "../config/file.ts";
 import type { Config } from "../config/schema.ts";
-import { isFinished, nextFreeFolder, runConfigFile, runLeft, runTraining, trainedBy } from "../run/index.ts";
+import { costLines, isFinished, nextFreeFolder, runConfigFile, runLeft, runTraining, trainedBy } from "../run/index.ts";
 import { type Follow, followRun } from "./follow.ts";
 import { writeResults } from "./results.ts";
 import type { Shell } from "./shell.ts";
@@ -96,7 +96,7 @@ interface Options {
 async function tryRun({ config, resume }: AskedRun, follow: Follow): Promise<void> {
   const enough = new AbortController();
   const onCosts: Follow["onCosts"] = (costs) => {
-    follow.onCosts(costs);
+    follow.note(costLines(costs));
     enough.abort();
   };
   const signal = AbortSignal.any([follow.signal, enough.signal]);

@@ -158,7 +158,11 @@ describe("a server", () => {
       const { code, err } = await workspace.train({ ...SHORT, regularizers: held(url, more) });
       const [error, ...notes] = err.trimEnd().split("\n").reverse();
       expect(error).toContain(said);
-      expect(notes.every((note) => /^asking \w+ at http.* about the first text$/.test(note))).toBe(true);
+      expect(
+        notes.every((note) =>
+          /^\d.* steps of |^about \d|^memory up to |^asking \w+ at http.* about the first text$/.test(note),
+        ),
+      ).toBe(true);
       expect(code).toBe(2);
       expect([...workspace.everything().keys()].some((path) => path.endsWith("run"))).toBe(false);
     }
