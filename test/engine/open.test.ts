@@ -23,7 +23,7 @@ it("a model is opened where its settings say, and only that engine is loaded", a
   expect(remote.model.name).toBe("bigram");
   expect(loaded).toEqual(["tinker"]);
   const local = await openEngine({ type: "local", model: MODEL, threads: 1 });
-  expect(local.model).toEqual({ name: MODEL, vocabSize: 320, maxPositions: 2048 });
+  expect(local.model).toEqual({ name: MODEL, vocabSize: 320, maxPositions: 2048, cacheBytesPerToken: 512 });
   expect(loaded).toEqual(["tinker", "local"]);
   for (const each of [remote, local, server]) await each.close();
 });

@@ -8,7 +8,7 @@ import { randomData } from "./models.ts";
 describe("a local model", () => {
   it("says what it is, and what a store needs of it", async () => {
     const engine = await LocalModel.open(MODEL, { threads: 1 });
-    expect(engine.model).toEqual({ name: MODEL, vocabSize: 320, maxPositions: 2048 });
+    expect(engine.model).toEqual({ name: MODEL, vocabSize: 320, maxPositions: 2048, cacheBytesPerToken: 512 });
     expect(engine.stores.hiddenSize).toBe(64);
     expect(engine.stores.digest()).toMatch(/^sha256:[0-9a-f]{64}$/);
     const adapters = ["adapter-init", "adapter-zero"].map((name) => engine.stores.adapterDigest(join(FIXTURE, name)));
