@@ -88,7 +88,7 @@ test("a character that the vocabulary has no token for is named, unless the text
   });
   const tokenizer = loadTokenizer(folder);
   expect(await complaint(() => tokenizer.encode("be \u{10000} or"))).toBe(
-    `the tokenizer in ${folder} has no token for "\u{10000}" (U+10000), and the model would see its unknown token in its place: take such characters out, or use a model whose tokenizer has tokens for all bytes`,
+    `the tokenizer in ${folder} has no token for "\u{10000}" (U+10000), and the model would see nothing or its unknown token in its place: take such characters out, or use a model whose tokenizer has tokens for all bytes`,
   );
   expect(tokenizer.encode("<unk>")).toEqual(Int32Array.of(0));
   expect(tokenizer.notices).toEqual([

@@ -5,13 +5,19 @@ on the CPU, so that what differs is klamp's: of a vocabulary of 262,144 float32 
 """
 
 import json
+import runpy
 import sys
+from datetime import datetime
 from functools import lru_cache
+from pathlib import Path
 
 import torch
 import transformers
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils.chat_template_utils import render_jinja_template
+
+FIXTURES = Path(__file__).parents[2] / "scripts" / "fixtures"
 
 
 @lru_cache(maxsize=1)
@@ -39,13 +45,60 @@ def decode(folder: str, ids: list) -> list:
     return [tokenizer(folder).decode(each, clean_up_tokenization_spaces=False) for each in ids]
 
 
-def chats(folder: str, conversations: list) -> list:
-    """Text and token ids of each conversation, with the generation prompt where the last turn is not the assistant's."""
+def hostile_texts(seed: int, count: int) -> list:
+    return runpy.run_path(str(FIXTURES / "tokenizers.py"))["hostile"](seed, count)
+
+
+def chats(folder: str, conversations: list, template: str | None = None) -> list:
+    """Of each conversation what `apply_chat_template` writes, its token ids, and which of them the assistant says: those
+    that hold something of what a turn adds to the conversation before it with the generation prompt. Null where it raises."""
+    return [said(tokenizer(folder), messages, template) for messages in conversations]
+
+
+def said(tokens, messages: list, template: str | None) -> dict | None:
+    def written(count: int, prompt: bool) -> str:
+        options = {"chat_template": template, "tokenize": False, "add_generation_prompt": prompt}
+        return tokens.apply_chat_template(messages[:count], **options)
+
+    try:
+        text = written(len(messages), messages[-1]["role"] != "assistant")
+        turns = [i for i, message in enumerate(messages) if message["role"] == "assistant"]
+        prefixes = [(written(i, True), written(i + 1, False)) for i in turns]
+    except Exception:
+        return None
+    if not all(text.startswith(given) and text.startswith(through) for given, through in prefixes):
+        raise ValueError("the template writes turns differently once later ones are there")
+    stretches = [(len(given), len(through)) for given, through in prefixes]
+    found = tokens(text, add_special_tokens=False, return_offsets_mapping=True)
+    learned = [int(any(start < to and end > at for at, to in stretches)) for start, end in found["offset_mapping"]]
+    return {"text": text, "ids": found["input_ids"], "learned": learned}
+
+
+def public_templates() -> dict:
+    """The Jinja2 templates that installed packages carry, by their paths."""
+    packages = Path(transformers.__file__).parents[1]
+    return {str(path.relative_to(packages)): path.read_text(encoding="utf-8") for path in sorted(packages.rglob("*.jinja"))}
+
+
+def render(template: str, conversations: str, special_tokens: dict, now: str) -> list:
+    """Of each conversation, without and with the generation prompt, the text and the stretches in it that the template
+    marks as generated; null where it raises. Conversations are JSON within JSON, so that their numbers stay as written."""
     made = []
-    for messages in conversations:
-        prompt = messages[-1]["role"] != "assistant"
-        text = tokenizer(folder).apply_chat_template(messages, tokenize=False, add_generation_prompt=prompt)
-        made.append({"text": text, "ids": tokenizer(folder)(text, add_special_tokens=False)["input_ids"]})
+    for prompt in (False, True):
+        for conversation in json.loads(conversations):
+            options = {**special_tokens, "strftime_now": datetime.fromisoformat(now).strftime, **conversation.pop("chat_template_kwargs", {})}
+            try:
+                texts, marks = render_jinja_template(
+                    [conversation.pop("messages")],
+                    chat_template=template,
+                    add_generation_prompt=prompt,
+                    return_assistant_tokens_mask=True,
+                    **conversation,
+                    **options,
+                )
+                made.append({"text": texts[0], "marks": marks[0]})
+            except Exception:
+                made.append(None)
     return made
 
 
@@ -86,7 +139,7 @@ def make_adapter(folder: str, to: str, settings: dict, seed: int) -> None:
     model.save_pretrained(to)
 
 
-ASKED = {each.__name__: each for each in (encode, decode, chats, logprobs, greedy, make_adapter)}
+ASKED = {each.__name__: each for each in (encode, decode, hostile_texts, chats, public_templates, render, logprobs, greedy, make_adapter)}
 
 
 def main() -> None:

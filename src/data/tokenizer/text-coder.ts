@@ -59,7 +59,7 @@ const NOTHING: Surrounding = { before: [], after: [] };
 function unknownCharacters(characters: string, folder: string): UserError {
   const codes = Array.from(characters, (one) => `U+${one.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0")}`);
   return new UserError(
-    `the tokenizer in ${folder} has no token for ${JSON.stringify(characters)} (${codes.join(" ")}), and the model would see its unknown token in its place: take such characters out, or use a model whose tokenizer has tokens for all bytes`,
+    `the tokenizer in ${folder} has no token for ${JSON.stringify(characters)} (${codes.join(" ")}), and the model would see nothing or its unknown token in its place: take such characters out, or use a model whose tokenizer has tokens for all bytes`,
   );
 }
 
