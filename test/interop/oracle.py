@@ -80,22 +80,17 @@ def public_templates() -> dict:
     return {str(path.relative_to(packages)): path.read_text(encoding="utf-8") for path in sorted(packages.rglob("*.jinja"))}
 
 
-def render(template: str, conversations: str, special_tokens: dict, now: str) -> list:
-    """Of each conversation, without and with the generation prompt, the text and the stretches in it that the template
-    marks as generated; null where it raises. Conversations are JSON within JSON, so that their numbers stay as written."""
+def render(template: str, files: list, special_tokens: dict, now: str) -> list:
+    """Of each conversation of the files, without and with the generation prompt, the text and the stretches in it that
+    the template marks as generated; null where it raises."""
     made = []
-    for prompt in (False, True):
-        for conversation in json.loads(conversations):
-            options = {**special_tokens, "strftime_now": datetime.fromisoformat(now).strftime, **conversation.pop("chat_template_kwargs", {})}
+    for path, prompt in [(path, prompt) for path in files for prompt in (False, True)]:
+        for conversation in json.loads(Path(path).read_text(encoding="utf-8"))["conversations"].values():
+            now_as = datetime.fromisoformat(now).strftime
+            variables = {**special_tokens, "strftime_now": now_as, **conversation.pop("chat_template_kwargs", {})}
+            options = {"chat_template": template, "add_generation_prompt": prompt, "return_assistant_tokens_mask": True}
             try:
-                texts, marks = render_jinja_template(
-                    [conversation.pop("messages")],
-                    chat_template=template,
-                    add_generation_prompt=prompt,
-                    return_assistant_tokens_mask=True,
-                    **conversation,
-                    **options,
-                )
+                texts, marks = render_jinja_template([conversation.pop("messages")], **options, **conversation, **variables)
                 made.append({"text": texts[0], "marks": marks[0]})
             except Exception:
                 made.append(None)

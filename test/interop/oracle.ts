@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { afterAll } from "vitest";
+import { UserError } from "../../src/common/errors.ts";
 
 /** @file transformers, tokenizers and PEFT, asked in a process of their own. */
 
@@ -42,4 +43,14 @@ export async function openOracle(): Promise<Oracle> {
       return answer as Answer;
     },
   };
+}
+
+/** What `work` gives, or null where klamp refuses with a sentence. */
+export function unlessRefused<Result>(work: () => Result): Result | null {
+  try {
+    return work();
+  } catch (cause) {
+    if (cause instanceof UserError) return null;
+    throw cause;
+  }
 }

@@ -1,10 +1,9 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { UserError } from "../../src/common/errors.ts";
 import { createRandom, randomInteger } from "../../src/common/random.ts";
 import { chatRenderer, type Message } from "../../src/data/chat/index.ts";
 import { loadTokenizer } from "../../src/data/tokenizer.ts";
 import { tokenizeWith } from "../../src/data/weighted-tokens.ts";
-import { type Oracle, openOracle, REAL_MODELS } from "./oracle.ts";
+import { type Oracle, openOracle, REAL_MODELS, unlessRefused } from "./oracle.ts";
 
 /** @file The tokens of real tokenizers, of hostile texts and of chats, against transformers. */
 
@@ -19,16 +18,6 @@ beforeAll(async () => {
   oracle = await openOracle();
   hostile = await oracle.ask<string[]>("hostile_texts", { seed: 23, count: TEXTS });
 });
-
-/** What `work` gives, or null where klamp refuses with a sentence. */
-function unlessRefused<Result>(work: () => Result): Result | null {
-  try {
-    return work();
-  } catch (cause) {
-    if (cause instanceof UserError) return null;
-    throw cause;
-  }
-}
 
 interface Chat {
   readonly text: string;
