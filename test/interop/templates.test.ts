@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { isDeepStrictEqual } from "node:util";
 import { expect, it } from "vitest";
 import { chatRenderer, readConversation } from "../../src/data/chat/index.ts";
 import { parsePythonJson } from "../../src/data/python-json.ts";
@@ -63,6 +64,7 @@ it("public templates render as transformers does, byte for byte, and mark the sa
     const ours = renderedOf(template);
     for (const [i, rendered] of theirs.entries()) {
       expect.soft([name, CASES[i]!.name, ours[i]]).toEqual([name, CASES[i]!.name, rendered]);
+      if (!isDeepStrictEqual(ours[i], rendered)) continue;
       if (rendered === null) refused++;
       else alike++;
       if (rendered !== null && rendered.marks.length > 0) marked++;
